@@ -1,0 +1,23 @@
+/// \file rules.hpp
+/// The rules of the delivery contract that the simulator can leave out, one at a time, to prove that it
+/// would notice (a test that cannot fail proves nothing). Production never changes the defaults.
+/// Source: docs/delivery.md, by number.
+#pragma once
+
+namespace baozi {
+
+struct Rules {
+  bool d1_sessions = true;        ///< frames of an ended session are dropped
+  bool d4_sequence = true;        ///< the broker takes exactly last + 1
+  bool d5_whole_batches = true;   ///< a rejected batch leaves no trace
+  bool d9_confirm_after_commit = true;
+  bool d11_done_answered = true;  ///< a worker keeps DONE until it is answered
+  bool d12_sequence_of_cancelled = true;  ///< a cancelled pair still writes its producer's sequence
+  bool d13_numbers_never_repeat = true;
+  bool d14_hold_after_restart = true;
+  bool d15_positions = true;      ///< orphans are told from what was removed
+  bool d16_count_when_made = true;
+  bool d18_winner_decides = true; ///< DONE carries the collector's winner
+};
+
+}  // namespace baozi

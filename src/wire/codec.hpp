@@ -1,0 +1,97 @@
+/// \file codec.hpp
+/// Frames to messages and back. Source: docs/protocol.md; the frames in tests/vectors/ pin every byte.
+/// Decoding is bounded: sizes, counts and depth are checked before anything is reserved. Trailing fields
+/// that we do not know are ignored, so the protocol can grow; trailing bytes after the frame's array are an error.
+/// Threading: free functions on the caller's data. Errors: returned, never thrown.
+#pragma once
+#include <string>
+
+#include "base/result.hpp"
+#include "baozi/packing.hpp"
+#include "wire/message.hpp"
+
+namespace baozi::wire {
+
+/// A frame's reader after its header was read: hand it to the `decode` of that type.
+struct OpenFrame {
+  Header header;
+  Reader reader;
+  std::uint32_t fields = 0;  ///< elements of the array that are left
+};
+
+/// Errors: malformed, unknown_version, unknown_type.
+[[nodiscard]] Result<OpenFrame> open_frame(BytesView frame);
+
+/// Each reads the fields of its type into `out` (whose vectors keep their capacity). Errors: malformed, too_large.
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Hello& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Welcome& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Ping& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Pong& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Goodbye& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, ErrorMessage& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Collectors& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Submit& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Submitted& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Credit& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Deliver& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Done& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, DoneOk& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Nack& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, ResultMessage& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Stored& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Watch& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, StateMessage& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Fetch& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Fetched& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Forget& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Control& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Reply& out);
+[[nodiscard]] Result<void> decode(OpenFrame& frame, Revoke& out);
+
+/// One packed task, as it stands in a SUBMIT, a DONE or a stored record.
+[[nodiscard]] Result<TaskView> decode_task(BytesView raw);
+/// A packed array of tasks (follow-ups); empty input means none.
+[[nodiscard]] Result<std::vector<TaskView>> decode_tasks(BytesView raw, std::uint32_t count_max);
+/// One packed result record.
+[[nodiscard]] Result<RecordView> decode_record(BytesView raw);
+
+/// The whole frame for a message.
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Welcome& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Ping& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Pong& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Goodbye& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const ErrorMessage& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Collectors& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Submit& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Submitted& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Credit& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Deliver& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Done& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const DoneOk& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Nack& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const ResultMessage& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Stored& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Watch& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const StateMessage& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Fetch& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Fetched& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Forget& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Control& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Reply& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Revoke& message);
+
+/// Appends `[id, name, queue, options, body]`. `raw_options` is a packed map; empty means an empty map.
+void pack_task(Writer& out, const IdView& id, std::string_view name, std::string_view queue,
+               BytesView raw_options, BytesView body);
+/// Appends a result record.
+void pack_record(Writer& out, const RecordView& record);
+void pack_id(Writer& out, const IdView& id);
+[[nodiscard]] IdView read_id(Reader& in);
+/// Packed `[type, message, traceback]`.
+[[nodiscard]] Bytes pack_failure(std::string_view type, std::string_view message, std::string_view traceback);
+
+/// True for 1 to 255 bytes without control characters.
+[[nodiscard]] bool is_valid_name(std::string_view name);
+
+}  // namespace baozi::wire

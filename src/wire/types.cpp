@@ -1,0 +1,90 @@
+#include "wire/types.hpp"
+
+namespace baozi::wire {
+
+const char* to_string(Type type) {
+  switch (type) {
+    case Type::hello: return "HELLO";
+    case Type::welcome: return "WELCOME";
+    case Type::ping: return "PING";
+    case Type::pong: return "PONG";
+    case Type::goodbye: return "GOODBYE";
+    case Type::error: return "ERROR";
+    case Type::collectors: return "COLLECTORS";
+    case Type::submit: return "SUBMIT";
+    case Type::submitted: return "SUBMITTED";
+    case Type::credit: return "CREDIT";
+    case Type::deliver: return "DELIVER";
+    case Type::done: return "DONE";
+    case Type::done_ok: return "DONE_OK";
+    case Type::nack: return "NACK";
+    case Type::result: return "RESULT";
+    case Type::stored: return "STORED";
+    case Type::watch: return "WATCH";
+    case Type::state: return "STATE";
+    case Type::fetch: return "FETCH";
+    case Type::fetched: return "FETCHED";
+    case Type::forget: return "FORGET";
+    case Type::control: return "CONTROL";
+    case Type::reply: return "REPLY";
+    case Type::revoke: return "REVOKE";
+  }
+  return "UNKNOWN";
+}
+
+const char* to_string(Role role) {
+  switch (role) {
+    case Role::producer: return "producer";
+    case Role::worker: return "worker";
+    case Role::collector: return "collector";
+    case Role::admin: return "admin";
+    case Role::beat: return "beat";
+    case Role::bridge: return "bridge";
+  }
+  return "unknown";
+}
+
+const char* to_string(TaskState state) {
+  switch (state) {
+    case TaskState::pending: return "PENDING";
+    case TaskState::received: return "RECEIVED";
+    case TaskState::started: return "STARTED";
+    case TaskState::retry: return "RETRY";
+    case TaskState::success: return "SUCCESS";
+    case TaskState::failure: return "FAILURE";
+    case TaskState::revoked: return "REVOKED";
+    case TaskState::ignored: return "IGNORED";
+  }
+  return "UNKNOWN";
+}
+
+const char* to_string(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::malformed: return "malformed";
+    case ErrorCode::unknown_version: return "unknown_version";
+    case ErrorCode::unknown_type: return "unknown_type";
+    case ErrorCode::no_session: return "no_session";
+    case ErrorCode::gap: return "gap";
+    case ErrorCode::not_allowed: return "not_allowed";
+    case ErrorCode::too_large: return "too_large";
+    case ErrorCode::overloaded: return "overloaded";
+    case ErrorCode::draining: return "draining";
+    case ErrorCode::bad_request: return "bad_request";
+  }
+  return "unknown";
+}
+
+const char* to_string(Reason reason) {
+  switch (reason) {
+    case Reason::none: return "none";
+    case Reason::queue_full: return "queue_full";
+    case Reason::no_space: return "no_space";
+    case Reason::too_large: return "too_large";
+    case Reason::bad_task: return "bad_task";
+    case Reason::draining: return "draining";
+    case Reason::memory: return "memory";
+  }
+  return "unknown";
+}
+
+}  // namespace baozi::wire
