@@ -4,6 +4,10 @@
 
 namespace baozi {
 
+/// Of the headers that were compiled against.
 inline constexpr const char* version_text = "0.1.0";
+
+/// Of the library that was linked. Another text than `version_text` means that two installations are mixed.
+[[nodiscard]] const char* library_version();
 
 }  // namespace baozi
