@@ -64,6 +64,7 @@ struct OpenFrame {
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const ErrorMessage& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Collectors& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Submit& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const PackedSubmit& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Submitted& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Credit& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Deliver& message);

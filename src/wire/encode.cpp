@@ -169,6 +169,17 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Submit& message) {
   return f.take();
 }
 
+Bytes encode(std::uint64_t session, std::uint64_t seq, const PackedSubmit& message) {
+  Frame f{Type::submit, session, seq, 5, 96 + message.home.size() + message.tasks.size()};
+  f.out.uinteger(message.number);
+  origin(f.out, message.origin);
+  name_or_nil(f.out, message.home);
+  f.out.uinteger(message.flags);
+  f.out.array(message.count);
+  f.out.raw(message.tasks);
+  return f.take();
+}
+
 Bytes encode(std::uint64_t session, std::uint64_t seq, const Submitted& message) {
   Frame f{Type::submitted, session, seq, message.refusals.empty() ? 1U : 2U};
   f.out.uinteger(message.upto);

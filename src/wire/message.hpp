@@ -126,6 +126,15 @@ struct Submit {
   std::uint64_t flags = 0;
   std::vector<TaskView> tasks;
 };
+/// A SUBMIT for encoding only, whose tasks lie packed one after the other: a producer copies them once.
+struct PackedSubmit {
+  std::uint64_t number = 0;
+  BytesView origin;
+  std::string_view home;
+  std::uint64_t flags = 0;
+  std::size_t count = 0;
+  BytesView tasks;  ///< `count` packed tasks
+};
 struct TaskRefusal {
   std::uint32_t index = 0;
   Reason reason{};

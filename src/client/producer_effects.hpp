@@ -1,0 +1,87 @@
+/// \file producer_effects.hpp
+/// What a ProducerCore asks of its shell: frames and connections, and what to tell the callers.
+/// Threading: values. Views in it point into the frame that was just handled: use them before it is freed.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "actor/effects.hpp"
+#include "base/ids.hpp"
+#include "client/submission.hpp"
+#include "wire/message.hpp"
+
+namespace baozi::client {
+
+/// Why a task was not confirmed.
+enum class Fate : std::uint8_t {
+  not_sent,  ///< no broker took it before its deadline; it does not exist
+  rejected,  ///< a broker refused it for good; it does not exist
+  unknown,   ///< it was sent and its confirm did not come in time: it may exist (delivery.md D7)
+  closed,    ///< the producer was closed before it was sent
+};
+
+struct SubmitFailure {
+  Tag tag{};
+  Fate fate{};
+  wire::Reason reason = wire::Reason::none;
+  std::string text;
+};
+
+struct ArrivedResult {
+  Tag tag{};
+  wire::RecordView record;
+  std::string_view worker;
+};
+
+struct ArrivedState {
+  Tag tag{};
+  std::string_view state;
+  BytesView meta;
+  std::string_view worker;
+};
+
+/// The answer to a question, put together from those that answered.
+struct Answer {
+  struct Found {
+    TaskId id;
+    wire::TaskState state = wire::TaskState::pending;
+    std::string worker;
+    Bytes record;  ///< packed; empty while there is no result
+  };
+  struct Verdict {
+    wire::Verdict verdict = wire::Verdict::unknown;
+    wire::TaskState state = wire::TaskState::pending;  ///< too_late: how it had ended
+  };
+  struct Reply {
+    std::string peer;
+    std::uint64_t code = 0;  ///< 0: done; otherwise a wire::ErrorCode and `payload` is a packed text
+    Bytes payload;
+  };
+  Tag tag{};
+  std::vector<Found> found;       ///< fetch: one for each id that was asked for, in order
+  std::uint64_t erased = 0;       ///< forget: results that were erased
+  std::vector<Verdict> verdicts;  ///< revoke: one for each id, in order
+  std::vector<Reply> replies;     ///< control: one for each broker that answered
+  std::vector<Reply> refusals;    ///< fetch, forget, revoke: peers that answered with an error
+  std::vector<std::string> silent;  ///< who could not be asked, or did not answer in time
+};
+
+struct ProducerEffects {
+  actor::NetEffects net;
+  std::vector<Tag> confirmed;
+  std::vector<SubmitFailure> failed;
+  std::vector<ArrivedResult> results;
+  std::vector<ArrivedState> states;
+  std::vector<Answer> answers;
+
+  void clear() {
+    net.clear();
+    confirmed.clear();
+    failed.clear();
+    results.clear();
+    states.clear();
+    answers.clear();
+  }
+};
+
+}  // namespace baozi::client
