@@ -1,0 +1,176 @@
+/// \file registry.hpp
+/// Room: worker.
+/// Registry: the names, functions and settings of tasks, as BAOZI_TASKS or an embedding application
+/// fills it. Threading: filled by one thread, before any task runs. Errors: RegistrationError,
+/// which stops the worker's start.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "baozi/context.hpp"
+
+namespace baozi {
+
+/// A task cannot be registered as written: the author's mistake, found when the worker starts.
+class RegistrationError : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
+/// A call's arguments do not fit the task's parameters. Thrown before the task's function runs;
+/// never retried.
+class ArgumentError : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
+/// One parameter of a task, as far as calls need to know it.
+struct Parameter {
+  std::string name{};                     ///< empty: positional only
+  std::optional<std::string> fallback{};  ///< packed; used when the call leaves it out
+};
+
+class TaskDefinition;
+
+/// One execution, as the worker hands it to the task's wrapper. Part of the plug-in ABI.
+struct TaskCall {
+  const CallFacts* facts = nullptr;
+  ContextHost* host = nullptr;
+};
+
+/// What the wrapper answers. Nothing is thrown across. Part of the plug-in ABI.
+struct TaskReply {
+  enum class Verdict : std::uint32_t { returned, failed, retry, revoked };
+
+  Verdict verdict = Verdict::failed;
+  bool entered = false;        ///< the arguments fitted: the task's own code was reached
+  bool retryable = false;      ///< failed: by an exception that the task wants to be retried for
+  std::uint32_t argument = 0;  ///< the one that is being decoded, from 0
+  bool has_cause = false;      ///< retry: `value` is an exception that the task was handling
+  std::optional<std::chrono::microseconds> countdown{};
+  std::optional<Instant> eta{};
+  std::optional<int> max_retries{};
+  /// The worker's buffer: the packed return value, or packed `[type, message, traceback]`.
+  std::string* value = nullptr;
+};
+
+/// The settings of a task; `Registry::task` returns it, and each setter returns it again.
+class TaskDefinition {
+ public:
+  using Run = void (*)(const TaskDefinition& task, const TaskCall& call, TaskReply& reply) noexcept;
+
+  /// Runs the task again, up to `count` times, when it throws; negative: without end. Also the
+  /// limit of `Context::retry`. A task that sets none of max_retries, backoff, retry_policy and
+  /// autoretry_for is not run again by itself, and may ask for 3 retries.
+  TaskDefinition& max_retries(int count);
+  /// Retries wait `initial`, then `factor` times longer each time, at most `longest`.
+  TaskDefinition& backoff(std::chrono::microseconds initial, double factor,
+                          std::chrono::microseconds longest);
+  /// Retries wait as the four numbers say, its `max_retries` and `jitter` included.
+  TaskDefinition& retry_policy(const RetryPolicy& policy);
+  /// The share of each delay, 0 to 1, that chance may take away or add.
+  TaskDefinition& jitter(double share);
+  /// Only these exceptions, and what derives from them, are retried by themselves;
+  /// `autoretry_for<>()` means none.
+  template <class... Exceptions>
+  TaskDefinition& autoretry_for() {
+    retries_failures_ = true;
+    retry_filter_ = [](const std::exception_ptr& thrown) noexcept {
+      return (thrown_is<Exceptions>(thrown) || ...);
+    };
+    return *this;
+  }
+  /// At most once: the delivery is settled before the task runs. Told to the broker by the worker.
+  TaskDefinition& acks_early(bool on = true);
+  /// A success stores no result.
+  TaskDefinition& ignore_result(bool on = true);
+  /// Limits of one execution. They are kept with the task and shown by `baozi inspect registered`;
+  /// threads cannot be ended from outside, so only a process pool will be able to enforce the hard
+  /// one.
+  TaskDefinition& time_limit(std::chrono::microseconds limit);
+  TaskDefinition& soft_time_limit(std::chrono::microseconds limit);
+  /// "10/s", "100/m", "1/h": starts per worker. Kept and shown; not enforced yet.
+  TaskDefinition& rate_limit(std::string rate);
+
+  struct Settings {
+    double backoff_factor = 0.0;  ///< 0: as `policy` says
+    RetryPolicy policy{};         ///< with a backoff: start is the first delay, max the longest
+    bool acks_early = false;
+    bool ignore_result = false;
+    std::optional<std::chrono::microseconds> time_limit{};
+    std::optional<std::chrono::microseconds> soft_time_limit{};
+    std::string rate_limit{};
+  };
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  /// True when a failure by this exception is to be retried without the task asking.
+  [[nodiscard]] bool retries_on(const std::exception_ptr& thrown) const {
+    return retries_failures_ && (retry_filter_ == nullptr || retry_filter_(thrown));
+  }
+  /// \param retry  0 for the first one. \param chance  in [0, 1).
+  [[nodiscard]] std::chrono::microseconds retry_delay(std::uint32_t retry, double chance) const;
+
+  /// Runs it: decodes the arguments, calls the function, packs what it returned or threw.
+  void run(const TaskCall& call, TaskReply& reply) const noexcept { run_(*this, call, reply); }
+  [[nodiscard]] const void* function() const { return function_.get(); }
+
+ private:
+  friend class Registry;
+  TaskDefinition(std::string name, std::shared_ptr<const void> callable, Run runner)
+      : name_{std::move(name)}, function_{std::move(callable)}, run_{runner} {}
+
+  template <class E>
+  static bool thrown_is(const std::exception_ptr& thrown) noexcept {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const E&) {
+      return true;
+    } catch (...) {
+      return false;
+    }
+  }
+
+  std::string name_;
+  std::shared_ptr<const void> function_;
+  Run run_;
+  std::vector<Parameter> parameters_;
+  Settings settings_;
+  bool retries_failures_ = false;
+  bool (*retry_filter_)(const std::exception_ptr&) noexcept = nullptr;
+};
+
+class Registry {
+ public:
+  /// Registers a function, a lambda or a function object under a name of 1 to 255 bytes.
+  /// Parameters are what has a codec, taken by value or const reference; `baozi::Context&` may
+  /// stand first. Several threads may call the same object at once, so its operator() is const.
+  /// \param parameters  names for keyword arguments, all or none: `{"a", "b"}`; with defaults from
+  /// the right:
+  ///                    `{"a", baozi::arg("b") = 3}`. A std::optional parameter may always be left
+  ///                    out.
+  template <class F>
+  TaskDefinition& task(std::string name, F function, std::initializer_list<Arg> parameters = {});
+
+  [[nodiscard]] const std::deque<TaskDefinition>& tasks() const { return tasks_; }
+
+ private:
+  TaskDefinition& add(TaskDefinition definition, std::initializer_list<Arg> names,
+                      std::size_t arity);
+
+  std::deque<TaskDefinition> tasks_;
+};
+
+}  // namespace baozi
+
+#include "baozi/detail/task_function.hpp"  // IWYU pragma: export
