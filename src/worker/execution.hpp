@@ -1,0 +1,58 @@
+/// \file execution.hpp
+/// What the worker core and the pool that runs tasks say to each other: start this, that one ended so.
+/// Both sides see only these values, so the simulator brings a pool of its own.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "wire/message.hpp"
+
+namespace baozi::worker {
+
+/// One hand-over of a delivery from the core to its pool. Never given twice in a process's life.
+enum class Token : std::uint64_t {};
+
+/// Run this. All views stay valid until the core is told the end of this token: `on_finished` or
+/// `on_cancelled`, one of them, once.
+struct Start {
+  Token token{};
+  const void* definition = nullptr;  ///< as `TaskFacts` said; never null
+  wire::IdView id;
+  std::string_view name;
+  std::string_view queue;
+  BytesView raw_options;  ///< the packed option map
+  BytesView body;         ///< packed `[args, kwargs]`
+  BytesView origin;       ///< 16 bytes, or empty
+  std::uint32_t delivery_count = 1;
+  std::uint32_t retries = 0;
+  std::uint8_t priority = 4;
+  bool redelivered = false;
+};
+
+enum class Verdict : std::uint8_t {
+  success,  ///< `value` is the packed return value
+  failure,  ///< `value` is packed `[type, message, traceback]`, here and below
+  retry,    ///< the task asked to be run again
+  revoked,  ///< the task ended itself because it was revoked
+  reject,   ///< the task wants to be a dead letter at once
+};
+
+/// How an execution ended. Views need to live only as long as the call that passes them.
+struct Finished {
+  Verdict verdict = Verdict::success;
+  bool permanent = false;  ///< failure: no policy may retry it (the arguments did not fit)
+  bool retryable = false;  ///< failure: the registered task wants it to be retried
+  std::optional<Micros> delay{};     ///< retry: asked for; otherwise the policy's
+  std::optional<int> max_retries{};  ///< retry: instead of the policy's; negative: without end
+  BytesView value{};
+  BytesView follow_ups{};      ///< packed array of tasks (P5); empty: none
+  std::string_view reason{};   ///< retry, reject: for people; empty: taken from `value`
+  std::int64_t started_us = 0;   ///< wall clock
+  std::int64_t finished_us = 0;  ///< wall clock
+  Micros ran{0};                 ///< steady clock: what automatic credit follows
+};
+
+}  // namespace baozi::worker
