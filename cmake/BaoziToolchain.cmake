@@ -9,7 +9,7 @@ add_library(baozi_warnings INTERFACE)
 target_compile_options(baozi_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
   -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wformat=2
-  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op -Wuseless-cast>
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>
   # Designated initialisers of option structs in any subset are meant to compile quietly.
   -Wno-missing-field-initializers)
 

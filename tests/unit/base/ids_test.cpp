@@ -1,8 +1,8 @@
 #include "base/ids.hpp"
 
-#include <gtest/gtest.h>
-
 #include <unordered_set>
+
+#include <gtest/gtest.h>
 
 namespace baozi {
 namespace {

@@ -1,8 +1,8 @@
 #include "base/random.hpp"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace baozi {
 namespace {
