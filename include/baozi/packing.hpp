@@ -4,6 +4,7 @@
 /// Threading: none inside; one Reader or Writer belongs to one thread.
 /// Safety: a Reader never allocates and never reads outside its view. A count that the bytes left cannot
 /// hold is refused before anybody reserves memory for it; `skip` refuses nesting deeper than 32.
+/// Speed: one-byte values and short strings are read inline; what is rare or wrong is kept out of line.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -129,9 +130,15 @@ class Reader {
   [[nodiscard]] bool ok() const { return error_ == nullptr; }
   /// What went wrong first, a static text; nullptr while all is well.
   [[nodiscard]] const char* error() const { return error_; }
-  void fail(const char* why) {
+  /// True when the error is a passed limit: the bytes may be msgpack, but more than the reader takes.
+  [[nodiscard]] bool over_limit() const { return over_limit_; }
+  [[gnu::cold, gnu::noinline]] void fail(const char* why) {
     if (error_ == nullptr) error_ = why;
     cursor_ = end_;
+  }
+  [[gnu::cold, gnu::noinline]] void fail_limit(const char* why) {
+    if (error_ == nullptr) over_limit_ = true;
+    fail(why);
   }
   [[nodiscard]] bool at_end() const { return cursor_ == end_; }
   [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - cursor_); }
@@ -173,38 +180,29 @@ class Reader {
     return ok() && head == 0xC3;
   }
   std::uint64_t uinteger() {
-    const std::uint8_t head = take();
-    if (head < 0x80) return head;
-    switch (head) {
-      case 0xCC: return big<std::uint8_t>();
-      case 0xCD: return big<std::uint16_t>();
-      case 0xCE: return big<std::uint32_t>();
-      case 0xCF: return big<std::uint64_t>();
-      case 0xD0:
-      case 0xD1:
-      case 0xD2:
-      case 0xD3: {
-        const std::int64_t value = signed_tail(head);
-        if (value < 0) fail("negative number where none may stand");
-        return value < 0 ? 0 : static_cast<std::uint64_t>(value);
+    if (cursor_ != end_) [[likely]] {
+      const std::uint8_t head = *cursor_;
+      if (head < 0x80) {
+        ++cursor_;
+        return head;
       }
-      default: fail("unsigned integer expected"); return 0;
+      // CC to CF: 1, 2, 4 or 8 bytes follow. While nine bytes are at hand, one load serves all four.
+      if (const unsigned size = head - 0xCCU; size < 4 && left() >= 9) [[likely]] {
+        const std::uint64_t value = big64(cursor_ + 1) >> (64U - (8U << size));
+        cursor_ += 1 + (1U << size);
+        return value;
+      }
     }
+    return uinteger_rare();
   }
   std::int64_t integer() {
-    if (cursor_ == end_) return static_cast<std::int64_t>(uinteger());
-    const std::uint8_t head = *cursor_;
-    if (head >= 0xE0) {
-      ++cursor_;
-      return static_cast<std::int8_t>(head);
-    }
-    if (head >= 0xD0 && head <= 0xD3) {
-      ++cursor_;
-      return signed_tail(head);
-    }
+    if (cursor_ != end_ && *cursor_ >= 0xD0) [[unlikely]] return integer_negative();
     const std::uint64_t value = uinteger();
-    if (value > static_cast<std::uint64_t>(INT64_MAX)) fail("integer out of range");
-    return ok() ? static_cast<std::int64_t>(value) : 0;
+    if (value > static_cast<std::uint64_t>(INT64_MAX)) [[unlikely]] {
+      fail("integer out of range");
+      return 0;
+    }
+    return static_cast<std::int64_t>(value);
   }
   /// Any number.
   double real() {
@@ -222,40 +220,29 @@ class Reader {
     return static_cast<double>(integer());
   }
   std::string_view str() {
-    const std::uint8_t head = take();
-    if (head >= 0xA0 && head < 0xC0) return bytes(head & 0x1FU);
-    switch (head) {
-      case 0xD9: return bytes(big<std::uint8_t>());
-      case 0xDA: return bytes(big<std::uint16_t>());
-      case 0xDB: return bytes(big<std::uint32_t>());
-      default: fail("string expected"); return {};
-    }
+    if (cursor_ != end_ && (*cursor_ & 0xE0U) == 0xA0) [[likely]] return bytes(*cursor_++ & 0x1FU);
+    return str_long();
   }
   std::string_view bin() {
-    switch (take()) {
-      case 0xC4: return bytes(big<std::uint8_t>());
-      case 0xC5: return bytes(big<std::uint16_t>());
-      case 0xC6: return bytes(big<std::uint32_t>());
-      default: fail("binary expected"); return {};
+    if (left() >= 2 && *cursor_ == 0xC4) [[likely]] {
+      const std::size_t size = cursor_[1];
+      cursor_ += 2;
+      return bytes(size);
     }
+    return bin_long();
   }
-  /// The number of elements that follow; never more than the bytes left could hold.
-  std::uint32_t array() {
-    const std::uint8_t head = take();
-    if (head >= 0x90 && head < 0xA0) return counted(head & 0x0FU, 1);
-    if (head == 0xDC) return counted(big<std::uint16_t>(), 1);
-    if (head == 0xDD) return counted(big<std::uint32_t>(), 1);
-    fail("array expected");
-    return 0;
+  /// The number of elements that follow; never more than the bytes left could hold when each of them takes
+  /// at least `bytes_each`: so a caller who reserves room for them is bounded by what was sent.
+  std::uint32_t array(std::size_t bytes_each = 1) {
+    if (cursor_ != end_ && (*cursor_ & 0xF0U) == 0x90) [[likely]] {
+      return counted(*cursor_++ & 0x0FU, bytes_each);
+    }
+    return counted(array_long(), bytes_each);
   }
   /// The number of key-value pairs that follow; never more than the bytes left could hold.
   std::uint32_t map() {
-    const std::uint8_t head = take();
-    if (head >= 0x80 && head < 0x90) return counted(head & 0x0FU, 2);
-    if (head == 0xDE) return counted(big<std::uint16_t>(), 2);
-    if (head == 0xDF) return counted(big<std::uint32_t>(), 2);
-    fail("map expected");
-    return 0;
+    if (cursor_ != end_ && (*cursor_ & 0xF0U) == 0x80) [[likely]] return counted(*cursor_++ & 0x0FU, 2);
+    return counted(map_long(), 2);
   }
   /// Steps over one whole value, whatever it is, and returns its bytes.
   std::string_view skip() {
@@ -273,6 +260,12 @@ class Reader {
       return 0xC1;  // the one code that msgpack never uses
     }
     return *cursor_++;
+  }
+  static std::uint64_t big64(const std::uint8_t* at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    if constexpr (std::endian::native == std::endian::little) value = __builtin_bswap64(value);
+    return value;
   }
   template <class Unsigned>
   Unsigned big() {
@@ -294,7 +287,7 @@ class Reader {
     }
   }
   std::string_view bytes(std::size_t size) {
-    if (left() < size) {
+    if (left() < size) [[unlikely]] {
       fail("truncated");
       return {};
     }
@@ -303,21 +296,92 @@ class Reader {
     return view;
   }
   std::uint32_t counted(std::uint32_t count, std::size_t bytes_each) {
-    if (count > left() / bytes_each) {
+    if (std::uint64_t{count} * bytes_each > left()) [[unlikely]] {
       fail("count larger than the bytes that are left");
       return 0;
     }
-    return ok() ? count : 0;
+    return count;  // after an error nothing is left, so only 0 comes this far
   }
+
+  // What is long, rare or wrong.
+  std::uint64_t uinteger_rare();
+  std::int64_t integer_negative();
+  std::string_view str_long();
+  std::string_view bin_long();
+  std::uint32_t array_long();
+  std::uint32_t map_long();
   void skip_value(int depth_left);
 
   const std::uint8_t* cursor_;
   const std::uint8_t* end_;
   const char* error_ = nullptr;
+  bool over_limit_ = false;
 };
 
+[[gnu::noinline]] inline std::uint64_t Reader::uinteger_rare() {
+  switch (const std::uint8_t head = take()) {
+    case 0xCC: return big<std::uint8_t>();
+    case 0xCD: return big<std::uint16_t>();
+    case 0xCE: return big<std::uint32_t>();
+    case 0xCF: return big<std::uint64_t>();
+    case 0xD0:
+    case 0xD1:
+    case 0xD2:
+    case 0xD3: {
+      const std::int64_t value = signed_tail(head);
+      if (value < 0) fail("negative number where none may stand");
+      return value < 0 ? 0 : static_cast<std::uint64_t>(value);
+    }
+    default:
+      fail(head >= 0xE0 ? "negative number where none may stand" : "unsigned integer expected");
+      return 0;
+  }
+}
+
+[[gnu::noinline]] inline std::int64_t Reader::integer_negative() {
+  const std::uint8_t head = take();
+  if (head >= 0xE0) return static_cast<std::int8_t>(head);
+  if (head <= 0xD3) return signed_tail(head);
+  fail("integer expected");
+  return 0;
+}
+
+[[gnu::noinline]] inline std::string_view Reader::str_long() {
+  switch (take()) {
+    case 0xD9: return bytes(big<std::uint8_t>());
+    case 0xDA: return bytes(big<std::uint16_t>());
+    case 0xDB: return bytes(big<std::uint32_t>());
+    default: fail("string expected"); return {};
+  }
+}
+
+[[gnu::noinline]] inline std::string_view Reader::bin_long() {
+  switch (take()) {
+    case 0xC4: return bytes(big<std::uint8_t>());
+    case 0xC5: return bytes(big<std::uint16_t>());
+    case 0xC6: return bytes(big<std::uint32_t>());
+    default: fail("binary expected"); return {};
+  }
+}
+
+[[gnu::noinline]] inline std::uint32_t Reader::array_long() {
+  switch (take()) {
+    case 0xDC: return big<std::uint16_t>();
+    case 0xDD: return big<std::uint32_t>();
+    default: fail("array expected"); return 0;
+  }
+}
+
+[[gnu::noinline]] inline std::uint32_t Reader::map_long() {
+  switch (take()) {
+    case 0xDE: return big<std::uint16_t>();
+    case 0xDF: return big<std::uint32_t>();
+    default: fail("map expected"); return 0;
+  }
+}
+
 inline void Reader::skip_value(int depth_left) {
-  if (depth_left == 0) return fail("nested too deeply");
+  if (depth_left == 0) return fail_limit("nested too deeply");
   switch (kind()) {
     case Kind::nil: ++cursor_; break;
     case Kind::boolean: boolean(); break;

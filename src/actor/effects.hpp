@@ -24,7 +24,8 @@ struct NetEffects {
   };
   std::vector<ToPeer> to_peers;
   std::vector<ToLink> to_links;
-  /// Close the connection and make a fresh one to the same endpoint; `on_connected` follows when it stands.
+  /// Close the connection and make a fresh one to the same endpoint; `on_connected` follows when it
+  /// stands.
   std::vector<LinkId> reset_links;
   std::vector<OpenLink> open_links;
   std::vector<LinkId> close_links;

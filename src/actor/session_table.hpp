@@ -1,7 +1,7 @@
 /// \file session_table.hpp
-/// The listening side of sessions: who said HELLO on which connection, the frames of each numbered and
-/// checked, the silent ones found. Pure. Source: docs/protocol.md "Sessions"; delivery.md D1, D2.
-/// Threading: owned by one core. Time: passed in.
+/// The listening side of sessions: who said HELLO on which connection, the frames of each numbered
+/// and checked, the silent ones found. Pure. Source: docs/protocol.md "Sessions"; delivery.md D1,
+/// D2. Threading: owned by one core. Time: passed in.
 #pragma once
 #include <deque>
 #include <map>
@@ -40,7 +40,8 @@ class SessionTable {
     Heartbeats heartbeats;
     std::size_t sessions_max = 16'384;  ///< a HELLO beyond is answered OVERLOADED
   };
-  /// \param first  sessions are numbered from here: random or counted by starts, so that a number of an
+  /// \param first  sessions are numbered from here: random or counted by starts, so that a number
+  /// of an
   ///               earlier start of this node is never valid again.
   SessionTable(const Options& options, std::uint64_t first, const Rules& rules = {});
 
@@ -49,7 +50,7 @@ class SessionTable {
     answer,   ///< dropped; `reply` is an ERROR to send to that peer
     hello,    ///< `hello` is decoded: check it, then `open` a session or refuse
     message,  ///< `session` and `frame` are set
-    ended,    ///< the session had a gap: it is closed; `reply` is to be sent, `session_number` says which
+    ended,    ///< the session had a gap: it is closed, `closed` is a copy; `reply` is to be sent
   };
   struct Received {
     Event event = Event::nothing;
@@ -57,21 +58,25 @@ class SessionTable {
     wire::OpenFrame frame{.header = {}, .reader = Reader{{}}, .fields = 0};
     wire::Hello hello;
     Bytes reply;
-    Session closed;  ///< a copy, for `ended`
+    Session closed;
   };
   void on_frame(PeerKey peer, BytesView bytes, Now now, Received& out);
 
-  /// Opens a session for a HELLO that was accepted. `ended` receives a copy of the older session of the same
-  /// (name, incarnation), if there was one.
+  /// Opens a session for a HELLO that was accepted. `ended` receives a copy of the older session of
+  /// the same (name, incarnation), and of this connection's, if there were any.
   Session& open(PeerKey peer, const wire::Hello& hello, Now now, std::vector<Session>& ended);
   void close(std::uint64_t number);
   [[nodiscard]] Session* find(std::uint64_t number);
   [[nodiscard]] Session* find(PeerKey peer);
 
-  /// Sessions that were silent for the liveness, closed; or all of them when this process slept (D2).
+  /// Sessions that were silent for the liveness, closed; or all of them when this process slept
+  /// (D2). Silence is looked for every eighth of the liveness, so it is noticed at most that much
+  /// later.
   void expire(Now now, std::vector<Session>& ended);
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
+  /// Peers that are remembered, with a session or without: at most twice `sessions_max`.
+  [[nodiscard]] std::size_t remembered() const { return known_.size(); }
   [[nodiscard]] const Heartbeats& heartbeats() const { return options_.heartbeats; }
 
   template <class Visit>
@@ -81,6 +86,7 @@ class SessionTable {
 
   struct Counters {
     std::uint64_t malformed = 0;
+    std::uint64_t too_large = 0;
     std::uint64_t unknown_version = 0;
     std::uint64_t unknown_type = 0;
     std::uint64_t no_session = 0;
@@ -98,10 +104,24 @@ class SessionTable {
   struct Known {  // outlives a session, so that a HELLO that was delayed is not taken for a new one
     std::uint64_t nonce = 0;
     std::uint64_t session = 0;
-    MonoTime last_seen{};
   };
-  void refuse(Received& out, std::uint64_t session, wire::ErrorCode code, std::string_view text);
-  void forget_old(Now now);
+  struct Ended {  // whose session ended: remembered for a while, then forgotten
+    Identity identity;
+    std::uint64_t session = 0;
+    MonoTime since{};
+  };
+  static void refuse(Received& out, std::uint64_t session, const wire::ErrorMessage& error);
+  void on_hello(PeerKey peer, Received& out);
+  void on_unreadable(PeerKey peer, BytesView bytes, const Error& why, Now now, Received& out);
+  /// Whether the frame is the session's next one; if not, it was dropped or the session has ended.
+  bool number_fits(Session& session, std::uint64_t seq, Now now, Received& out);
+  /// The simulator's seeded bug: a frame of an ended session is taken for one of a present one.
+  Session* any_session_of(PeerKey peer, std::uint64_t stale_number);
+  bool slept(Now now);
+  void forget_oldest();
+  [[nodiscard]] Micros liveness() const {
+    return Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
+  }
 
   Options options_;
   Rules rules_;
@@ -109,6 +129,7 @@ class SessionTable {
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::unordered_map<std::uint64_t, std::uint64_t> by_peer_;
   std::map<Identity, Known> known_;
+  std::deque<Ended> ended_;  // oldest first
   MonoTime last_run_{};
   bool ran_ = false;
   bool woke_late_ = false;

@@ -7,4 +7,4 @@ namespace baozi::base {
 }
 
 #define BAOZI_ASSERT(condition) \
-  (static_cast<bool>(condition) ? void(0) : ::baozi::base::assertion_failed(#condition, __FILE__, __LINE__))
+  ((condition) ? void(0) : ::baozi::base::assertion_failed(#condition, __FILE__, __LINE__))

@@ -20,6 +20,9 @@ inline constexpr std::uint32_t holds_max = 65'536;         ///< deliveries that 
 inline constexpr std::uint32_t queues_per_worker_max = 1'000;
 inline constexpr std::uint32_t endpoints_max = 16;
 inline constexpr std::uint32_t collectors_max = 64;
+inline constexpr std::uint32_t delivery_limit_max = 1'000'000;  ///< deliveries that a task may ask to lose
+inline constexpr std::uint64_t heartbeat_us_min = 1'000;          ///< announced in WELCOME: a millisecond …
+inline constexpr std::uint64_t liveness_us_max = 86'400'000'000;  ///< … to a day
 inline constexpr std::uint32_t priority_max = 9;
 inline constexpr std::uint32_t priority_default = 4;
 

@@ -1,13 +1,14 @@
 /// \file codec.hpp
-/// Frames to messages and back. Source: docs/protocol.md; the frames in tests/vectors/ pin every byte.
-/// Decoding is bounded: sizes, counts and depth are checked before anything is reserved. Trailing fields
-/// that we do not know are ignored, so the protocol can grow; trailing bytes after the frame's array are an error.
-/// Threading: free functions on the caller's data. Errors: returned, never thrown.
+/// Frames to messages and back. Source: docs/protocol.md; the frames in tests/vectors/ pin every
+/// byte. Decoding is bounded: sizes, counts and depth are checked before anything is reserved.
+/// Trailing fields that we do not know are ignored, so the protocol can grow; trailing bytes after
+/// the frame's array are an error. Threading: free functions on the caller's data. Errors:
+/// returned, never thrown.
 #pragma once
 #include <string>
 
-#include "base/result.hpp"
 #include "baozi/packing.hpp"
+#include "base/result.hpp"
 #include "wire/message.hpp"
 
 namespace baozi::wire {
@@ -19,34 +20,44 @@ struct OpenFrame {
   std::uint32_t fields = 0;  ///< elements of the array that are left
 };
 
-/// Errors: malformed, unknown_version, unknown_type.
+/// Errors: malformed, unknown_version, unknown_type, too_large.
 [[nodiscard]] Result<OpenFrame> open_frame(BytesView frame);
 
-/// Each reads the fields of its type into `out` (whose vectors keep their capacity). Errors: malformed, too_large.
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Hello& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Welcome& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Ping& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Pong& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Goodbye& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, ErrorMessage& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Collectors& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Submit& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Submitted& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Credit& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Deliver& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Done& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, DoneOk& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Nack& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, ResultMessage& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Stored& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Watch& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, StateMessage& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Fetch& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Fetched& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Forget& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Control& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Reply& out);
-[[nodiscard]] Result<void> decode(OpenFrame& frame, Revoke& out);
+/// The numbers of a frame whose type is unknown to us (`open_frame` said so): it still counts in
+/// its session.
+struct FrameNumbers {
+  std::uint64_t type = 0;
+  std::uint64_t session = 0;
+  std::uint64_t seq = 0;
+};
+[[nodiscard]] FrameNumbers peek_numbers(BytesView frame);
+
+/// Each reads the fields of its type into `out`, whose lists are reused. After an error (malformed,
+/// too_large) the lists are empty and the other fields unspecified. `frame` is left as it was.
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Hello& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Welcome& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Ping& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Pong& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Goodbye& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, ErrorMessage& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Collectors& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Submit& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Submitted& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Credit& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Deliver& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Done& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, DoneOk& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Nack& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, ResultMessage& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Stored& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Watch& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, StateMessage& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Fetch& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Fetched& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Forget& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Control& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Reply& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Revoke& out);
 
 /// One packed task, as it stands in a SUBMIT, a DONE or a stored record.
 [[nodiscard]] Result<TaskView> decode_task(BytesView raw);
@@ -82,7 +93,8 @@ struct OpenFrame {
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Reply& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Revoke& message);
 
-/// Appends `[id, name, queue, options, body]`. `raw_options` is a packed map; empty means an empty map.
+/// Appends `[id, name, queue, options, body]`. `raw_options` is a packed map; empty means an empty
+/// map.
 void pack_task(Writer& out, const IdView& id, std::string_view name, std::string_view queue,
                BytesView raw_options, BytesView body);
 /// Appends a result record.
@@ -90,9 +102,10 @@ void pack_record(Writer& out, const RecordView& record);
 void pack_id(Writer& out, const IdView& id);
 [[nodiscard]] IdView read_id(Reader& in);
 /// Packed `[type, message, traceback]`.
-[[nodiscard]] Bytes pack_failure(std::string_view type, std::string_view message, std::string_view traceback);
+[[nodiscard]] Bytes pack_failure(std::string_view type, std::string_view message,
+                                 std::string_view traceback);
 
-/// True for 1 to 255 bytes without control characters.
+/// True for 1 to 255 bytes of UTF-8 without control characters.
 [[nodiscard]] bool is_valid_name(std::string_view name);
 
 }  // namespace baozi::wire

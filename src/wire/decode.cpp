@@ -1,5 +1,6 @@
-#include <algorithm>
-
+// Frames to messages. Lists are sized once, after their count was checked against the bytes that
+// are left, and their elements are read in place: an element of an earlier frame is overwritten,
+// field by field.
 #include "wire/codec.hpp"
 #include "wire/detail.hpp"
 
@@ -7,12 +8,16 @@ namespace baozi::wire {
 
 namespace {
 
-/// Reads the fields of one frame in order; `finish` skips what a newer peer added and reports the first error.
+namespace bytes_min = detail::bytes_min;
+
+/// Reads the fields of one frame in order; `finish` skips what a newer peer added and reports the
+/// first error.
 class Fields {
  public:
-  explicit Fields(OpenFrame& frame) : in{frame.reader}, left_{frame.fields} {}
+  explicit Fields(const OpenFrame& frame) : in{frame.reader}, left_{frame.fields} {}
 
-  /// Call before each known field: false when the frame ends here (then the field keeps its default).
+  /// Call before each known field: false when the frame ends here (then the field keeps its
+  /// default).
   bool next() {
     if (left_ == 0 || !in.ok()) return false;
     --left_;
@@ -20,57 +25,71 @@ class Fields {
   }
   /// The same for a field that must be there.
   void must() {
-    if (!next()) in.fail("a field is missing");
+    if (!next()) [[unlikely]]
+      in.fail("a field is missing");
   }
   Result<void> finish() {
     for (; left_ > 0 && in.ok(); --left_) in.skip();
     if (in.ok() && !in.at_end()) in.fail("bytes after the frame's array");
-    if (!in.ok()) return unexpected(Errc::malformed, in.error());
-    return {};
+    if (in.ok()) [[likely]]
+      return {};
+    return unexpected(in.over_limit() ? Errc::too_large : Errc::malformed, in.error());
+  }
+  /// The same; a list that was read only in part is emptied, so that nobody meets half a message.
+  template <class List>
+  Result<void> finish(List& list) {
+    Result<void> all = finish();
+    if (!all) list.clear();
+    return all;
   }
 
-  Reader& in;
+  Reader
+      in;  // a copy: a frame can be decoded again, and the compiler keeps the cursor in registers
 
  private:
   std::uint32_t left_;
 };
 
 std::uint32_t bounded(Reader& in, std::uint32_t count, std::uint32_t count_max, const char* why) {
-  if (count <= count_max) return count;
-  in.fail(why);
+  if (count <= count_max) [[likely]]
+    return count;
+  in.fail_limit(why);
   return 0;
 }
-std::uint32_t array_upto(Reader& in, std::uint32_t count_max) {
-  return bounded(in, in.array(), count_max, "array longer than the protocol allows");
+std::uint32_t array_upto(Reader& in, std::uint32_t count_max, std::size_t bytes_each) {
+  return bounded(in, in.array(bytes_each), count_max, "array longer than the protocol allows");
 }
 std::string_view name(Reader& in) {
   const std::string_view text = in.str();
-  if (in.ok() && !is_valid_name(text)) in.fail("a name is 1 to 255 bytes without control characters");
+  detail::check_name(in, text, "a name is longer than 255 bytes",
+                     "a name is 1 to 255 bytes of UTF-8 without control characters");
   return text;
 }
 std::string_view text(Reader& in) {
   const std::string_view view = in.str();
-  if (view.size() > limits::text_bytes_max) in.fail("text longer than 4096 bytes");
+  if (view.size() > limits::text_bytes_max) in.fail_limit("text longer than 4096 bytes");
   return view;
 }
 BytesView origin(Reader& in) {
-  if (in.try_nil()) return {};
   const BytesView bytes = in.bin();
-  if (in.ok() && bytes.size() != 16) in.fail("an origin has 16 bytes");
+  if (bytes.size() != 16) in.fail("an origin has 16 bytes");
   return bytes;
 }
+BytesView origin_or_nil(Reader& in) { return in.try_nil() ? BytesView{} : origin(in); }
 std::string_view name_or_nil(Reader& in) { return in.try_nil() ? std::string_view{} : name(in); }
 
 /// An array with a fixed number of known elements and room for more.
 class Entry {
  public:
   Entry(Reader& in, std::uint32_t known) : in_{in}, fields_{in.array()}, known_{known} {
-    if (fields_ < known) in.fail("an entry has too few fields");
+    if (fields_ < known) [[unlikely]]
+      in.fail("an entry has too few fields");
   }
   [[nodiscard]] bool has(std::uint32_t index) const { return fields_ > index; }
   void read_also(std::uint32_t count) { known_ += count; }
   ~Entry() {
-    for (std::uint32_t i = known_; i < fields_ && in_.ok(); ++i) in_.skip();
+    if (fields_ > known_) [[unlikely]]
+      detail::skip_rest(in_, fields_, known_);
   }
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
@@ -84,7 +103,7 @@ class Entry {
 template <class Enum>
 Enum enumeration(Reader& in, std::uint64_t lowest, std::uint64_t highest) {
   const std::uint64_t value = in.uinteger();
-  if (value < lowest || value > highest) {
+  if (value < lowest || value > highest) [[unlikely]] {
     in.fail("a number stands outside of its range");
     return static_cast<Enum>(lowest);
   }
@@ -93,76 +112,139 @@ Enum enumeration(Reader& in, std::uint64_t lowest, std::uint64_t highest) {
 
 std::uint32_t u32(Reader& in) {
   const std::uint64_t value = in.uinteger();
-  if (value > UINT32_MAX) in.fail("a number is larger than 32 bits");
+  if (value > UINT32_MAX) [[unlikely]]
+    in.fail("a number is larger than 32 bits");
   return static_cast<std::uint32_t>(value);
 }
 
-void read_collectors(Reader& in, std::vector<CollectorInfo>& out) {
+void read_names(Reader& in, std::uint32_t count_max, std::vector<std::string_view>& out) {
+  const std::uint32_t count = array_upto(in, count_max, bytes_min::name);
   out.clear();
-  for (std::uint32_t n = array_upto(in, limits::collectors_max); n > 0 && in.ok(); --n) {
+  out.reserve(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) out.push_back(name(in));
+}
+
+void read_collectors(Reader& in, std::vector<CollectorInfo>& out) {
+  const std::uint32_t count = array_upto(in, limits::collectors_max, 2 + bytes_min::name);
+  out.clear();
+  out.reserve(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     Entry entry{in, 2};
-    CollectorInfo info;
+    CollectorInfo& info = out.emplace_back();
     info.name = name(in);
-    for (std::uint32_t e = array_upto(in, limits::endpoints_max); e > 0 && in.ok(); --e) {
-      info.endpoints.emplace_back(name(in));
-    }
-    out.push_back(std::move(info));
+    const std::uint32_t endpoints = array_upto(in, limits::endpoints_max, bytes_min::name);
+    info.endpoints.reserve(endpoints);
+    for (std::uint32_t e = 0; e < endpoints && in.ok(); ++e) info.endpoints.emplace_back(name(in));
   }
 }
 
-HeldDelivery read_hold(Reader& in) {
+void read_hold(Reader& in, HeldDelivery& hold) {
   Entry entry{in, 5};
-  HeldDelivery hold;
   hold.number = in.uinteger();
   hold.key = in.integer();
   hold.position = in.uinteger();
   hold.phase = enumeration<Hold>(in, 1, 3);
-  hold.id = read_id(in);
-  return hold;
+  detail::read_id(in, hold.id);
 }
 
-/// A packed array of tasks, checked whole; its raw bytes.
-BytesView follow_ups(Reader& in, std::vector<TaskView>* out) {
-  const char* const start = in.position();
-  std::uint32_t count = array_upto(in, limits::follow_ups_max);
-  if (out != nullptr) out->reserve(count);
-  const bool any = count > 0;
-  for (; count > 0 && in.ok(); --count) {
-    const TaskView task = detail::read_task(in);
-    if (out != nullptr) out->push_back(task);
+/// The map of facts in HELLO; keys that we do not know are skipped.
+void read_facts(Reader& in, Hello& out) {
+  std::uint32_t left = bounded(in, in.map(), limits::options_max, "more than 64 facts");
+  detail::Keys keys{in};
+  for (; left > 0 && in.ok(); --left) {
+    switch (keys.next()) {
+      case 1: out.origin = origin(in); break;
+      case 2: read_names(in, limits::queues_per_worker_max, out.queues); break;
+      case 3: out.concurrency = u32(in); break;
+      case 4: out.software = text(in); break;
+      case 5: out.host = text(in); break;
+      case 6: out.pid = in.uinteger(); break;
+      case 7: read_names(in, limits::endpoints_max, out.endpoints); break;
+      case 8: out.durable_results = in.boolean(); break;
+      default: in.skip(); break;
+    }
   }
-  return any && in.ok() ? in.since(start) : BytesView{};
+}
+
+void read_refusal(Reader& in, BatchRefusal& refusal) {
+  Entry entry{in, 6};
+  refusal.number = in.uinteger();
+  refusal.code = enumeration<Refusal>(in, 1, 3);
+  refusal.reason = enumeration<Reason>(in, 0, 255);
+  refusal.expected = in.uinteger();
+  refusal.retry_after_us = in.uinteger();
+  const std::uint32_t count = array_upto(in, limits::batch_tasks_max, 4);
+  refusal.tasks.resize(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    TaskRefusal& task = refusal.tasks[i];
+    Entry task_entry{in, 3};
+    task.index = u32(in);
+    task.reason = enumeration<Reason>(in, 0, 255);
+    task.text = text(in);
+  }
+}
+
+/// A packed array of tasks, checked whole; its raw bytes, empty for none.
+BytesView follow_ups(Reader& in) {
+  const char* const start = in.position();
+  const std::uint32_t count = array_upto(in, limits::follow_ups_max, bytes_min::task);
+  if (count == 0) [[likely]]
+    return {};
+  TaskView task;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) detail::read_task(in, task);
+  return in.ok() ? in.since(start) : BytesView{};
+}
+BytesView follow_ups(Reader& in, std::vector<TaskView>& out) {
+  const char* const start = in.position();
+  const std::uint32_t count = array_upto(in, limits::follow_ups_max, bytes_min::task);
+  out.resize(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) detail::read_task(in, out[i]);
+  return count > 0 && in.ok() ? in.since(start) : BytesView{};
 }
 
 void read_ids(Reader& in, std::vector<IdView>& out) {
-  out.clear();
-  for (std::uint32_t n = array_upto(in, limits::batch_tasks_max); n > 0 && in.ok(); --n) {
-    out.push_back(read_id(in));
-  }
+  const std::uint32_t count = array_upto(in, limits::batch_tasks_max, bytes_min::id);
+  out.resize(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) detail::read_id(in, out[i]);
 }
 
-BytesView packed_record(Reader& in) {
+BytesView record_or_nil(Reader& in) {
   if (in.try_nil()) return {};
   return detail::read_record(in).raw;
 }
 
+/// One bit per message type that we know.
+constexpr std::uint64_t known_types = [] {
+  std::uint64_t bits = 0;
+  for (const Type type :
+       {Type::hello,   Type::welcome,    Type::ping,    Type::pong,      Type::goodbye,
+        Type::error,   Type::collectors, Type::submit,  Type::submitted, Type::credit,
+        Type::deliver, Type::done,       Type::done_ok, Type::nack,      Type::result,
+        Type::stored,  Type::watch,      Type::state,   Type::fetch,     Type::fetched,
+        Type::forget,  Type::control,    Type::reply,   Type::revoke}) {
+    bits |= std::uint64_t{1} << static_cast<unsigned>(type);
+  }
+  return bits;
+}();
+
 }  // namespace
 
 Result<OpenFrame> open_frame(BytesView frame) {
+  if (frame.size() > limits::frame_bytes_max)
+    return unexpected(Errc::too_large, "a frame above 8 MiB");
   OpenFrame open{.header = {}, .reader = Reader{frame}, .fields = 0};
   Reader& in = open.reader;
   const std::uint32_t fields = in.array();
-  if (in.ok() && fields < 4) in.fail("a frame has at least version, type, session and seq");
+  if (fields == 0) in.fail("an empty frame");
   const std::uint64_t version = in.uinteger();
   if (!in.ok()) return unexpected(Errc::malformed, in.error());
   if (version != protocol_version) return unexpected(Errc::unknown_version, "version is not 1");
+  if (fields < 4) in.fail("a frame has at least version, type, session and seq");
   const std::uint64_t type = in.uinteger();
   open.header.session = in.uinteger();
   open.header.seq = in.uinteger();
   if (!in.ok()) return unexpected(Errc::malformed, in.error());
-  static constexpr std::uint8_t known[] = {1,  2,  3,  4,  5,  6,  7,  10, 11, 20, 21, 22,
-                                           23, 24, 30, 31, 32, 33, 34, 35, 36, 40, 41, 50};
-  if (type > 255 || !std::binary_search(std::begin(known), std::end(known), type)) {
+  if (type > 63 || (known_types >> type & 1U) == 0) {
     return unexpected(Errc::unknown_type, "unknown message type");
   }
   open.header.type = static_cast<Type>(type);
@@ -170,44 +252,34 @@ Result<OpenFrame> open_frame(BytesView frame) {
   return open;
 }
 
-Result<void> decode(OpenFrame& frame, Hello& out) {
+FrameNumbers peek_numbers(BytesView frame) {
+  Reader in{frame};
+  FrameNumbers numbers;
+  in.array();
+  in.uinteger();  // the version
+  numbers.type = in.uinteger();
+  numbers.session = in.uinteger();
+  numbers.seq = in.uinteger();
+  return numbers;
+}
+
+Result<void> decode(const OpenFrame& frame, Hello& out) {
   Fields f{frame};
   out = {};
   f.must(), out.nonce = f.in.uinteger();
   f.must(), out.role = enumeration<Role>(f.in, 1, 6);
   f.must(), out.name = name(f.in);
   f.must(), out.incarnation = f.in.uinteger();
-  f.must();
-  for (std::uint32_t n = bounded(f.in, f.in.map(), limits::options_max, "more than 64 facts"); n > 0 && f.in.ok(); --n) {
-    switch (f.in.uinteger()) {
-      case 1: out.origin = origin(f.in); break;
-      case 2:
-        for (std::uint32_t q = array_upto(f.in, limits::queues_per_worker_max); q > 0 && f.in.ok(); --q) {
-          out.queues.push_back(name(f.in));
-        }
-        break;
-      case 3: out.concurrency = u32(f.in); break;
-      case 4: out.software = text(f.in); break;
-      case 5: out.host = text(f.in); break;
-      case 6: out.pid = f.in.uinteger(); break;
-      case 7:
-        for (std::uint32_t e = array_upto(f.in, limits::endpoints_max); e > 0 && f.in.ok(); --e) {
-          out.endpoints.push_back(name(f.in));
-        }
-        break;
-      case 8: out.durable_results = f.in.boolean(); break;
-      default: f.in.skip(); break;
-    }
-  }
+  f.must(), read_facts(f.in, out);
   if (f.next()) {
-    for (std::uint32_t n = array_upto(f.in, limits::holds_max); n > 0 && f.in.ok(); --n) {
-      out.holds.push_back(read_hold(f.in));
-    }
+    const std::uint32_t count = array_upto(f.in, limits::holds_max, bytes_min::hold);
+    out.holds.resize(count);
+    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) read_hold(f.in, out.holds[i]);
   }
-  return f.finish();
+  return f.finish(out.holds);
 }
 
-Result<void> decode(OpenFrame& frame, Welcome& out) {
+Result<void> decode(const OpenFrame& frame, Welcome& out) {
   Fields f{frame};
   out = {};
   f.must(), out.nonce = f.in.uinteger();
@@ -226,76 +298,73 @@ Result<void> decode(OpenFrame& frame, Welcome& out) {
     out.resume->accepted = f.in.uinteger();
     out.resume->committed = f.in.uinteger();
   }
-  return f.finish();
+  if (f.in.ok() &&
+      (out.heartbeat_us < limits::heartbeat_us_min || out.liveness_us < out.heartbeat_us ||
+       out.liveness_us > limits::liveness_us_max)) {
+    f.in.fail("heartbeat or liveness outside of its range");
+  }
+  if (f.in.ok() && frame.header.session == 0) f.in.fail("a session's number is above 0");
+  return f.finish(out.collectors);
 }
 
-Result<void> decode(OpenFrame& frame, Ping&) { return Fields{frame}.finish(); }
-Result<void> decode(OpenFrame& frame, Pong&) { return Fields{frame}.finish(); }
+Result<void> decode(const OpenFrame& frame, Ping&) { return Fields{frame}.finish(); }
+Result<void> decode(const OpenFrame& frame, Pong&) { return Fields{frame}.finish(); }
 
-Result<void> decode(OpenFrame& frame, Goodbye& out) {
+Result<void> decode(const OpenFrame& frame, Goodbye& out) {
   Fields f{frame};
   out = {};
   if (f.next()) out.reason = text(f.in);
   return f.finish();
 }
 
-Result<void> decode(OpenFrame& frame, ErrorMessage& out) {
+Result<void> decode(const OpenFrame& frame, ErrorMessage& out) {
   Fields f{frame};
+  out = {};
   f.must(), out.code = enumeration<ErrorCode>(f.in, 1, 255);
   f.must(), out.text = text(f.in);
+  if (f.next()) out.about = f.in.uinteger();
+  if (f.next() && !f.in.try_nil()) {
+    Entry versions{f.in, 2};
+    out.version_min = f.in.uinteger();
+    out.version_max = f.in.uinteger();
+  }
   return f.finish();
 }
 
-Result<void> decode(OpenFrame& frame, Collectors& out) {
+Result<void> decode(const OpenFrame& frame, Collectors& out) {
   Fields f{frame};
   f.must(), read_collectors(f.in, out.collectors);
-  return f.finish();
+  return f.finish(out.collectors);
 }
 
-Result<void> decode(OpenFrame& frame, Submit& out) {
+Result<void> decode(const OpenFrame& frame, Submit& out) {
   Fields f{frame};
-  out.tasks.clear();
   f.must(), out.number = f.in.uinteger();
   f.must(), out.origin = origin(f.in);
   f.must(), out.home = name_or_nil(f.in);
   f.must(), out.flags = f.in.uinteger();
   f.must();
-  const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max);
-  out.tasks.reserve(count);
-  for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) out.tasks.push_back(detail::read_task(f.in));
+  const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, bytes_min::task);
+  out.tasks.resize(count);
+  for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) detail::read_task(f.in, out.tasks[i]);
   if (f.in.ok() && out.number == 0) f.in.fail("batches are numbered from 1");
   if (f.in.ok() && count == 0) f.in.fail("a batch holds at least one task");
-  return f.finish();
+  return f.finish(out.tasks);
 }
 
-Result<void> decode(OpenFrame& frame, Submitted& out) {
+Result<void> decode(const OpenFrame& frame, Submitted& out) {
   Fields f{frame};
   out.refusals.clear();
   f.must(), out.upto = f.in.uinteger();
   if (f.next()) {
-    for (std::uint32_t n = array_upto(f.in, limits::batch_tasks_max); n > 0 && f.in.ok(); --n) {
-      Entry entry{f.in, 6};
-      BatchRefusal refusal;
-      refusal.number = f.in.uinteger();
-      refusal.code = enumeration<Refusal>(f.in, 1, 3);
-      refusal.reason = enumeration<Reason>(f.in, 0, 255);
-      refusal.expected = f.in.uinteger();
-      refusal.retry_after_us = f.in.uinteger();
-      for (std::uint32_t t = array_upto(f.in, limits::batch_tasks_max); t > 0 && f.in.ok(); --t) {
-        Entry task_entry{f.in, 3};
-        TaskRefusal task;
-        task.index = u32(f.in);
-        task.reason = enumeration<Reason>(f.in, 0, 255);
-        task.text = text(f.in);
-        refusal.tasks.push_back(task);
-      }
-      out.refusals.push_back(std::move(refusal));
-    }
+    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, 7);
+    out.refusals.resize(count);
+    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) read_refusal(f.in, out.refusals[i]);
   }
-  return f.finish();
+  return f.finish(out.refusals);
 }
 
-Result<void> decode(OpenFrame& frame, Credit& out) {
+Result<void> decode(const OpenFrame& frame, Credit& out) {
   Fields f{frame};
   f.must(), out.count = f.in.uinteger();
   f.must(), out.bytes = f.in.uinteger();
@@ -304,212 +373,220 @@ Result<void> decode(OpenFrame& frame, Credit& out) {
   return f.finish();
 }
 
-Result<void> decode(OpenFrame& frame, Deliver& out) {
+Result<void> decode(const OpenFrame& frame, Deliver& out) {
   Fields f{frame};
   f.must();
-  const std::uint32_t groups = array_upto(f.in, limits::groups_max);
-  out.groups.resize(std::min<std::uint32_t>(groups, 16));  // grows below, as far as the bytes prove it
-  std::uint32_t g = 0;
-  for (; g < groups && f.in.ok(); ++g) {
-    if (g >= out.groups.size()) out.groups.emplace_back();
+  const std::uint32_t groups = array_upto(f.in, limits::groups_max, bytes_min::group);
+  out.groups.resize(groups);
+  for (std::uint32_t g = 0; g < groups && f.in.ok(); ++g) {
     DeliveryGroup& group = out.groups[g];
-    group.deliveries.clear();
     Entry group_entry{f.in, 3};
-    group.origin = origin(f.in);
+    group.origin = origin_or_nil(f.in);
     group.home = name_or_nil(f.in);
-    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max);
-    group.deliveries.reserve(count);
-    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, bytes_min::delivery);
+    group.deliveries.resize(count);
+    for (Delivery& delivery : group.deliveries) {
+      if (!f.in.ok()) [[unlikely]]
+        break;
       Entry entry{f.in, 7};
-      Delivery& delivery = group.deliveries.emplace_back();
       delivery.number = f.in.uinteger();
       delivery.key = f.in.integer();
       delivery.position = f.in.uinteger();
       delivery.count = u32(f.in);
       delivery.retries = u32(f.in);
       delivery.flags = f.in.uinteger();
-      delivery.task = detail::read_task(f.in);
+      detail::read_task(f.in, delivery.task);
     }
   }
-  out.groups.resize(g);
-  return f.finish();
+  return f.finish(out.groups);
 }
 
-Result<void> decode(OpenFrame& frame, Done& out) {
+Result<void> decode(const OpenFrame& frame, Done& out) {
   Fields f{frame};
-  out.entries.clear();
   f.must(), out.first = f.in.uinteger();
   f.must();
-  const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max);
-  out.entries.reserve(count);
-  for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+  const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, bytes_min::settlement);
+  out.entries.resize(count);
+  for (Settlement& settlement : out.entries) {
+    if (!f.in.ok()) [[unlikely]]
+      break;
     Entry entry{f.in, 4};
-    Settlement& settlement = out.entries.emplace_back();
     settlement.number = f.in.uinteger();
     settlement.state = enumeration<TaskState>(f.in, 4, 7);
     settlement.flags = f.in.uinteger();
-    settlement.raw_follow_ups = follow_ups(f.in, &settlement.follow_ups);
+    settlement.raw_follow_ups = follow_ups(f.in, settlement.follow_ups);
+    settlement.record = {};
     if (entry.has(4)) {
       entry.read_also(1);
-      settlement.record = packed_record(f.in);
+      settlement.record = record_or_nil(f.in);
     }
   }
-  return f.finish();
+  if (f.in.ok() && out.first == 0) f.in.fail("entries are numbered from 1");
+  return f.finish(out.entries);
 }
 
-Result<void> decode(OpenFrame& frame, DoneOk& out) {
+Result<void> decode(const OpenFrame& frame, DoneOk& out) {
   Fields f{frame};
   out.exceptions.clear();
   f.must(), out.upto = f.in.uinteger();
   if (f.next()) {
-    for (std::uint32_t n = array_upto(f.in, limits::batch_tasks_max); n > 0 && f.in.ok(); --n) {
+    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, 3);
+    out.exceptions.resize(count);
+    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
       Entry entry{f.in, 2};
-      SettledException exception;
-      exception.entry = f.in.uinteger();
-      exception.code = enumeration<Settled>(f.in, 0, 255);
-      out.exceptions.push_back(exception);
+      out.exceptions[i].entry = f.in.uinteger();
+      out.exceptions[i].code = enumeration<Settled>(f.in, 0, 255);
     }
   }
-  return f.finish();
+  return f.finish(out.exceptions);
 }
 
-Result<void> decode(OpenFrame& frame, Nack& out) {
+Result<void> decode(const OpenFrame& frame, Nack& out) {
   Fields f{frame};
-  out.entries.clear();
   f.must(), out.first = f.in.uinteger();
   f.must();
-  for (std::uint32_t n = array_upto(f.in, limits::batch_tasks_max); n > 0 && f.in.ok(); --n) {
+  const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, 5);
+  out.entries.resize(count);
+  for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+    NackEntry& nack = out.entries[i];
     Entry entry{f.in, 4};
-    NackEntry nack;
     nack.number = f.in.uinteger();
     nack.kind = enumeration<NackKind>(f.in, 1, 3);
     nack.delay_us = f.in.uinteger();
     nack.reason = text(f.in);
-    out.entries.push_back(nack);
   }
-  return f.finish();
+  if (f.in.ok() && out.first == 0) f.in.fail("entries are numbered from 1");
+  return f.finish(out.entries);
 }
 
-Result<void> decode(OpenFrame& frame, ResultMessage& out) {
+Result<void> decode(const OpenFrame& frame, ResultMessage& out) {
   Fields f{frame};
   f.must(), out.first = f.in.uinteger();
   f.must();
-  const std::uint32_t groups = array_upto(f.in, limits::groups_max);
-  out.groups.resize(std::min<std::uint32_t>(groups, 16));
-  std::uint32_t g = 0;
-  for (; g < groups && f.in.ok(); ++g) {
-    if (g >= out.groups.size()) out.groups.emplace_back();
+  const std::uint32_t groups = array_upto(f.in, limits::groups_max, bytes_min::group);
+  out.groups.resize(groups);
+  for (std::uint32_t g = 0; g < groups && f.in.ok(); ++g) {
     ResultGroup& group = out.groups[g];
-    group.entries.clear();
     Entry group_entry{f.in, 3};
-    group.origin = origin(f.in);
+    group.origin = origin_or_nil(f.in);
     group.worker = name_or_nil(f.in);
-    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max);
-    group.entries.reserve(count);
-    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, bytes_min::result);
+    group.entries.resize(count);
+    for (ResultEntry& entry : group.entries) {
+      if (!f.in.ok()) [[unlikely]]
+        break;
       Entry fields{f.in, 5};
-      ResultEntry& entry = group.entries.emplace_back();
       entry.number = f.in.uinteger();
       entry.generation = u32(f.in);
       entry.flags = f.in.uinteger();
-      entry.record = detail::read_record(f.in);
-      entry.raw_follow_ups = follow_ups(f.in, nullptr);
+      detail::read_record(f.in, entry.record);
+      entry.raw_follow_ups = follow_ups(f.in);
     }
   }
-  out.groups.resize(g);
-  return f.finish();
+  return f.finish(out.groups);
 }
 
-Result<void> decode(OpenFrame& frame, Stored& out) {
+Result<void> decode(const OpenFrame& frame, Stored& out) {
   Fields f{frame};
   out.losses.clear();
   f.must(), out.upto = f.in.uinteger();
   if (f.next()) {
-    for (std::uint32_t n = array_upto(f.in, limits::batch_tasks_max); n > 0 && f.in.ok(); --n) {
+    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, 6);
+    out.losses.resize(count);
+    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+      ResultLoss& loss = out.losses[i];
       Entry entry{f.in, 5};
-      ResultLoss loss;
       loss.entry = f.in.uinteger();
       loss.code = enumeration<Lost>(f.in, 1, 2);
-      loss.record = packed_record(f.in);
-      loss.raw_follow_ups = follow_ups(f.in, nullptr);
+      loss.record = record_or_nil(f.in);
+      loss.raw_follow_ups = follow_ups(f.in);
       loss.text = text(f.in);
-      out.losses.push_back(loss);
+      if (f.in.ok() && loss.code == Lost::to_winner && loss.record.empty()) {
+        f.in.fail("a loss to a winner shows the winner's record");
+      }
     }
   }
-  return f.finish();
+  return f.finish(out.losses);
 }
 
-Result<void> decode(OpenFrame& frame, Watch& out) {
+Result<void> decode(const OpenFrame& frame, Watch& out) {
   Fields f{frame};
   f.must(), out.flags = f.in.uinteger();
   f.must(), read_ids(f.in, out.ids);
-  return f.finish();
+  return f.finish(out.ids);
 }
 
-Result<void> decode(OpenFrame& frame, StateMessage& out) {
+Result<void> decode(const OpenFrame& frame, StateMessage& out) {
   Fields f{frame};
-  out.groups.clear();
   f.must();
-  for (std::uint32_t g = array_upto(f.in, limits::groups_max); g > 0 && f.in.ok(); --g) {
+  const std::uint32_t groups = array_upto(f.in, limits::groups_max, bytes_min::group);
+  out.groups.resize(groups);
+  for (std::uint32_t g = 0; g < groups && f.in.ok(); ++g) {
+    StateGroup& group = out.groups[g];
     Entry group_entry{f.in, 3};
-    StateGroup& group = out.groups.emplace_back();
-    group.origin = origin(f.in);
+    group.origin = origin_or_nil(f.in);
     group.worker = name_or_nil(f.in);
-    for (std::uint32_t n = array_upto(f.in, limits::batch_tasks_max); n > 0 && f.in.ok(); --n) {
+    const std::uint32_t count =
+        array_upto(f.in, limits::batch_tasks_max, 2 + bytes_min::id + bytes_min::name);
+    group.entries.resize(count);
+    for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+      StateEntry& entry = group.entries[i];
       Entry fields{f.in, 3};
-      StateEntry& entry = group.entries.emplace_back();
-      entry.id = read_id(f.in);
+      detail::read_id(f.in, entry.id);
       entry.state = name(f.in);
       entry.meta = f.in.skip();
     }
   }
-  return f.finish();
+  return f.finish(out.groups);
 }
 
-Result<void> decode(OpenFrame& frame, Fetch& out) {
+Result<void> decode(const OpenFrame& frame, Fetch& out) {
   Fields f{frame};
   f.must(), out.request = f.in.uinteger();
   f.must(), read_ids(f.in, out.ids);
-  return f.finish();
+  return f.finish(out.ids);
 }
 
-Result<void> decode(OpenFrame& frame, Fetched& out) {
+Result<void> decode(const OpenFrame& frame, Fetched& out) {
   Fields f{frame};
-  out.entries.clear();
   f.must(), out.request = f.in.uinteger();
   f.must();
-  for (std::uint32_t n = array_upto(f.in, limits::batch_tasks_max); n > 0 && f.in.ok(); --n) {
+  const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, 8 + bytes_min::id);
+  out.entries.resize(count);
+  for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
+    FetchedEntry& entry = out.entries[i];
     Entry fields{f.in, 8};
-    FetchedEntry& entry = out.entries.emplace_back();
-    entry.id = read_id(f.in);
+    detail::read_id(f.in, entry.id);
     entry.state = enumeration<TaskState>(f.in, 0, 7);
     entry.generation = u32(f.in);
     entry.number = f.in.uinteger();
     entry.incarnation = f.in.uinteger();
     entry.worker = name_or_nil(f.in);
-    entry.record = packed_record(f.in);
-    entry.raw_follow_ups = follow_ups(f.in, nullptr);
+    entry.record = record_or_nil(f.in);
+    entry.raw_follow_ups = follow_ups(f.in);
   }
-  return f.finish();
+  return f.finish(out.entries);
 }
 
-Result<void> decode(OpenFrame& frame, Forget& out) {
+Result<void> decode(const OpenFrame& frame, Forget& out) {
   Fields f{frame};
   f.must(), out.request = f.in.uinteger();
   f.must(), read_ids(f.in, out.ids);
-  return f.finish();
+  return f.finish(out.ids);
 }
 
-Result<void> decode(OpenFrame& frame, Control& out) {
+Result<void> decode(const OpenFrame& frame, Control& out) {
   Fields f{frame};
   f.must(), out.request = f.in.uinteger();
   f.must(), out.command = name(f.in);
-  f.must(), out.arguments = f.in.skip();
-  if (f.in.ok() && Reader{out.arguments}.kind() != Reader::Kind::map) f.in.fail("the arguments of a control are a map");
+  f.must();
+  if (f.in.ok() && f.in.kind() != Reader::Kind::map)
+    f.in.fail("the arguments of a control are a map");
+  out.arguments = f.in.skip();
   return f.finish();
 }
 
-Result<void> decode(OpenFrame& frame, Reply& out) {
+Result<void> decode(const OpenFrame& frame, Reply& out) {
   Fields f{frame};
   f.must(), out.request = f.in.uinteger();
   f.must(), out.code = f.in.uinteger();
@@ -517,12 +594,12 @@ Result<void> decode(OpenFrame& frame, Reply& out) {
   return f.finish();
 }
 
-Result<void> decode(OpenFrame& frame, Revoke& out) {
+Result<void> decode(const OpenFrame& frame, Revoke& out) {
   Fields f{frame};
   f.must(), out.request = f.in.uinteger();
   f.must(), out.flags = f.in.uinteger();
   f.must(), read_ids(f.in, out.ids);
-  return f.finish();
+  return f.finish(out.ids);
 }
 
 }  // namespace baozi::wire

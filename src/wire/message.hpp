@@ -1,6 +1,7 @@
 /// \file message.hpp
-/// The messages of BZP/1 as values. Decoded messages hold views into the frame: they live as long as it
-/// does. The same structs are encoded. Field meanings, units and who sends what: docs/protocol.md.
+/// The messages of BZP/1 as values. Decoded messages hold views into the frame: they live as long
+/// as it does. The same structs are encoded. Field meanings, units and who sends what:
+/// docs/protocol.md.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -15,8 +16,8 @@
 
 namespace baozi::wire {
 
-/// `[version, type, session, seq, fields…]`. `seq` numbers the frames of a session per direction from 1;
-/// HELLO, WELCOME and ERROR carry 0.
+/// `[version, type, session, seq, fields…]`. `seq` numbers the frames of a session per direction
+/// from 1; HELLO, WELCOME and ERROR carry 0.
 struct Header {
   Type type{};
   std::uint64_t session = 0;
@@ -52,9 +53,9 @@ struct TaskView {
   std::string_view name;
   std::string_view queue;  ///< empty: the default queue (nil on the wire)
   TaskOptions options;
-  BytesView raw_options;   ///< the option map, packed
-  BytesView body;          ///< `[args, kwargs]`, packed; never decoded by the broker
-  BytesView raw;           ///< the whole array
+  BytesView raw_options;  ///< the option map, packed
+  BytesView body;         ///< `[args, kwargs]`, packed; never decoded by the broker
+  BytesView raw;          ///< the whole array
 };
 
 struct CollectorInfo {
@@ -88,9 +89,9 @@ struct Hello {
 };
 
 struct ProducerResume {
-  bool known = false;            ///< false: this broker has no row for the producer (D8)
-  std::uint64_t accepted = 0;    ///< the last batch taken, committed or not
-  std::uint64_t committed = 0;   ///< the last batch committed
+  bool known = false;           ///< false: this broker has no row for the producer (D8)
+  std::uint64_t accepted = 0;   ///< the last batch taken, committed or not
+  std::uint64_t committed = 0;  ///< the last batch committed
 };
 
 struct Welcome {
@@ -114,6 +115,9 @@ struct Goodbye {
 struct ErrorMessage {
   ErrorCode code{};
   std::string_view text;
+  std::uint64_t about = 0;        ///< seq of the frame that it speaks of; 0: of none in particular
+  std::uint64_t version_min = 0;  ///< unknown_version: what the answerer speaks; 0 otherwise
+  std::uint64_t version_max = 0;
 };
 struct Collectors {
   std::vector<CollectorInfo> collectors;
@@ -126,7 +130,8 @@ struct Submit {
   std::uint64_t flags = 0;
   std::vector<TaskView> tasks;
 };
-/// A SUBMIT for encoding only, whose tasks lie packed one after the other: a producer copies them once.
+/// A SUBMIT for encoding only, whose tasks lie packed one after the other: a producer copies them
+/// once.
 struct PackedSubmit {
   std::uint64_t number = 0;
   BytesView origin;
@@ -154,9 +159,9 @@ struct Submitted {
 };
 
 struct Credit {
-  std::uint64_t count = 0;           ///< deliveries that the worker will hold queued or running
+  std::uint64_t count = 0;  ///< deliveries that the worker will hold queued or running
   std::uint64_t bytes = 0;
-  std::uint64_t returned = 0;        ///< deliveries of this session that are no longer queued or running
+  std::uint64_t returned = 0;  ///< deliveries of this session that are no longer queued or running
   std::uint64_t returned_bytes = 0;
 };
 
@@ -187,7 +192,8 @@ struct Settlement {  // one entry of DONE
   BytesView record;          ///< D23: a result that no collector took; empty otherwise
 };
 struct Done {
-  std::uint64_t first = 0;  ///< number of the first entry; DONE and NACK of a session count together from 1
+  std::uint64_t first =
+      0;  ///< number of the first entry; DONE and NACK of a session count together from 1
   std::vector<Settlement> entries;
 };
 struct NackEntry {
@@ -209,7 +215,8 @@ struct DoneOk {
   std::vector<SettledException> exceptions;
 };
 
-/// `[id, name, state, body, started, finished, meta]`: immutable bytes from worker to store to waiter.
+/// `[id, name, state, body, started, finished, meta]`: immutable bytes from worker to store to
+/// waiter.
 struct RecordView {
   IdView id;
   std::string_view name;
@@ -218,6 +225,8 @@ struct RecordView {
   std::int64_t started_us = 0;
   std::int64_t finished_us = 0;
   std::uint32_t retries = 0;
+  bool exhausted =
+      false;  ///< a FAILURE after the last retry: whoever settles the task flags it so (D18)
   BytesView raw;
 };
 struct ResultEntry {
@@ -233,7 +242,8 @@ struct ResultGroup {
   std::vector<ResultEntry> entries;
 };
 struct ResultMessage {
-  std::uint64_t first = 0;  ///< number of the first entry, from 1 in a session; 0 when nothing is to be answered
+  std::uint64_t first =
+      0;  ///< number of the first entry, from 1 in a session; 0 when nothing is to be answered
   std::vector<ResultGroup> groups;
 };
 struct ResultLoss {
@@ -275,7 +285,7 @@ struct FetchedEntry {
   std::uint64_t number = 0;
   std::uint64_t incarnation = 0;
   std::string_view worker;
-  BytesView record;          ///< empty while there is no result
+  BytesView record;  ///< empty while there is no result
   BytesView raw_follow_ups;
 };
 struct Fetched {

@@ -4,55 +4,123 @@
 
 namespace baozi::wire {
 
+namespace detail {
+
 namespace {
 
-TaskOptions read_options(Reader& in) {
-  TaskOptions options;
-  const std::uint32_t count = in.map();
-  if (count > limits::options_max) in.fail("more than 64 options");
+std::uint32_t upto(Reader& in, std::uint64_t value_max, const char* why) {
+  const std::uint64_t value = in.uinteger();
+  if (value > value_max) in.fail(why);
+  return static_cast<std::uint32_t>(value);
+}
+
+void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
+  if (count > limits::options_max) in.fail_limit("more than 64 options");
+  Keys keys{in};
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    switch (const std::uint64_t key = in.uinteger(); static_cast<Option>(key <= 255 ? key : 0)) {
+    const std::uint64_t key = keys.next();
+    if (key > 255) {
+      in.skip();
+      continue;
+    }
+    switch (static_cast<Option>(key)) {
       case Option::eta: options.eta_us = in.integer(); break;
       case Option::expires: options.expires_us = in.integer(); break;
-      case Option::priority: {
-        const std::uint64_t priority = in.uinteger();
-        if (priority > limits::priority_max) in.fail("priority above 9");
-        options.priority = static_cast<std::uint8_t>(priority);
+      case Option::priority:
+        options.priority =
+            static_cast<std::uint8_t>(upto(in, limits::priority_max, "priority above 9"));
         break;
-      }
       case Option::ignore_result: options.ignore_result = in.boolean(); break;
       case Option::acks_early: options.acks_early = in.boolean(); break;
-      case Option::generation: {
-        const std::uint64_t generation = in.uinteger();
-        if (generation > UINT32_MAX) in.fail("generation out of range");
-        options.generation = static_cast<std::uint32_t>(generation);
+      case Option::generation:
+        options.generation = upto(in, UINT32_MAX, "generation out of range");
         break;
-      }
-      case Option::delivery_limit: {
-        const std::uint64_t limit = in.uinteger();
-        if (limit > 1'000'000) in.fail("delivery limit above 1,000,000");
-        options.delivery_limit = static_cast<std::uint32_t>(limit);
+      case Option::delivery_limit:
+        options.delivery_limit =
+            upto(in, limits::delivery_limit_max, "delivery limit above 1,000,000");
         break;
-      }
       default: in.skip(); break;
     }
   }
-  return options;
+}
+
+/// One character of UTF-8 as RFC 3629 allows it: its length, or 0.
+std::size_t utf8_length(const unsigned char* at, std::size_t left) {
+  const auto tail = [&](std::size_t i) { return (at[i] & 0xC0U) == 0x80; };
+  const unsigned char head = at[0];
+  if (head < 0x80) return 1;
+  if (head >= 0xC2 && head < 0xE0) return left >= 2 && tail(1) ? 2 : 0;
+  if (head >= 0xE0 && head < 0xF0) {
+    if (left < 3 || !tail(1) || !tail(2)) return 0;
+    if (head == 0xE0 && at[1] < 0xA0) return 0;   // longer than need be
+    if (head == 0xED && at[1] >= 0xA0) return 0;  // half of a surrogate pair
+    return 3;
+  }
+  if (head >= 0xF0 && head < 0xF5) {
+    if (left < 4 || !tail(1) || !tail(2) || !tail(3)) return 0;
+    if (head == 0xF0 && at[1] < 0x90) return 0;
+    if (head == 0xF4 && at[1] >= 0x90) return 0;  // beyond U+10FFFF
+    return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool is_valid_utf8_name(std::string_view name) {
+  const auto* at = reinterpret_cast<const unsigned char*>(name.data());
+  for (std::size_t left = name.size(); left > 0;) {
+    if (*at < 0x20 || *at == 0x7F) return false;
+    const std::size_t length = utf8_length(at, left);
+    if (length == 0) return false;
+    at += length;
+    left -= length;
+  }
+  return true;
+}
+
+void fail_name(Reader& in, std::string_view name, const char* too_long, const char* malformed) {
+  if (name.size() > limits::name_bytes_max) {
+    in.fail_limit(too_long);
+  } else {
+    in.fail(malformed);
+  }
+}
+
+void read_text_id(Reader& in, IdView& id) {
+  id.uuid = false;
+  id.bytes = in.str();
+  check_name(in, id.bytes, "a task id is longer than 255 bytes",
+             "a task id is 1 to 255 bytes of UTF-8 without control characters");
+  if (id.bytes == "00000000-0000-0000-0000-000000000000") in.fail("the nil UUID is nobody's id");
+}
+
+void read_options(Reader& in, TaskOptions& options) {
+  if (const std::uint32_t count = in.map(); count > 0) read_some_options(in, count, options);
+}
+
+void read_meta(Reader& in, RecordView& record) {
+  const std::uint32_t count = in.map();
+  if (count > limits::options_max) in.fail_limit("more than 64 entries of meta");
+  Keys keys{in};
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    switch (keys.next()) {
+      case 1: record.retries = upto(in, UINT32_MAX, "retries out of range"); break;
+      case 2: record.exhausted = in.boolean(); break;
+      default: in.skip(); break;
+    }
+  }
 }
 
 void skip_rest(Reader& in, std::uint32_t fields, std::uint32_t known) {
   for (std::uint32_t i = known; i < fields && in.ok(); ++i) in.skip();
 }
 
-}  // namespace
+}  // namespace detail
 
 bool is_valid_name(std::string_view name) {
-  if (name.empty() || name.size() > limits::name_bytes_max) return false;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) return false;
-  }
-  return true;
+  return !name.empty() && name.size() <= limits::name_bytes_max &&
+         (detail::is_plain(name) || detail::is_valid_utf8_name(name));
 }
 
 IdView view_of(const TaskId& id) {
@@ -61,14 +129,7 @@ IdView view_of(const TaskId& id) {
 
 IdView read_id(Reader& in) {
   IdView id;
-  if (in.kind() == Reader::Kind::bin) {
-    id.bytes = in.bin();
-    if (id.bytes.size() != 16) in.fail("a binary task id has 16 bytes");
-  } else {
-    id.uuid = false;
-    id.bytes = in.str();
-    if (!is_valid_name(id.bytes)) in.fail("a task id is 1 to 255 bytes without control characters");
-  }
+  detail::read_id(in, id);
   return id;
 }
 
@@ -80,63 +141,21 @@ void pack_id(Writer& out, const IdView& id) {
   }
 }
 
-namespace detail {
+namespace {
 
-TaskView read_task(Reader& in) {
-  TaskView task;
-  const char* const start = in.position();
-  const std::uint32_t fields = in.array();
-  if (fields < 5) in.fail("a task has five fields");
-  task.id = read_id(in);
-  task.name = in.str();
-  if (!is_valid_name(task.name)) in.fail("a task name is 1 to 255 bytes without control characters");
-  if (!in.try_nil()) {
-    task.queue = in.str();
-    if (!is_valid_name(task.queue)) in.fail("a queue name is 1 to 255 bytes without control characters");
-  }
-  const char* const options_start = in.position();
-  task.options = read_options(in);
-  task.raw_options = in.since(options_start);
-  task.body = in.bin();
-  skip_rest(in, fields, 5);
-  if (in.ok()) task.raw = in.since(start);
-  return task;
+/// Whether the whole input was one good value.
+Result<void> whole(Reader& in, const char* trailing) {
+  if (in.ok() && !in.at_end()) in.fail(trailing);
+  if (in.ok()) return {};
+  return unexpected(in.over_limit() ? Errc::too_large : Errc::malformed, in.error());
 }
 
-RecordView read_record(Reader& in) {
-  RecordView record;
-  const char* const start = in.position();
-  const std::uint32_t fields = in.array();
-  if (fields < 7) in.fail("a result record has seven fields");
-  record.id = read_id(in);
-  record.name = in.str();
-  const std::uint64_t state = in.uinteger();
-  if (state < 4 || state > 7) in.fail("a result record holds a final state");
-  record.state = static_cast<TaskState>(state <= 7 ? state : 4);
-  record.body = in.bin();
-  record.started_us = in.integer();
-  record.finished_us = in.integer();
-  const std::uint32_t count = in.map();
-  if (count > limits::options_max) in.fail("more than 64 entries of meta");
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    if (in.uinteger() == 1) {
-      record.retries = static_cast<std::uint32_t>(in.uinteger());
-    } else {
-      in.skip();
-    }
-  }
-  skip_rest(in, fields, 7);
-  if (in.ok()) record.raw = in.since(start);
-  return record;
-}
-
-}  // namespace detail
+}  // namespace
 
 Result<TaskView> decode_task(BytesView raw) {
   Reader in{raw};
-  const TaskView task = detail::read_task(in);
-  if (in.ok() && !in.at_end()) in.fail("bytes after the task");
-  if (!in.ok()) return unexpected(Errc::malformed, in.error());
+  TaskView task = detail::read_task(in);
+  if (const auto all = whole(in, "bytes after the task"); !all) return Unexpected{all.error()};
   return task;
 }
 
@@ -144,20 +163,19 @@ Result<std::vector<TaskView>> decode_tasks(BytesView raw, std::uint32_t count_ma
   std::vector<TaskView> tasks;
   if (raw.empty()) return tasks;
   Reader in{raw};
-  const std::uint32_t count = in.array();
+  const std::uint32_t count = in.array(detail::bytes_min::task);
   if (count > count_max) return unexpected(Errc::too_large, "too many tasks in one list");
-  tasks.reserve(count);
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) tasks.push_back(detail::read_task(in));
-  if (in.ok() && !in.at_end()) in.fail("bytes after the list of tasks");
-  if (!in.ok()) return unexpected(Errc::malformed, in.error());
+  tasks.resize(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) detail::read_task(in, tasks[i]);
+  if (const auto all = whole(in, "bytes after the list of tasks"); !all)
+    return Unexpected{all.error()};
   return tasks;
 }
 
 Result<RecordView> decode_record(BytesView raw) {
   Reader in{raw};
-  const RecordView record = detail::read_record(in);
-  if (in.ok() && !in.at_end()) in.fail("bytes after the record");
-  if (!in.ok()) return unexpected(Errc::malformed, in.error());
+  RecordView record = detail::read_record(in);
+  if (const auto all = whole(in, "bytes after the record"); !all) return Unexpected{all.error()};
   return record;
 }
 
@@ -187,13 +205,9 @@ void pack_record(Writer& out, const RecordView& record) {
   out.bin(record.body);
   out.integer(record.started_us);
   out.integer(record.finished_us);
-  if (record.retries == 0) {
-    out.map(0);
-  } else {
-    out.map(1);
-    out.uinteger(1);
-    out.uinteger(record.retries);
-  }
+  out.map((record.retries == 0 ? 0U : 1U) + (record.exhausted ? 1U : 0U));
+  if (record.retries != 0) out.uinteger(1), out.uinteger(record.retries);
+  if (record.exhausted) out.uinteger(2), out.boolean(true);
 }
 
 Bytes pack_failure(std::string_view type, std::string_view message, std::string_view traceback) {

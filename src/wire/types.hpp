@@ -37,7 +37,14 @@ enum class Type : std::uint8_t {
 };
 [[nodiscard]] const char* to_string(Type type);
 
-enum class Role : std::uint8_t { producer = 1, worker = 2, collector = 3, admin = 4, beat = 5, bridge = 6 };
+enum class Role : std::uint8_t {
+  producer = 1,
+  worker = 2,
+  collector = 3,
+  admin = 4,
+  beat = 5,
+  bridge = 6
+};
 [[nodiscard]] const char* to_string(Role role);
 
 /// Celery's names for the life of a task, as the wire numbers them.
@@ -56,14 +63,14 @@ enum class TaskState : std::uint8_t {
 
 enum class ErrorCode : std::uint8_t {
   malformed = 1,        ///< the frame does not parse; `text` says where
-  unknown_version = 2,  ///< detail: [lowest, highest] version that the answerer speaks
+  unknown_version = 2,  ///< with the lowest and highest version that the answerer speaks
   unknown_type = 3,
-  no_session = 4,       ///< say HELLO (again)
-  gap = 5,              ///< a frame of the session is missing: say HELLO again
-  not_allowed = 6,      ///< the role may not send this
+  no_session = 4,   ///< say HELLO (again)
+  gap = 5,          ///< a frame of the session is missing: say HELLO again
+  not_allowed = 6,  ///< the role may not send this
   too_large = 7,
-  overloaded = 8,       ///< the node serves as many peers as it may; try later
-  draining = 9,         ///< the node is stopping; take another
+  overloaded = 8,  ///< the node serves as many peers as it may; try later
+  draining = 9,    ///< the node is stopping; take another
   bad_request = 10,
 };
 [[nodiscard]] const char* to_string(ErrorCode code);
@@ -93,7 +100,7 @@ enum class Option : std::uint8_t {
   labels = 22,
   join = 23,
   shadow = 24,
-  encoding = 25,        ///< of the body: 0 plain, 1 compressed, 2 chunked, 3 sealed; absent means 0
+  encoding = 25,  ///< of the body: 0 plain, 1 compressed, 2 chunked, 3 sealed; absent means 0
   track_started = 26,
 };
 
@@ -103,7 +110,7 @@ enum class Refusal : std::uint8_t { full = 1, rejected = 2, out_of_sequence = 3 
 enum class Reason : std::uint8_t {
   none = 0,
   queue_full = 1,
-  no_space = 2,    ///< the broker's disk is below its reserve
+  no_space = 2,  ///< the broker's disk is below its reserve
   too_large = 3,
   bad_task = 4,
   draining = 5,
@@ -114,20 +121,26 @@ enum class Reason : std::uint8_t {
 enum class Hold : std::uint8_t { executing = 1, awaiting_stored = 2, done_unanswered = 3 };
 enum class NackKind : std::uint8_t { requeue = 1, retry = 2, reject = 3 };
 /// What became of one settlement (exceptions in DONE_OK).
-enum class Settled : std::uint8_t { ok = 0, stale = 1 };
+enum class Settled : std::uint8_t {
+  ok = 0,     ///< settled after all: said of an entry that was `held` before
+  stale = 1,  ///< the delivery is not, or no longer, this worker's: forget it
+  held = 2,   ///< `upto` passed it, but it is not settled yet (D15, D25): keep it, another answer
+              ///< follows
+};
 /// What became of one result (losses in STORED).
 enum class Lost : std::uint8_t { to_winner = 1, refused = 2 };
 /// Answers to REVOKE, per id (delivery.md D28).
 enum class Verdict : std::uint8_t { unknown = 0, revoked = 1, pending = 2, too_late = 3 };
 
 namespace flag {
-inline constexpr std::uint64_t submit_sync = 1;           ///< commit at once
-inline constexpr std::uint64_t deliver_redelivered = 1;   ///< an earlier delivery was lost
-inline constexpr std::uint64_t deliver_alone = 2;         ///< run it in a slot that holds nothing else (D16)
-inline constexpr std::uint64_t done_exhausted = 1;        ///< FAILURE after the last retry: dead letter
-inline constexpr std::uint64_t result_durable = 1;        ///< committed by the collector (D22)
-inline constexpr std::uint64_t watch_durable = 1;         ///< show only, or again, what is committed
-inline constexpr std::uint64_t revoke_terminate = 1;      ///< end it even when it runs
+inline constexpr std::uint64_t submit_sync = 1;          ///< commit at once
+inline constexpr std::uint64_t deliver_redelivered = 1;  ///< an earlier delivery was lost
+inline constexpr std::uint64_t deliver_alone =
+    2;  ///< run it in a slot that holds nothing else (D16)
+inline constexpr std::uint64_t done_exhausted = 1;    ///< FAILURE after the last retry: dead letter
+inline constexpr std::uint64_t result_durable = 1;    ///< committed by the collector (D22)
+inline constexpr std::uint64_t watch_durable = 1;     ///< show only, or again, what is committed
+inline constexpr std::uint64_t revoke_terminate = 1;  ///< end it even when it runs
 }  // namespace flag
 
 }  // namespace baozi::wire
