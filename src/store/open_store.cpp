@@ -1,0 +1,34 @@
+#include "store/open_store.hpp"
+
+#include <string>
+
+#include "store/memory_result_store.hpp"
+#include "store/memory_task_store.hpp"
+#include "store/sqlite_result_store.hpp"
+#include "store/sqlite_task_store.hpp"
+
+namespace baozi::store {
+namespace {
+
+template <class Store, class Memory, class Sqlite>
+Result<std::unique_ptr<Store>> open(std::string_view url, const StoreOptions& options) {
+  constexpr std::string_view sqlite = "sqlite:";
+  if (url == "memory:") return std::unique_ptr<Store>{std::make_unique<Memory>()};
+  if (url.starts_with(sqlite)) return Sqlite::open(std::string{url.substr(sqlite.size())}, options);
+  return unexpected(Errc::invalid, "store: \"" + std::string{url} +
+                                       "\" is not a store; write sqlite:PATH or memory:");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TaskStore>> open_task_store(std::string_view url,
+                                                   const StoreOptions& options) {
+  return open<TaskStore, MemoryTaskStore, SqliteTaskStore>(url, options);
+}
+
+Result<std::unique_ptr<ResultStore>> open_result_store(std::string_view url,
+                                                       const StoreOptions& options) {
+  return open<ResultStore, MemoryResultStore, SqliteResultStore>(url, options);
+}
+
+}  // namespace baozi::store
