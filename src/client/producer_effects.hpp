@@ -1,6 +1,7 @@
 /// \file producer_effects.hpp
 /// What a ProducerCore asks of its shell: frames and connections, and what to tell the callers.
-/// Threading: values. Views in it point into the frame that was just handled: use them before it is freed.
+/// Threading: values. Views in it point into the frame that was just handled: use them before it is
+/// freed.
 #pragma once
 #include <string>
 #include <vector>
@@ -54,15 +55,16 @@ struct Answer {
   };
   struct Reply {
     std::string peer;
-    std::uint64_t code = 0;  ///< 0: done; otherwise a wire::ErrorCode and `payload` is a packed text
+    std::uint64_t code =
+        0;  ///< 0: done; otherwise a wire::ErrorCode and `payload` is a packed text
     Bytes payload;
   };
   Tag tag{};
-  std::vector<Found> found;       ///< fetch: one for each id that was asked for, in order
-  std::uint64_t erased = 0;       ///< forget: results that were erased
-  std::vector<Verdict> verdicts;  ///< revoke: one for each id, in order
-  std::vector<Reply> replies;     ///< control: one for each broker that answered
-  std::vector<Reply> refusals;    ///< fetch, forget, revoke: peers that answered with an error
+  std::vector<Found> found;         ///< fetch: one for each id that was asked for, in order
+  std::uint64_t erased = 0;         ///< forget: results that were erased
+  std::vector<Verdict> verdicts;    ///< revoke: one for each id, in order
+  std::vector<Reply> replies;       ///< control: one for each broker that answered
+  std::vector<Reply> refusals;      ///< fetch, forget, revoke: peers that answered with an error
   std::vector<std::string> silent;  ///< who could not be asked, or did not answer in time
 };
 

@@ -42,7 +42,8 @@ bool ResultTable::remove(const wire::IdView& id, Tag tag) {
   const auto found = others_.find(id.to_id());
   if (found == others_.end()) return false;
   auto& waiters = found->second;
-  const auto waiter = std::find_if(waiters.begin(), waiters.end(), [&](const Waiter& w) { return w.tag == tag; });
+  const auto waiter =
+      std::find_if(waiters.begin(), waiters.end(), [&](const Waiter& w) { return w.tag == tag; });
   if (waiter == waiters.end()) return false;
   waiters.erase(waiter);
   --other_size_;
@@ -87,17 +88,20 @@ void ResultTable::own_ids(std::vector<TaskId>& ids) const {
     if (entry.tag != Tag{}) ids.emplace_back(entry.id);
   }
   for (const auto& [id, waiters] : others_) {
-    if (std::any_of(waiters.begin(), waiters.end(), [](const Waiter& w) { return !w.foreign; })) ids.push_back(id);
+    if (std::any_of(waiters.begin(), waiters.end(), [](const Waiter& w) { return !w.foreign; }))
+      ids.push_back(id);
   }
 }
 
 void ResultTable::foreign_ids(std::vector<TaskId>& ids) const {
   for (const auto& [id, waiters] : others_) {
-    if (std::any_of(waiters.begin(), waiters.end(), [](const Waiter& w) { return w.foreign; })) ids.push_back(id);
+    if (std::any_of(waiters.begin(), waiters.end(), [](const Waiter& w) { return w.foreign; }))
+      ids.push_back(id);
   }
 }
 
-// Linear probing without tombstones: what follows moves up, unless it stands at or after its own home.
+// Linear probing without tombstones: what follows moves up, unless it stands at or after its own
+// home.
 void ResultTable::erase_at(std::size_t place) {
   --flat_size_;
   std::size_t hole = place;

@@ -1,7 +1,7 @@
 /// \file result_table.hpp
-/// Whose results are awaited: task id → tag. The producer's own tasks, by UUID, lie in a flat table (one probe and
-/// no allocation per task); other ids, ids from elsewhere and second waiters in a map beside it.
-/// Threading: owned by the producer core.
+/// Whose results are awaited: task id → tag. The producer's own tasks, by UUID, lie in a flat table
+/// (one probe and no allocation per task); other ids, ids from elsewhere and second waiters in a
+/// map beside it. Threading: owned by the producer core.
 #pragma once
 #include <cstddef>
 #include <map>
@@ -42,8 +42,9 @@ class ResultTable {
     Tag tag{};
     bool foreign = false;
   };
-  [[nodiscard]] std::size_t home_of(const Uuid& id) const { return std::hash<Uuid>{}(id) & mask_; }
-  [[nodiscard]] std::size_t place_of(const Uuid& id) const;  // where it is, or where it would be put
+  [[nodiscard]] std::size_t home_of(const Uuid& id) const { return std::hash<Uuid>{}(id)&mask_; }
+  [[nodiscard]] std::size_t place_of(
+      const Uuid& id) const;  // where it is, or where it would be put
   void erase_at(std::size_t place);
   void resize(std::size_t places);
   static Uuid key(const wire::IdView& id) { return Uuid::from_bytes(id.bytes); }

@@ -1,6 +1,6 @@
 /// \file submission.hpp
-/// Tasks on their way to a broker, as the producer keeps them: packed, in piles, with the terms of their sending.
-/// Threading: values.
+/// Tasks on their way to a broker, as the producer keeps them: packed, in piles, with the terms of
+/// their sending. Threading: values.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -14,11 +14,14 @@ namespace baozi::client {
 /// The caller's own mark on a task or a question; it comes back with every event about it. Never 0.
 enum class Tag : std::uint64_t {};
 
-/// How long and how often sending is tried. The four fields of a publish retry policy, and two deadlines.
+/// How long and how often sending is tried. The four fields of a publish retry policy, and two
+/// deadlines.
 struct Terms {
-  Micros deadline{60'000'000};  ///< from the call to its confirm; then it is `unknown`, or `not_sent` if it was not taken
+  Micros deadline{60'000'000};  ///< from the call to its confirm; then it is `unknown`, or
+                                ///< `not_sent` if it was not taken
   Micros patience{5'000'000};   ///< while no broker can be reached; then it is `not_sent`
-  int retries_max = 3;          ///< after a refusal that may pass (queue full, no space, draining); negative: no limit
+  int retries_max =
+      3;  ///< after a refusal that may pass (queue full, no space, draining); negative: no limit
   Micros interval_start{0};
   Micros interval_step{200'000};
   Micros interval_max{200'000};
@@ -34,13 +37,14 @@ struct Terms {
 /// One task that is not settled yet. Its packed bytes lie in the pile or batch that holds it.
 struct Submission {
   Tag tag{};
-  MonoTime since{};                    ///< when its caller handed it in
-  std::uint32_t bytes = 0;             ///< of the packed task
+  MonoTime since{};         ///< when its caller handed it in
+  std::uint32_t bytes = 0;  ///< of the packed task
   bool wants_result = false;
-  bool sync = false;                   ///< somebody waits for the confirm: the broker commits at once
-  bool told = false;                   ///< its caller was told `unknown` already
-  std::uint32_t retries = 0;           ///< refusals so far
-  std::shared_ptr<const Terms> terms;  ///< null: the producer's own; shared by calls that were given the same
+  bool sync = false;          ///< somebody waits for the confirm: the broker commits at once
+  bool told = false;          ///< its caller was told `unknown` already
+  std::uint32_t retries = 0;  ///< refusals so far
+  std::shared_ptr<const Terms>
+      terms;  ///< null: the producer's own; shared by calls that were given the same
 };
 
 /// Packed tasks, one after the other.

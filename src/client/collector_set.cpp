@@ -1,0 +1,153 @@
+#include "client/collector_set.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace baozi::client {
+
+namespace {
+constexpr std::size_t ids_per_frame = 1'000;
+}  // namespace
+
+void CollectorSet::learn(actor::LinkId broker, const std::vector<wire::CollectorInfo>& list,
+                         std::uint32_t& next_link, Now now, Random& random,
+                         actor::NetEffects& net) {
+  lists_[broker] = list;
+  std::map<std::string, std::vector<std::string>> named;
+  for (const auto& [from, infos] : lists_) {
+    for (const wire::CollectorInfo& info : infos) {
+      if (!info.endpoints.empty()) named.try_emplace(info.name, info.endpoints);
+    }
+  }
+  for (auto& collector : collectors_) {
+    const auto found = named.find(collector->key);
+    collector->listed = found != named.end();
+    if (!collector->listed || found->second == collector->endpoints) continue;
+    collector->endpoints = found->second;
+    collector->which = 0;
+    if (collector->link.is_open() && collector->endpoint == collector->endpoints.front()) continue;
+    net.close_links.push_back(collector->id);
+    on_lost(*collector);
+    open(*collector, next_link, now, net);
+  }
+  for (const auto& [name, endpoints] : named) {
+    const bool known = std::any_of(collectors_.begin(), collectors_.end(),
+                                   [&](const auto& collector) { return collector->key == name; });
+    if (known) continue;
+    auto collector = std::make_unique<Collector>(actor::LinkId{}, std::string{}, rules_);
+    collector->key = collector->name = name;
+    collector->endpoints = endpoints;
+    open(*collector, next_link, now, net);
+    collectors_.push_back(std::move(collector));
+  }
+  if (!named.empty() && !named.contains(home_)) {
+    home_ =
+        std::next(named.begin(), static_cast<std::ptrdiff_t>(random.below(named.size())))->first;
+  }
+}
+
+const std::string& CollectorSet::use_home() {
+  homes_used_.insert(home_);
+  return home_;
+}
+
+CollectorSet::Collector* CollectorSet::find(actor::LinkId id) {
+  for (auto& collector : collectors_) {
+    if (collector->id == id) return collector.get();
+  }
+  return nullptr;
+}
+
+void CollectorSet::open(Collector& collector, std::uint32_t& next_link, Now now,
+                        actor::NetEffects& net) {
+  collector.id = actor::LinkId{next_link++};
+  collector.endpoint = collector.endpoints[collector.which % collector.endpoints.size()];
+  collector.tried = now.mono;
+  net.open_links.push_back({collector.id, collector.endpoint});
+}
+
+void CollectorSet::on_open(Collector& collector, bool durable, Now now, actor::NetEffects& net) {
+  collector.refetch.clear();
+  collector.refetched = 0;
+  collector.refetch_request = 0;
+  // Our own results are at their home, or anywhere when their home was left open; ids from
+  // elsewhere are watched.
+  if (homes_used_.contains(collector.key) || homes_used_.contains({}))
+    results_.own_ids(collector.refetch);
+  std::vector<TaskId> foreign;
+  results_.foreign_ids(foreign);
+  for (std::size_t at = 0; at < foreign.size(); at += ids_per_frame) {
+    wire::Watch message{durable ? wire::flag::watch_durable : 0, {}};
+    for (std::size_t i = at; i < std::min(at + ids_per_frame, foreign.size()); ++i) {
+      message.ids.push_back(wire::view_of(foreign[i]));
+    }
+    collector.send(message, now, net);
+  }
+}
+
+bool CollectorSet::is_refetch(Collector& collector, const wire::Fetched& message) const {
+  return collector.refetch_request != 0 && message.request == collector.refetch_request;
+}
+
+void CollectorSet::on_lost(Collector& collector) {
+  collector.connected = false;
+  collector.link.drop();
+  collector.refetch.clear();
+  collector.refetch_request = 0;
+}
+
+void CollectorSet::fetch_next(Collector& collector, Now now, actor::NetEffects& net) {
+  if (collector.refetch_request != 0 || !collector.link.is_open()) return;
+  wire::Fetch fetch;
+  while (collector.refetched < collector.refetch.size() && fetch.ids.size() < ids_per_frame) {
+    const TaskId& id = collector.refetch[collector.refetched++];
+    if (const wire::IdView view = wire::view_of(id); results_.contains(view))
+      fetch.ids.push_back(view);
+  }
+  if (!fetch.ids.empty()) {
+    fetch.request = collector.refetch_request = next_request_++;
+    collector.send(fetch, now, net);
+  } else {
+    collector.refetch = {};
+    collector.refetched = 0;
+  }
+}
+
+void CollectorSet::watch(const TaskId& id, bool durable, Now now, actor::NetEffects& net) {
+  const wire::Watch message{durable ? wire::flag::watch_durable : 0, {wire::view_of(id)}};
+  for (auto& collector : collectors_) {
+    if (collector->link.is_open()) collector->send(message, now, net);
+  }
+}
+
+void CollectorSet::turn(std::uint32_t& next_link, Now now, actor::NetEffects& net) {
+  std::erase_if(collectors_, [&](const auto& collector) {
+    const bool gone = !collector->listed && !collector->link.is_open();
+    if (gone) net.close_links.push_back(collector->id);
+    return gone;
+  });
+  for (auto& collector : collectors_) {
+    if (collector->link.is_open()) {
+      collector->tried = now.mono;
+      fetch_next(*collector, now, net);
+    } else if (collector->endpoints.size() > 1 &&
+               now.mono - collector->tried >= endpoint_patience) {
+      net.close_links.push_back(collector->id);
+      on_lost(*collector);
+      ++collector->which;
+      open(*collector, next_link, now, net);
+    }
+  }
+}
+
+std::optional<MonoTime> CollectorSet::next_deadline() const {
+  std::optional<MonoTime> due;
+  for (const auto& collector : collectors_) {
+    if (collector->link.is_open() || collector->endpoints.size() < 2) continue;
+    const MonoTime at = collector->tried + endpoint_patience;
+    due = due ? std::min(*due, at) : at;
+  }
+  return due;
+}
+
+}  // namespace baozi::client
