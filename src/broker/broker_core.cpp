@@ -1,0 +1,396 @@
+#include "broker/broker_core.hpp"
+
+#include <algorithm>
+
+#include "baozi/packing.hpp"
+
+namespace baozi::broker {
+
+namespace {
+
+std::uint32_t next_epoch(const Recovered& recovered, const Rules& rules) {
+  if (!rules.d13_numbers_never_repeat) return 1;
+  std::uint64_t last = 0;
+  for (const store::Record& record : recovered.records) {
+    if (record.space == store::Space::epochs) last = std::max(last, key_value(record.key));
+  }
+  return static_cast<std::uint32_t>(last + 1);
+}
+
+constexpr std::size_t epochs_kept = 1'000;
+
+}  // namespace
+
+BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered, std::uint64_t session_seed,
+                       Now now, const Rules& rules)
+    : options_{options},
+      rules_{rules},
+      epoch_{next_epoch(recovered, rules)},
+      started_{now.mono},
+      sessions_{{options.heartbeats, options.sessions_max}, session_seed, rules},
+      tasks_{epoch_},
+      queues_{options_} {
+  recover(recovered, now);
+}
+
+BrokerCore::~BrokerCore() = default;
+
+void BrokerCore::recover(const Recovered& recovered, Now now) {
+  std::map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> queue_facts;  // scheduled, bytes
+  for (const store::Record& record : recovered.records) {
+    const BytesView value = *record.value;
+    Reader in{value};
+    switch (record.space) {
+      case store::Space::epochs: last_of_epoch_[key_value(record.key)] = key_value(value); break;
+      case store::Space::queues: {
+        const auto number = static_cast<std::uint32_t>(key_value(record.key));
+        in.array();
+        queues_.restore(number, in.str());
+        const std::uint64_t scheduled = in.uinteger();
+        queue_facts[number] = {scheduled, in.uinteger()};
+        break;
+      }
+      case store::Space::producers: {
+        auto producer = std::make_unique<Producer>();
+        producer->id = Uuid::from_bytes(record.key);
+        in.array();
+        producer->accepted = producer->committed = in.uinteger();
+        producer->used_us = in.integer();
+        producer->known = true;
+        producers_[producer->id] = std::move(producer);
+        break;
+      }
+      case store::Space::roster:
+        roster_.insert(key_value(record.key));
+        break;
+      case store::Space::dead:
+        if (auto letter = unpack_dead(value)) {
+          dead_bytes_ += letter->task.size();
+          dead_.emplace(static_cast<std::int64_t>(key_value(record.key)), std::move(*letter));
+        } else {
+          ++counters_.corrupt_rows;
+        }
+        break;
+      case store::Space::meta:
+        if (record.key == "books") books_ = unpack_books(value);
+        if (record.key == "sequence") sequence_ = key_value(value);
+        break;
+      case store::Space::marks: break;
+    }
+  }
+  std::uint64_t rows = 0;
+  for (const store::PrefixCount& range : recovered.ranges) {
+    rows += range.rows;
+    if (range.prefix < 0) {
+      scheduled_on_disk_ += range.rows;
+      schedule_disk_from_ = INT64_MIN;
+      continue;
+    }
+    const auto number = static_cast<std::uint32_t>(range.prefix / 10);
+    const auto priority = static_cast<std::size_t>(9 - range.prefix % 10);
+    if (number >= queues_.size() || queues_[number].name.empty()) {
+      queues_.restore(number, "recovered." + std::to_string(number));
+      ++counters_.books_mismatch;
+    }
+    Queue& queue = queues_[number];
+    queue.lanes[priority].on_disk = range.rows;
+    queue.lanes[priority].disk_from = range.key_min;
+    queue.ready += range.rows;
+    paged_queues_.insert(number);
+    if (!queue_facts.contains(number)) queue.bytes += range.bytes;
+  }
+  for (const auto& [number, facts] : queue_facts) {
+    queues_[number].scheduled = facts.first;
+    queues_[number].bytes = facts.second;
+  }
+  if (books_.accepted != books_.ended() + rows) {  // D32: what the rows say wins, and it is counted
+    ++counters_.books_mismatch;
+    books_.accepted = books_.ended() + rows;
+  }
+  committed_books_ = books_;
+  old_sequence_end_ = sequence_;
+  sequence_reserved_ = sequence_;
+  for (auto it = last_of_epoch_.begin(); last_of_epoch_.size() > epochs_kept; it = last_of_epoch_.erase(it)) {
+    note_record(store::Space::epochs, key_bytes(it->first), std::nullopt);
+  }
+  if (rules_.d14_hold_after_restart && !roster_.empty()) {
+    holding_ = true;
+    roster_awaited_ = roster_;
+  }
+  last_now_ = now;
+  touch(now);  // the first commit makes this epoch durable before any of its numbers leaves
+  urgent_ = true;
+}
+
+void BrokerCore::on_frame(actor::PeerKey peer, BytesView frame, Now now, BrokerEffects& out) {
+  sessions_.on_frame(peer, frame, now, received_);
+  switch (received_.event) {
+    case actor::SessionTable::Event::nothing: break;
+    case actor::SessionTable::Event::answer: out.net.to_peers.push_back({peer, std::move(received_.reply)}); break;
+    case actor::SessionTable::Event::ended:
+      out.net.to_peers.push_back({peer, std::move(received_.reply)});
+      session_ended(received_.closed, now);
+      break;
+    case actor::SessionTable::Event::hello: on_hello(peer, received_.hello, now, out); break;
+    case actor::SessionTable::Event::message: dispatch_message(received_, now, out); break;
+  }
+}
+
+void BrokerCore::on_gone(actor::PeerKey peer, Now now) {
+  if (const actor::Session* session = sessions_.find(peer)) {
+    const actor::Session copy = *session;
+    sessions_.close(copy.number);
+    session_ended(copy, now);
+  }
+}
+
+void BrokerCore::refuse(actor::Session& session, wire::ErrorCode code, std::string_view text, BrokerEffects& out) {
+  out.net.to_peers.push_back(
+      {session.peer, wire::encode(session.number, 0, wire::ErrorMessage{.code = code, .text = text})});
+}
+
+void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now now, BrokerEffects& out) {
+  actor::Session& session = *received.session;
+  wire::OpenFrame& frame = received.frame;
+  const wire::Role role = session.role;
+  Worker* const worker = role == wire::Role::worker ? worker_of_session(session) : nullptr;
+  const auto collector = role == wire::Role::collector ? collectors_.find(session.name) : collectors_.end();
+  const bool collects = collector != collectors_.end() && collector->second.session == session.number;
+  // A message that does not parse ends nothing: it is counted, answered and forgotten.
+  const auto parsed = [&](const Result<void>& result) {
+    if (result) return true;
+    ++counters_.bad_messages;
+    refuse(session, wire::ErrorCode::malformed,
+           std::string{wire::to_string(frame.header.type)} + ": " + result.error().message, out);
+    return false;
+  };
+  const auto forbidden = [&] {
+    ++counters_.not_allowed;
+    refuse(session, wire::ErrorCode::not_allowed,
+           std::string{"a "} + wire::to_string(role) + " may not send " + wire::to_string(frame.header.type), out);
+  };
+  switch (frame.header.type) {
+    case wire::Type::ping: send(session, wire::Pong{}, out); return;
+    case wire::Type::pong: return;
+    case wire::Type::goodbye: {
+      const actor::Session copy = session;
+      if (worker != nullptr) worker->goodbye = true;
+      sessions_.close(copy.number);
+      session_ended(copy, now);
+      return;
+    }
+    case wire::Type::submit:
+      if (role == wire::Role::worker || role == wire::Role::collector) return forbidden();
+      if (parsed(wire::decode(frame, submit_))) on_submit(session, submit_, now, out);
+      return;
+    case wire::Type::credit: {
+      wire::Credit credit;
+      if (worker == nullptr) return forbidden();
+      if (parsed(wire::decode(frame, credit))) on_credit(*worker, credit);
+      return;
+    }
+    case wire::Type::done:
+      if (worker == nullptr) return forbidden();
+      if (parsed(wire::decode(frame, done_))) on_done(*worker, done_, now);
+      return;
+    case wire::Type::nack:
+      if (worker == nullptr) return forbidden();
+      if (parsed(wire::decode(frame, nack_))) on_nack(*worker, nack_, now);
+      return;
+    case wire::Type::stored: {
+      wire::Stored stored;
+      if (!collects) return forbidden();
+      if (parsed(wire::decode(frame, stored))) on_stored(collector->second, stored, now, out);
+      return;
+    }
+    case wire::Type::fetched: {
+      wire::Fetched fetched;
+      if (!collects) return forbidden();
+      if (parsed(wire::decode(frame, fetched))) on_fetched(fetched, now);
+      return;
+    }
+    case wire::Type::revoke: {
+      wire::Revoke revoke;
+      if (role == wire::Role::worker || role == wire::Role::collector) return forbidden();
+      if (parsed(wire::decode(frame, revoke))) on_revoke(session, revoke, now, out);
+      return;
+    }
+    case wire::Type::control: {
+      wire::Control control;
+      if (role == wire::Role::worker || role == wire::Role::collector) return forbidden();
+      if (parsed(wire::decode(frame, control))) on_control(session, control, now, out);
+      return;
+    }
+    default: return forbidden();
+  }
+}
+
+void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now, BrokerEffects& out) {
+  if (draining_) {
+    out.net.to_peers.push_back({peer, wire::encode(0, 0, wire::ErrorMessage{.code = wire::ErrorCode::draining,
+                                                                            .text = "this broker is stopping"})});
+    return;
+  }
+  std::vector<actor::Session> ended;
+  actor::Session& session = sessions_.open(peer, hello, now, ended);
+  for (const actor::Session& old : ended) session_ended(old, now);
+  Producer* producer = nullptr;
+  switch (hello.role) {
+    case wire::Role::worker: {
+      Worker& worker = worker_of(hello, now);
+      worker.session = session.number;
+      send_welcome(session, hello, nullptr, out);
+      take_holds(worker, hello, now, out);
+      return;
+    }
+    case wire::Role::collector: {
+      Collector& collector = collectors_[session.name];
+      collector_away(collector);
+      collector.name = session.name;
+      collector.endpoints.assign(hello.endpoints.begin(), hello.endpoints.end());
+      collector.session = session.number;
+      collectors_changed_ = true;
+      break;
+    }
+    default:
+      if (!hello.origin.empty()) {
+        producer = &producer_of(Uuid::from_bytes(hello.origin));
+        producer->session = session.number;
+        session.owner = producer;
+      }
+      break;
+  }
+  send_welcome(session, hello, producer, out);
+}
+
+void BrokerCore::send_welcome(actor::Session& session, const wire::Hello& hello, const Producer* producer,
+                              BrokerEffects& out) {
+  wire::Welcome welcome;
+  welcome.nonce = hello.nonce;
+  welcome.name = options_.name;
+  welcome.incarnation = static_cast<std::uint64_t>(options_.incarnation);
+  welcome.epoch = epoch_;
+  welcome.heartbeat_us = options_.heartbeats.interval_us;
+  welcome.liveness_us = options_.heartbeats.liveness_us;
+  welcome.frame_bytes_max = options_.frame_bytes_max;
+  welcome.task_bytes_max = options_.task_bytes_max;
+  welcome.collectors = collector_list();
+  if (producer != nullptr) {
+    welcome.resume = wire::ProducerResume{
+        .known = producer->known, .accepted = producer->accepted, .committed = producer->committed};
+  }
+  out.net.to_peers.push_back({session.peer, wire::encode(session.number, 0, welcome)});
+}
+
+void BrokerCore::session_ended(const actor::Session& session, Now now) {
+  switch (session.role) {
+    case wire::Role::worker:
+      if (Worker* worker = worker_of_session(session)) {
+        worker->session = 0;
+        worker->last_heard = session.last_heard;
+        worker->answers.clear();
+        worker->outgoing.clear();
+        worker->entries = 0;
+        if (worker->goodbye) lose_worker(*worker, "", now);
+      }
+      break;
+    case wire::Role::collector:
+      if (const auto found = collectors_.find(session.name);
+          found != collectors_.end() && found->second.session == session.number) {
+        collector_away(found->second);
+        collectors_.erase(found);
+        collectors_changed_ = true;
+      }
+      break;
+    default:
+      if (auto* const producer = static_cast<Producer*>(session.owner);
+          producer != nullptr && producer->session == session.number) {
+        producer->session = 0;
+      }
+      break;
+  }
+}
+
+void BrokerCore::turn(Now now, BrokerEffects& out) {
+  if (first_turn_) {
+    first_turn_ = false;
+    if (holding_) holding_until_ = now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
+  }
+  last_now_ = now;
+  const std::uint64_t slept_before = sessions_.counters().slept;
+  std::vector<actor::Session> ended;
+  sessions_.expire(now, ended);
+  for (const actor::Session& session : ended) session_ended(session, now);
+  if (sessions_.counters().slept != slept_before) {
+    // We slept, not they: the time is not held against the workers (D2), nor against those still awaited.
+    for (auto& worker : workers_) {
+      if (worker != nullptr) worker->last_heard = now.mono;
+    }
+    if (holding_until_) holding_until_ = now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
+  }
+  leave_memory();
+  look_for_lost(now);
+  end_holding(now);
+  wake_scheduled(now);
+  check_expiry(now);
+  page_in(now, out);
+  deliver_ready(now);
+  run_sweep(now, out);
+  send_endings(now, out);
+  send_asks(out);
+  finish_revokes(out);
+  flush_deliveries(now, out);
+  if (collectors_changed_) announce_collectors(out);
+  if (now.mono >= next_housekeeping_) {
+    next_housekeeping_ = now.mono + Micros{1'000'000};
+    expire_producers(now);
+    trim_dead();
+  }
+  commit_if_due(now, out);
+  if (draining_ && !said_goodbye_ && !open_dirty_ && in_flight_ == 0) {
+    said_goodbye_ = true;
+    sessions_.for_each([&](actor::Session& session) { send(session, wire::Goodbye{.reason = "draining"}, out); });
+  }
+}
+
+std::optional<MonoTime> BrokerCore::next_deadline() const {
+  MonoTime next = next_housekeeping_;  // at most a second, so a wall clock that jumps is soon noticed
+  const auto sooner = [&](MonoTime at) { next = std::min(next, at); };
+  const auto wall = [&](std::int64_t at_us) { sooner(last_now_.mono + Micros{at_us - micros(last_now_.wall)}); };
+  if (open_dirty_ && in_flight_ == 0) {
+    sooner(urgent_ ? last_now_.mono : open_since_ + Micros{options_.commit_delay_us});
+  }
+  if (!schedule_.empty()) wall(schedule_.begin()->first.first);
+  if (!expiries_.empty()) wall(expiries_.begin()->first);
+  if (!retries_.empty()) sooner(retries_.begin()->first);
+  if (holding_until_) sooner(*holding_until_);
+  for (const auto& worker : workers_) {
+    if (worker != nullptr && worker->session == 0) {
+      sooner(worker->last_heard + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
+    }
+  }
+  if (const auto sessions = sessions_.next_deadline()) sooner(*sessions);
+  return next;
+}
+
+void BrokerCore::begin_drain(Now now) {
+  draining_ = true;
+  touch(now);
+  urgent_ = true;
+}
+
+bool BrokerCore::is_drained() const { return draining_ && said_goodbye_; }
+
+std::uint64_t BrokerCore::open_tasks() const { return tasks_.size() + [this] {
+  std::uint64_t on_disk = scheduled_on_disk_;
+  std::uint64_t both = 0;  // tasks in stage `paged` are in memory and counted as on disk
+  for (const std::uint32_t number : paged_queues_) {
+    for (const Lane& lane : const_cast<QueueTable&>(queues_)[number].lanes) on_disk += lane.on_disk;
+  }
+  for (const Waiting& waiting : leave_memory_) {
+    if (alive(waiting.task) && tasks_[waiting.task.slot].stage == Stage::paged) ++both;
+  }
+  return on_disk - both;
+}(); }
+
+}  // namespace baozi::broker

@@ -1,0 +1,475 @@
+/// \file broker_core.hpp
+/// What a broker decides: which tasks are taken, who gets them, when they are gone for good. Pure: no socket,
+/// clock, thread, file or chance; the same core runs in baozi-broker and in the simulator.
+/// Threading: owned by one loop. Time: passed in, read once per turn.
+/// Source: docs/delivery.md (the rules by number), docs/protocol.md.
+///
+/// The sources follow a task's life: broker_submit, broker_dispatch, broker_settle, broker_endings; beside it
+/// broker_workers (sessions, leases, restart), broker_paging (what is not in memory), broker_commit (group
+/// commit and the answers that wait for it), broker_revoke and broker_control.
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "actor/effects.hpp"
+#include "actor/session_table.hpp"
+#include "broker/options.hpp"
+#include "broker/queue_table.hpp"
+#include "broker/row.hpp"
+#include "broker/sweep.hpp"
+#include "broker/task_table.hpp"
+#include "store/task_store.hpp"
+
+namespace baozi::broker {
+
+struct BrokerEffects {
+  actor::NetEffects net;
+  /// Hand these to the store in order; `on_persisted(n)` follows for each, or for the last of several.
+  std::vector<store::TaskBatch> commits;
+  struct Load {
+    std::uint64_t request;
+    std::int64_t from;
+    std::int64_t to;
+    std::size_t rows_max;
+    std::size_t bytes_max;
+  };
+  /// Read these after the commits above; `on_loaded` answers each.
+  std::vector<Load> loads;
+  /// Lines for the log: what an operator should know.
+  std::vector<std::string> warnings;
+
+  void clear() {
+    net.clear();
+    commits.clear();
+    loads.clear();
+    warnings.clear();
+  }
+};
+
+/// What the store holds at start.
+struct Recovered {
+  std::vector<store::Record> records;      ///< of every space
+  std::vector<store::PrefixCount> ranges;  ///< counted with `lane_shift`
+};
+
+struct BrokerCounters {
+  std::uint64_t submits = 0;
+  std::uint64_t submit_duplicates = 0;
+  std::uint64_t submit_out_of_sequence = 0;
+  std::uint64_t submit_full = 0;
+  std::uint64_t submit_rejected = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t redelivered = 0;
+  std::uint64_t done = 0;
+  std::uint64_t stale_done = 0;       ///< DONE or NACK of a delivery that counts no more
+  std::uint64_t foreign_done = 0;     ///< of a delivery that this worker was never given
+  std::uint64_t cancelled_pairs = 0;  ///< tasks that were never written (D12)
+  std::uint64_t adopted = 0;          ///< leases taken over after a restart (D14)
+  std::uint64_t orphans = 0;
+  std::uint64_t orphans_given_up = 0;
+  std::uint64_t lost_workers = 0;
+  std::uint64_t lost_deliveries = 0;
+  std::uint64_t winners = 0;          ///< endings and redeliveries that obeyed a stored result
+  std::uint64_t not_allowed = 0;
+  std::uint64_t bad_messages = 0;
+  std::uint64_t corrupt_rows = 0;
+  std::uint64_t producers_expired = 0;
+  std::uint64_t books_mismatch = 0;
+};
+
+class BrokerCore {
+ public:
+  /// \param session_seed  where session numbers start; different at every start.
+  BrokerCore(const BrokerOptions& options, const Recovered& recovered, std::uint64_t session_seed, Now now,
+             const Rules& rules = {});
+  ~BrokerCore();
+
+  void on_frame(actor::PeerKey peer, BytesView frame, Now now, BrokerEffects& out);
+  /// The connection cannot be reached any more, or its outbox overflowed.
+  void on_gone(actor::PeerKey peer, Now now);
+  /// Every commit up to `n` is durable.
+  void on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now, BrokerEffects& out);
+  /// The store is full: it keeps the batches and goes on trying (D10).
+  void on_store_full(Now now, BrokerEffects& out);
+  void on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& rows, Now now, BrokerEffects& out);
+  /// Call once at the end of every shell turn: timers, dispatch, commits, frames.
+  void turn(Now now, BrokerEffects& out);
+  [[nodiscard]] std::optional<MonoTime> next_deadline() const;
+
+  /// Refuses new tasks and delivers nothing more; sessions get GOODBYE once everything is committed.
+  void begin_drain(Now now);
+  [[nodiscard]] bool is_drained() const;
+
+  [[nodiscard]] const Books& books() const { return books_; }
+  /// Queued and leased tasks: what the books must add up with (D32).
+  [[nodiscard]] std::uint64_t open_tasks() const;
+  [[nodiscard]] const BrokerCounters& counters() const { return counters_; }
+  /// What the shell counts (frames that never reach the core), shown with the status.
+  void set_shell_counters(std::map<std::string, std::uint64_t> counters) { shell_counters_ = std::move(counters); }
+  [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
+  [[nodiscard]] std::uint64_t committed() const { return committed_; }
+  /// True after a restart until the workers of before were heard (D14).
+  [[nodiscard]] bool is_holding() const { return holding_; }
+
+ private:
+  struct SlotRef {  // a slot and the key that it had: the task may have gone meanwhile
+    Slot slot;
+    std::int64_t key;
+  };
+  struct Producer {
+    Uuid id;
+    std::uint64_t accepted = 0;
+    std::uint64_t committed = 0;
+    std::int64_t used_us = 0;
+    std::uint64_t session = 0;
+    bool dirty = false;
+    bool known = false;  ///< it had a row before this session
+  };
+  struct Answer {  // a run of settlement entries that are answered by the same commit
+    std::uint64_t upto;
+    std::uint64_t n;  ///< `blocked`: not decided yet
+    bool stale;
+  };
+  static constexpr std::uint64_t blocked = UINT64_MAX;
+  struct Outgoing {
+    Slot slot;
+    std::int64_t key;
+    std::uint64_t number;
+    bool alone;
+  };
+  struct Worker {
+    std::uint32_t index = 0;
+    std::string name;
+    Incarnation incarnation{};
+    std::uint64_t session = 0;  ///< 0: away
+    MonoTime last_heard{};
+    std::vector<std::uint32_t> queues;
+    std::uint32_t concurrency = 1;
+    std::uint64_t roster_n = 0;  ///< deliveries only after this commit (D14)
+    bool local = false;          ///< lives in the broker's own process (D16)
+    bool alone = false;          ///< holds a task that must be alone
+    bool goodbye = false;
+    std::uint64_t credit = 0;
+    std::uint64_t credit_bytes = 0;
+    std::uint64_t delivered = 0;
+    std::uint64_t delivered_bytes = 0;
+    std::uint64_t returned = 0;
+    std::uint64_t returned_bytes = 0;
+    Slot leases = no_slot;  ///< list through Task::next
+    std::uint64_t lease_count = 0;
+    std::uint64_t entries = 0;  ///< settlement entries received in this session
+    std::deque<Answer> answers;
+    std::vector<Outgoing> outgoing;
+
+    [[nodiscard]] std::uint64_t outstanding() const { return delivered - returned; }
+    [[nodiscard]] std::uint64_t room() const { return credit > outstanding() ? credit - outstanding() : 0; }
+  };
+  struct Settle {  // one DONE or NACK entry, kept as long as its claim is open
+    bool nack = false;
+    wire::TaskState state{};
+    std::uint64_t flags = 0;
+    Bytes follow_ups;
+    Bytes record;
+    wire::NackKind kind{};
+    std::uint64_t delay_us = 0;
+    std::string reason;
+    std::uint64_t entry = 0;
+  };
+  struct Claim {  // a delivery of an earlier epoch that a worker reported (D14, D15)
+    std::uint32_t worker = 0;
+    TaskId id;
+    std::int64_t key = 0;
+    std::uint64_t position = 0;
+    bool executing = false;
+    bool orphan = false;  ///< otherwise its row is being read
+    MonoTime since{};
+    std::optional<Settle> settle;
+  };
+  struct Collector {
+    std::string name;
+    std::vector<std::string> endpoints;
+    std::uint64_t session = 0;
+    std::uint64_t results_sent = 0;  ///< entries numbered in this session
+    std::deque<std::pair<SlotRef, std::uint64_t>> awaiting;  ///< sent endings: (task, number), in order
+    std::uint64_t first_awaiting = 1;
+  };
+  struct AskSent {
+    std::string collector;
+    std::vector<SlotRef> tasks;
+  };
+  struct RevokeJob {
+    std::uint64_t session = 0;
+    std::uint64_t request = 0;
+    std::vector<TaskId> ids;
+    std::vector<wire::Verdict> verdicts;
+    std::vector<wire::TaskState> states;
+    std::vector<bool> settled;
+    std::size_t open = 0;
+  };
+  enum class LoadKind : std::uint8_t { lane, schedule, claim, sweep };
+  struct LoadPurpose {
+    LoadKind kind;
+    std::uint32_t queue = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t number = 0;
+    std::size_t rows_max = 0;
+    std::size_t bytes_max = 0;
+  };
+
+  // ---- broker_core.cpp: frames and turns
+  void recover(const Recovered& recovered, Now now);
+  void dispatch_message(actor::SessionTable::Received& received, Now now, BrokerEffects& out);
+  void on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now, BrokerEffects& out);
+  void send_welcome(actor::Session& session, const wire::Hello& hello, const Producer* producer, BrokerEffects& out);
+  void session_ended(const actor::Session& session, Now now);
+  template <class Message>
+  void send(actor::Session& session, const Message& message, BrokerEffects& out) {
+    out.net.to_peers.push_back({session.peer, session.frame(message)});
+  }
+  void refuse(actor::Session& session, wire::ErrorCode code, std::string_view text, BrokerEffects& out);
+
+  // ---- broker_submit.cpp
+  void on_submit(actor::Session& session, wire::Submit& message, Now now, BrokerEffects& out);
+  Producer& producer_of(const Uuid& id);
+  void refuse_batch(actor::Session& session, const wire::BatchRefusal& refusal, BrokerEffects& out);
+  bool make_room(Queue& queue, std::uint64_t tasks, std::uint64_t bytes);
+  /// Takes a task in: into its lane, the schedule, or joined with an orphan.
+  Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now);
+  void enqueue(Slot slot, Now now);
+  void expire_producers(Now now);
+
+  // ---- broker_dispatch.cpp
+  void deliver_ready(Now now);
+  void deliver_queue(Queue& queue, Now now);
+  std::uint64_t give(Queue& queue, Worker& worker, std::uint64_t count, Now now);
+  [[nodiscard]] bool wants_solitude(const Task& task) const { return task.lost >= 2; }
+  void lease(Slot slot, Worker& worker);
+  void link_lease(Slot slot, Worker& worker);
+  void unlease(Slot slot);
+  void send_marked();
+  void flush_deliveries(Now now, BrokerEffects& out);
+  [[nodiscard]] bool may_deliver() const;
+
+  // ---- broker_settle.cpp
+  void on_credit(Worker& worker, const wire::Credit& message);
+  void on_done(Worker& worker, const wire::Done& message, Now now);
+  void on_nack(Worker& worker, const wire::Nack& message, Now now);
+  /// The commit after which the entry may be answered; `blocked` while its claim is open; 0 when it is stale.
+  std::uint64_t settle(Worker& worker, std::uint64_t number, Settle&& entry, Now now);
+  void settle_task(Slot slot, const Settle& entry, Now now);
+  void retry(Slot slot, std::uint64_t delay_us, Now now);
+  void schedule_retry(Slot slot, Micros delay, Now now);
+  void complete(Slot slot, wire::TaskState state, bool exhausted, BytesView follow_ups, Now now);
+  void answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale);
+  void resolve_answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale);
+  void remove_task(Slot slot);
+  void bury(Slot slot, std::string reason, Now now);
+  void requeue(Slot slot);
+
+  // ---- broker_workers.cpp
+  Worker& worker_of(const wire::Hello& hello, Now now);
+  void take_holds(Worker& worker, const wire::Hello& hello, Now now, BrokerEffects& out);
+  bool hold_again(Worker& worker, const wire::HeldDelivery& hold);
+  void claim_older(Worker& worker, const wire::HeldDelivery& hold, Now now, BrokerEffects& out);
+  void adopt(Slot slot, Worker& worker, std::uint64_t number);
+  void remember_delivery(Slot slot, const Worker& worker, std::uint64_t number);
+  void on_claim_row(std::uint64_t number, std::vector<store::TaskRow>& rows, Now now);
+  /// The task of a claim is there: leased to the worker again, or settled if it is done already.
+  void close_claim(std::uint64_t number, Slot slot, Now now);
+  void give_up_claim(std::uint64_t number);
+  void lose_worker(Worker& worker, std::string_view why, Now now);
+  void lose_delivery(Slot slot, std::string_view why, Now now);
+  void look_for_lost(Now now);
+  void end_holding(Now now);
+  void drop_worker(Worker& worker);
+  [[nodiscard]] Worker* worker_of_session(const actor::Session& session);
+  [[nodiscard]] Slot find_by_key(std::int64_t key) const;
+
+  // ---- broker_endings.cpp
+  void begin_ending(Slot slot, Ending kind, std::string text);
+  [[nodiscard]] bool may_end_more() const { return endings_open_ < options_.endings_max; }
+  void send_endings(Now now, BrokerEffects& out);
+  void on_stored(Collector& collector, const wire::Stored& message, Now now, BrokerEffects& out);
+  void finish_ending(Slot slot, Now now, BrokerEffects& out);
+  void obey_winner(Slot slot, BytesView record, BytesView follow_ups, Now now);
+  [[nodiscard]] Bytes ending_record(const Task& task, const wire::TaskView& view, Now now) const;
+  void ask(Slot slot);
+  void send_asks(BrokerEffects& out);
+  void on_fetched(const wire::Fetched& message, Now now);
+  Collector* collector_for(const std::string& home);
+  void announce_collectors(BrokerEffects& out);
+  [[nodiscard]] std::vector<wire::CollectorInfo> collector_list() const;
+  void collector_away(Collector& collector);
+  void check_expiry(Now now);
+  bool end_if_due(Slot slot, Now now);
+  /// Takes the task out of whatever list it stands in, towards `leased`, `asking` or `ending`.
+  void detach(Slot slot);
+  [[nodiscard]] bool alive(const SlotRef& ref) const {
+    return tasks_[ref.slot].stage != Stage::free && tasks_[ref.slot].key == ref.key;
+  }
+
+  // ---- broker_paging.cpp
+  void schedule(Slot slot);
+  void unschedule(Slot slot);
+  void wake_scheduled(Now now);
+  void trim_schedule();
+  void page_in(Now now, BrokerEffects& out);
+  void on_lane_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);
+  void on_schedule_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);
+  /// Where a task that was read goes: its lane, an ending, a question.
+  void admit(Slot slot, Now now);
+  void page_out(Slot slot);
+  void leave_memory();
+  /// A task from its row, not yet in any list; `no_slot` when the row cannot be read.
+  Slot restore(const store::TaskRow& row, Now now);
+  void load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows, std::size_t bytes, BrokerEffects& out);
+
+  // ---- broker_commit.cpp
+  void note_insert(Slot slot);
+  void note_update(Slot slot);
+  void note_erase(const Task& task);
+  void note_record(store::Space space, Bytes key, std::optional<Bytes> value);
+  void touch(Now now);
+  void close_batch(Now now, BrokerEffects& out);
+  void commit_if_due(Now now, BrokerEffects& out);
+  void answer_committed(Now now, BrokerEffects& out);
+  [[nodiscard]] bool is_committed(const Task& task) const { return task.position <= committed_; }
+
+  // ---- broker_revoke.cpp
+  void on_revoke(actor::Session& session, const wire::Revoke& message, Now now, BrokerEffects& out);
+  void revoke_task(Slot slot, std::uint64_t job, std::size_t index, BrokerEffects& out);
+  void revoke_settled(Slot slot, wire::TaskState state);
+  void finish_revokes(BrokerEffects& out);
+  Worker* holder_of(const Task& task);
+    void run_sweep(Now now, BrokerEffects& out);
+  void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
+  std::uint64_t purge(Queue& queue);
+  Slot take_from_disk(const store::TaskRow& row, Now now);
+  /// True when a running sweep wants this task, which was just read for another reason.
+  bool swept(Slot slot);
+  std::uint64_t sweep_memory(Queue& queue, std::uint64_t room);
+
+  // ---- broker_control.cpp
+  void on_control(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
+  void reply(std::uint64_t session, std::uint64_t request, BytesView payload, BrokerEffects& out);
+  [[nodiscard]] Bytes status_payload(Now now);
+  [[nodiscard]] Bytes queues_payload();
+  bool dead_command(const wire::Control& message, Now now, Bytes& payload);
+  bool retry_dead(std::int64_t key, Now now);
+  void drop_dead(std::int64_t key);
+  void trim_dead();
+
+  BrokerOptions options_;
+  Rules rules_;
+  std::uint32_t epoch_ = 1;
+  std::map<std::uint64_t, std::uint64_t> last_of_epoch_;  ///< earlier epochs and their last commits (D9)
+  MonoTime started_{};
+  actor::SessionTable sessions_;
+  TaskTable tasks_;
+  QueueTable queues_;
+  Books books_;
+  BrokerCounters counters_;
+  std::map<std::string, std::uint64_t> shell_counters_;
+
+  std::map<Uuid, std::unique_ptr<Producer>> producers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::map<std::uint64_t, std::uint32_t> worker_index_;  ///< by incarnation
+  std::map<std::string, Collector> collectors_;
+
+  // restart (D14, D15)
+  bool holding_ = false;
+  std::optional<MonoTime> holding_until_;            ///< set at the first turn
+  std::set<std::uint64_t> roster_awaited_;           ///< incarnations of before that were not heard yet
+  bool roster_lost_ = false;                         ///< one of them never came
+  std::map<std::uint64_t, Claim> claims_;            ///< by delivery number
+  std::map<TaskId, std::uint64_t> orphans_;          ///< id → delivery number
+  std::map<TaskId, SlotRef> held_ids_;               ///< tasks taken while holding
+  std::map<std::uint64_t, SlotRef> adopted_;         ///< delivery numbers of earlier epochs
+  std::set<std::uint64_t> roster_;                   ///< incarnations with a durable row
+  std::unordered_map<std::int64_t, Slot> in_tail_region_;
+  std::uint64_t old_sequence_end_ = 0;               ///< rows below it are of an earlier epoch
+
+  // schedule, expiry
+  std::map<std::pair<std::int64_t, std::int64_t>, Slot> schedule_;  ///< (eta, key)
+  std::unordered_set<std::int64_t> scheduled_keys_;  ///< rows of the schedule that are in memory, in whatever stage
+  std::uint64_t scheduled_on_disk_ = 0;
+  std::int64_t schedule_disk_from_ = 0;  ///< scheduled tasks on disk have keys from here on
+  bool schedule_loading_ = false;
+  std::multimap<std::int64_t, SlotRef> expiries_;
+  std::multimap<MonoTime, SlotRef> retries_;  ///< tasks that wait for a retry, by the steady clock (D30)
+  std::set<std::uint32_t> paged_queues_;      ///< queues with tasks that are only in the store
+
+  // endings and questions
+  std::map<std::string, std::deque<SlotRef>> endings_ready_;  ///< by home; persisted, to be sent
+  std::uint64_t endings_open_ = 0;
+  std::map<std::string, std::deque<SlotRef>> asks_ready_;
+  std::map<std::uint64_t, AskSent> asks_sent_;
+  std::uint64_t next_request_ = 1;
+  bool collectors_changed_ = false;
+
+  // revokes, purges, dead letters
+  std::map<std::uint64_t, RevokeJob> revoke_jobs_;
+  std::multimap<Slot, std::pair<std::uint64_t, std::size_t>> revoke_waiters_;  ///< task → (job, index)
+  std::deque<Sweep> sweeps_;
+  std::map<std::int64_t, DeadLetter> dead_;
+  std::uint64_t dead_bytes_ = 0;
+
+  // commits
+  std::uint64_t open_ = 1;
+  std::uint64_t committed_ = 0;
+  std::uint64_t in_flight_ = 0;
+  std::uint64_t sequence_ = 1;
+  std::uint64_t sequence_reserved_ = 0;
+  std::vector<SlotRef> open_inserts_;
+  std::vector<SlotRef> open_updates_;
+  std::vector<std::int64_t> open_erases_;
+  std::vector<store::Record> open_records_;
+  std::vector<Producer*> open_producers_;
+  bool open_dirty_ = false;
+  bool urgent_ = false;
+  bool store_full_ = false;
+  std::uint64_t free_bytes_ = UINT64_MAX;
+  MonoTime open_since_{};
+  Books committed_books_;
+  struct Confirm {
+    std::uint64_t n;
+    Producer* producer;
+    std::uint64_t number;
+  };
+  std::deque<Confirm> confirms_;
+  struct Waiting {
+    std::uint64_t n;
+    SlotRef task;
+  };
+  std::deque<Waiting> leave_memory_;  ///< paged-out tasks whose insert is being committed
+  std::deque<Waiting> marks_;         ///< deliveries that wait for their mark
+  std::deque<Waiting> ending_marks_;  ///< endings that wait for their mark
+
+  // loads
+  std::map<std::uint64_t, LoadPurpose> loads_;
+
+  std::vector<SlotRef> taken_this_turn_;
+  std::uint64_t delivered_before_ = 0;
+  std::uint64_t delivered_lately_ = 0;  ///< with `delivered_before_`: how many tasks leave within the commit delay
+  MonoTime lately_since_{};
+  bool draining_ = false;
+  bool said_goodbye_ = false;
+  MonoTime next_housekeeping_{};
+  Now last_now_{};
+  bool first_turn_ = true;
+
+  // scratch, to keep capacity
+  actor::SessionTable::Received received_;
+  wire::Submit submit_;
+  wire::Done done_;
+  wire::Nack nack_;
+};
+
+}  // namespace baozi::broker

@@ -1,0 +1,254 @@
+// Revoking by id and purging a queue, in memory and on disk (delivery.md D19, D28).
+#include <algorithm>
+
+#include "baozi/packing.hpp"
+#include "broker/broker_core.hpp"
+
+namespace baozi::broker {
+
+namespace {
+constexpr std::size_t sweep_rows = 2'000;
+constexpr std::size_t sweep_bytes = std::size_t{4} << 20U;
+
+/// The id at the head of a packed task.
+wire::IdView id_of(BytesView raw) {
+  Reader in{raw};
+  in.array();
+  return wire::read_id(in);
+}
+}  // namespace
+
+void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message, Now now, BrokerEffects& out) {
+  static_cast<void>(now);
+  const std::uint64_t number = next_request_++;
+  RevokeJob& job = revoke_jobs_[number];
+  job.session = session.number;
+  job.request = message.request;
+  std::map<TaskId, std::size_t> wanted;
+  for (const wire::IdView& id : message.ids) {
+    if (wanted.emplace(id.to_id(), job.ids.size()).second) job.ids.push_back(id.to_id());
+  }
+  job.verdicts.assign(job.ids.size(), wire::Verdict::unknown);
+  job.states.assign(job.ids.size(), wire::TaskState::pending);
+  job.settled.assign(job.ids.size(), false);
+  job.open = job.ids.size();
+  for (Slot slot = 0; slot < tasks_.slots() && !wanted.empty(); ++slot) {
+    if (tasks_[slot].stage == Stage::free) continue;
+    const auto found = wanted.find(id_of(tasks_[slot].raw()).to_id());
+    if (found == wanted.end()) continue;
+    revoke_task(slot, number, found->second, out);
+    wanted.erase(found);
+  }
+  if (wanted.empty()) return;
+  Sweep sweep;
+  sweep.number = next_request_++;
+  sweep.revoke_job = number;
+  if (scheduled_on_disk_ > 0) sweep.ranges.push_back({schedule_disk_from_, schedule_end});
+  for (const std::uint32_t queue : paged_queues_) {
+    for (std::uint32_t priority = 0; priority < 10; ++priority) {
+      const Lane& lane = queues_[queue].lanes[priority];
+      if (lane.on_disk > 0) sweep.ranges.push_back({lane.disk_from, queued_key(queue, priority, sequence_mask)});
+    }
+  }
+  if (sweep.ranges.empty()) {
+    for (const auto& [id, index] : wanted) {
+      job.settled[index] = true;
+      --job.open;
+    }
+    return;
+  }
+  sweep.wanted = std::move(wanted);
+  sweeps_.push_back(std::move(sweep));
+}
+
+BrokerCore::Worker* BrokerCore::holder_of(const Task& task) {
+  return task.worker == no_index ? nullptr : workers_[task.worker].get();
+}
+
+void BrokerCore::revoke_task(Slot slot, std::uint64_t job_number, std::size_t index, BrokerEffects& out) {
+  RevokeJob& job = revoke_jobs_.at(job_number);
+  Task& task = tasks_[slot];
+  switch (task.stage) {
+    case Stage::leased:
+    case Stage::marking: {
+      task.revoke_asked = true;
+      Worker* const worker = holder_of(task);
+      if (actor::Session* const session = worker == nullptr ? nullptr : sessions_.find(worker->session)) {
+        wire::Revoke request;
+        request.ids.push_back(id_of(task.raw()));
+        send(*session, request, out);
+      }
+      job.verdicts[index] = wire::Verdict::pending;
+      job.states[index] = wire::TaskState::started;
+      job.settled[index] = true;
+      --job.open;
+      return;
+    }
+    case Stage::ending: break;
+    default: begin_ending(slot, Ending::revoked, "revoked"); urgent_ = true; break;
+  }
+  revoke_waiters_.emplace(slot, std::pair{job_number, index});
+}
+
+void BrokerCore::revoke_settled(Slot slot, wire::TaskState state) {
+  const auto [first, last] = revoke_waiters_.equal_range(slot);
+  for (auto it = first; it != last; ++it) {
+    const auto found = revoke_jobs_.find(it->second.first);
+    if (found == revoke_jobs_.end()) continue;
+    RevokeJob& job = found->second;
+    const std::size_t index = it->second.second;
+    job.verdicts[index] = state == wire::TaskState::revoked ? wire::Verdict::revoked : wire::Verdict::too_late;
+    job.states[index] = state;
+    if (!job.settled[index]) --job.open;
+    job.settled[index] = true;
+  }
+  revoke_waiters_.erase(first, last);
+}
+
+void BrokerCore::finish_revokes(BrokerEffects& out) {
+  for (auto it = revoke_jobs_.begin(); it != revoke_jobs_.end();) {
+    const RevokeJob& job = it->second;
+    if (job.open > 0) {
+      ++it;
+      continue;
+    }
+    Bytes payload;
+    Writer packed{payload};
+    packed.array(job.ids.size());
+    for (std::size_t i = 0; i < job.ids.size(); ++i) {
+      packed.array(3);
+      wire::pack_id(packed, wire::view_of(job.ids[i]));
+      packed.uinteger(static_cast<std::uint64_t>(job.verdicts[i]));
+      packed.uinteger(static_cast<std::uint64_t>(job.states[i]));
+    }
+    reply(job.session, job.request, payload, out);
+    it = revoke_jobs_.erase(it);
+  }
+}
+
+std::uint64_t BrokerCore::purge(Queue& queue) {
+  Sweep sweep;
+  sweep.number = next_request_++;
+  sweep.purged_queue = queue.number;
+  sweep.sequence_end = sequence_;
+  if (scheduled_on_disk_ > 0) sweep.ranges.push_back({schedule_disk_from_, schedule_end});
+  for (std::uint32_t priority = 0; priority < 10; ++priority) {
+    const Lane& lane = queue.lanes[priority];
+    if (lane.on_disk > 0) sweep.ranges.push_back({lane.disk_from, queued_key(queue.number, priority, sequence_mask)});
+  }
+  sweeps_.push_back(std::move(sweep));
+  return queue.ready + queue.scheduled;
+}
+
+std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t room) {
+  const std::uint64_t before = endings_open_;
+  for (Lane& lane : queue.lanes) {
+    while (lane.head != no_slot && endings_open_ - before < room) begin_ending(lane.head, Ending::purged, "purged");
+  }
+  std::vector<Slot> scheduled;
+  for (const auto& [when, slot] : schedule_) {
+    if (tasks_[slot].queue == queue.number && endings_open_ - before + scheduled.size() < room) scheduled.push_back(slot);
+  }
+  for (const auto& [when, ref] : retries_) {
+    if (alive(ref) && tasks_[ref.slot].queue == queue.number && tasks_[ref.slot].stage == Stage::scheduled &&
+        endings_open_ - before + scheduled.size() < room) {
+      scheduled.push_back(ref.slot);
+    }
+  }
+  for (const Slot slot : scheduled) begin_ending(slot, Ending::purged, "purged");
+  return endings_open_ - before;
+}
+
+void BrokerCore::run_sweep(Now now, BrokerEffects& out) {
+  if (sweeps_.empty()) return;
+  Sweep& sweep = sweeps_.front();
+  if (sweep.loading || !may_end_more()) return;
+  if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], options_.endings_max - endings_open_) > 0) return;
+  if (sweep.ranges.empty()) {
+    if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end()) {
+      for (const auto& [id, index] : sweep.wanted) {  // found nowhere
+        if (!job->second.settled[index]) --job->second.open;
+        job->second.settled[index] = true;
+      }
+    }
+    sweeps_.pop_front();
+    return;
+  }
+  if (!open_inserts_.empty()) close_batch(now, out);
+  sweep.loading = true;
+  load({.kind = LoadKind::sweep, .number = sweep.number}, sweep.ranges.back().from, sweep.ranges.back().to,
+       std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_), sweep_bytes, out);
+}
+
+bool BrokerCore::swept(Slot slot) {
+  for (Sweep& sweep : sweeps_) {
+    Task& task = tasks_[slot];
+    if (sweep.purged_queue) {
+      if (task.queue != *sweep.purged_queue) continue;
+      if (task.key >= 0 && (static_cast<std::uint64_t>(task.key) & sequence_mask) >= sweep.sequence_end) continue;
+      begin_ending(slot, Ending::purged, "purged");
+      return true;
+    }
+    const auto found = sweep.wanted.find(id_of(task.raw()).to_id());
+    if (found == sweep.wanted.end()) continue;
+    begin_ending(slot, Ending::revoked, "revoked");
+    urgent_ = true;
+    revoke_waiters_.emplace(slot, std::pair{sweep.revoke_job, found->second});
+    sweep.wanted.erase(found);
+    return true;
+  }
+  return false;
+}
+
+Slot BrokerCore::take_from_disk(const store::TaskRow& row, Now now) {
+  const Slot slot = restore(row, now);
+  if (slot == no_slot) return no_slot;
+  Task& task = tasks_[slot];
+  Queue& queue = queues_[task.queue];
+  if (row.key < 0) {
+    scheduled_on_disk_ -= std::min<std::uint64_t>(scheduled_on_disk_, 1);
+    queue.scheduled -= std::min<std::uint64_t>(queue.scheduled, 1);
+  } else {
+    Lane& lane = queue.lanes[task.priority];
+    const std::uint64_t one = std::min<std::uint64_t>(lane.on_disk, 1);
+    lane.on_disk -= one;
+    queue.ready -= one;
+    task.in_tail_region = true;
+    in_tail_region_[row.key] = slot;
+  }
+  return slot;
+}
+
+void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out) {
+  static_cast<void>(out);
+  if (sweeps_.empty() || sweeps_.front().number != purpose.number) return;
+  Sweep& sweep = sweeps_.front();
+  sweep.loading = false;
+  std::size_t bytes = 0;
+  for (const store::TaskRow& row : rows) {
+    bytes += row.rec.size();
+    sweep.ranges.back().from = row.key + 1;
+    if (row.key < 0) {
+      // Read for another reason meanwhile: that reading asked `swept`.
+      if (scheduled_keys_.contains(row.key) || row.key < schedule_disk_from_) continue;
+    } else {
+      const auto queue = static_cast<std::uint32_t>((row.key >> lane_shift) / 10);
+      const auto priority = static_cast<std::size_t>(9 - (row.key >> lane_shift) % 10);
+      if (in_tail_region_.contains(row.key) || row.key < queues_[queue].lanes[priority].disk_from) continue;
+    }
+    const auto view = unpack_row(row.rec);
+    if (!view) continue;
+    const Queue* const home = queues_.get(view->task.queue);
+    const bool hit = sweep.purged_queue
+                         ? home != nullptr && home->number == *sweep.purged_queue &&
+                               (row.key < 0 || (static_cast<std::uint64_t>(row.key) & sequence_mask) < sweep.sequence_end)
+                         : sweep.wanted.contains(view->task.id.to_id());
+    if (!hit) continue;
+    if (const Slot slot = take_from_disk(row, now); slot != no_slot) swept(slot);
+  }
+  const bool range_ends = rows.size() < purpose.rows_max && bytes < purpose.bytes_max;
+  if (range_ends || sweep.ranges.back().from > sweep.ranges.back().to) sweep.ranges.pop_back();
+  if (!sweep.purged_queue && sweep.wanted.empty()) sweep.ranges.clear();
+}
+
+}  // namespace baozi::broker

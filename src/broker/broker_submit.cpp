@@ -1,0 +1,209 @@
+// Taking tasks in: batches by number, whole or not at all (delivery.md D4 to D8).
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "broker/broker_core.hpp"
+
+namespace baozi::broker {
+
+BrokerCore::Producer& BrokerCore::producer_of(const Uuid& id) {
+  auto& producer = producers_[id];
+  if (producer == nullptr) {
+    producer = std::make_unique<Producer>();
+    producer->id = id;
+    producer->used_us = micros(last_now_.wall);
+  }
+  return *producer;
+}
+
+void BrokerCore::refuse_batch(actor::Session& session, const wire::BatchRefusal& refusal, BrokerEffects& out) {
+  const auto* const producer = static_cast<const Producer*>(session.owner);
+  wire::Submitted message;
+  message.upto = producer == nullptr ? 0 : producer->committed;
+  message.refusals.push_back(refusal);
+  send(session, message, out);
+}
+
+void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now now, BrokerEffects& out) {
+  auto* const producer = static_cast<Producer*>(session.owner);
+  if (producer == nullptr || producer->session != session.number) {
+    ++counters_.not_allowed;
+    return refuse(session, wire::ErrorCode::not_allowed, "SUBMIT needs a producer id in HELLO, used by one session", out);
+  }
+  ++counters_.submits;
+  producer->used_us = micros(now.wall);
+  if (message.number <= producer->accepted) {
+    ++counters_.submit_duplicates;
+    if (message.number <= producer->committed) send(session, wire::Submitted{.upto = producer->committed, .refusals = {}}, out);
+    return;
+  }
+  wire::BatchRefusal refusal;
+  refusal.number = message.number;
+  if (message.number != producer->accepted + 1 && rules_.d4_sequence) {
+    ++counters_.submit_out_of_sequence;
+    refusal.code = wire::Refusal::out_of_sequence;
+    refusal.expected = producer->accepted + 1;
+    return refuse_batch(session, refusal, out);
+  }
+  const auto full = [&](wire::Reason reason, std::uint64_t retry_after_us) {
+    ++counters_.submit_full;
+    refusal.code = wire::Refusal::full;
+    refusal.reason = reason;
+    refusal.retry_after_us = retry_after_us;
+    refuse_batch(session, refusal, out);
+  };
+  if (draining_) return full(wire::Reason::draining, 1'000'000);
+  if (store_full_ || free_bytes_ < options_.reserve_bytes) return full(wire::Reason::no_space, 250'000);
+  if (tasks_.size() + message.tasks.size() > options_.memory_tasks_max || tasks_.bytes() > options_.memory_bytes_max) {
+    return full(wire::Reason::memory, 50'000);
+  }
+  // What the batch adds to each of its queues; nearly always it is one queue.
+  std::map<Queue*, std::pair<std::uint64_t, std::uint64_t>> added;
+  Queue* last = nullptr;
+  std::pair<std::uint64_t, std::uint64_t>* counts = nullptr;
+  std::string too_large;
+  for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
+    const wire::TaskView& task = message.tasks[i];
+    if (task.raw.size() > options_.task_bytes_max) {
+      too_large = "a task of " + std::to_string(task.raw.size()) + " bytes; at most " +
+                  std::to_string(options_.task_bytes_max) + " are allowed";
+      refusal.tasks.push_back({.index = i, .reason = wire::Reason::too_large, .text = too_large});
+      continue;
+    }
+    Queue* const queue = queues_.get(task.queue);
+    if (queue == nullptr) {
+      refusal.tasks.push_back({.index = i, .reason = wire::Reason::bad_task, .text = "the broker has as many queues as it may"});
+      continue;
+    }
+    if (queue != last) {
+      last = queue;
+      counts = &added[queue];
+    }
+    ++counts->first;
+    counts->second += task.raw.size();
+    const bool fits = queue->tasks() + counts->first <= queue->options.tasks_max &&
+                      queue->bytes + counts->second <= queue->options.bytes_max;
+    if (fits || queue->options.policy == FullPolicy::drop_head) continue;
+    if (queue->options.policy == FullPolicy::block) return full(wire::Reason::queue_full, 20'000);
+    refusal.tasks.push_back({.index = i, .reason = wire::Reason::queue_full, .text = "the queue is full"});
+    --counts->first;
+    counts->second -= task.raw.size();
+  }
+  if (refusal.tasks.empty()) {
+    for (const auto& [queue, more] : added) {
+      if (make_room(*queue, more.first, more.second)) continue;
+      for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
+        if (queues_.get(message.tasks[i].queue) != queue) continue;
+        refusal.tasks.push_back({.index = i, .reason = wire::Reason::queue_full, .text = "the queue is full of tasks that cannot be dropped"});
+      }
+    }
+  }
+  if (!refusal.tasks.empty()) {
+    ++counters_.submit_rejected;
+    refusal.code = wire::Refusal::rejected;
+    if (!rules_.d5_whole_batches) {  // the seeded bug: what was not refused is taken, and the number stays free
+      const std::uint32_t seeded = tasks_.intern(message.origin, message.home);
+      for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
+        if (std::none_of(refusal.tasks.begin(), refusal.tasks.end(), [&](const auto& t) { return t.index == i; })) {
+          accept(message.tasks[i], seeded, now);
+        }
+      }
+    }
+    return refuse_batch(session, refusal, out);
+  }
+  producer->accepted = message.number;
+  if (!producer->dirty) {
+    producer->dirty = true;
+    open_producers_.push_back(producer);
+  }
+  std::string_view home = message.home;
+  if (home.empty() && !collectors_.empty()) home = collectors_.begin()->first;  // D21: once, and written down
+  const std::uint32_t origin = tasks_.intern(message.origin, home);
+  for (const wire::TaskView& task : message.tasks) accept(task, origin, now);
+  confirms_.push_back({open_, producer, message.number});
+  if ((message.flags & wire::flag::submit_sync) != 0) urgent_ = true;
+  if (!rules_.d9_confirm_after_commit) {
+    producer->committed = message.number;
+    send(session, wire::Submitted{.upto = message.number, .refusals = {}}, out);
+  }
+}
+
+bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t bytes) {
+  const auto over = [&] {
+    return queue.tasks() + tasks > queue.options.tasks_max || queue.bytes + bytes > queue.options.bytes_max;
+  };
+  if (!over()) return true;
+  if (queue.options.policy != FullPolicy::drop_head) return false;
+  for (std::size_t priority = 0; priority < queue.lanes.size() && over(); ++priority) {
+    while (over() && queue.lanes[priority].head != no_slot) {
+      if (!may_end_more()) return false;  // D19: with the outbox full, drop-head behaves as reject
+      begin_ending(queue.lanes[priority].head, Ending::dropped, "dropped: the queue was full");
+    }
+  }
+  return !over();
+}
+
+Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now) {
+  const Slot slot = tasks_.add(view.raw);
+  BAOZI_ASSERT(slot != no_slot);  // memory_tasks_max lies far below the number of slots
+  Queue* queue = queues_.get(view.queue);
+  if (queue == nullptr) queue = queues_.get({});  // a follow-up cannot be refused any more
+  Task& task = tasks_[slot];
+  task.queue = queue->number;
+  task.priority = view.options.priority;
+  task.ignore_result = view.options.ignore_result;
+  task.acks_early = view.options.acks_early;
+  task.limit = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(view.options.delivery_limit != 0 ? view.options.delivery_limit : options_.delivery_limit, UINT16_MAX));
+  task.eta_us = view.options.eta_us.value_or(0);
+  task.expires_us = view.options.expires_us.value_or(0);
+  task.origin = origin;
+  tasks_.retain_origin(origin);
+  task.position = open_;
+  const bool later = task.eta_us > micros(now.wall);
+  const std::uint64_t sequence = sequence_++;
+  task.key = later ? scheduled_key(task.eta_us, sequence) : queued_key(task.queue, task.priority, sequence);
+  if (later) scheduled_keys_.insert(task.key);
+  queue->bytes += task.bytes;
+  queue->changed = true;
+  ++books_.accepted;
+  touch(now);
+  note_insert(slot);
+  if (task.expires_us != 0) expiries_.emplace(task.expires_us, SlotRef{slot, task.key});
+  if (!orphans_.empty()) {
+    if (const auto orphan = orphans_.find(view.id.to_id()); orphan != orphans_.end()) {
+      close_claim(orphan->second, slot, now);  // D15: never delivered a second time
+      return slot;
+    }
+  }
+  enqueue(slot, now);
+  if (holding_) held_ids_[view.id.to_id()] = SlotRef{slot, task.key};
+  taken_this_turn_.push_back({slot, task.key});
+  return slot;
+}
+
+void BrokerCore::enqueue(Slot slot, Now now) {
+  Task& task = tasks_[slot];
+  if (task.eta_us > micros(now.wall) && task.key < 0) return schedule(slot);
+  Queue& queue = queues_[task.queue];
+  if (queue.lanes[task.priority].on_disk > 0 || queue.in_memory >= options_.window_tasks) return page_out(slot);
+  queues_.push_back(tasks_, slot);
+}
+
+void BrokerCore::expire_producers(Now now) {
+  for (auto it = producers_.begin(); it != producers_.end();) {
+    const Producer& producer = *it->second;
+    const bool silent = producer.session == 0 && !producer.dirty && producer.accepted == producer.committed &&
+                        micros(now.wall) - producer.used_us > options_.producer_age_us;
+    if (!silent) {
+      ++it;
+      continue;
+    }
+    ++counters_.producers_expired;
+    touch(now);
+    note_record(store::Space::producers, Bytes{producer.id.view()}, std::nullopt);
+    it = producers_.erase(it);
+  }
+}
+
+}  // namespace baozi::broker

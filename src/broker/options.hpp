@@ -1,0 +1,56 @@
+/// \file options.hpp
+/// What a broker can be told, with defaults. The same sentences stand in configs/ and docs/configuration.md.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "actor/peer.hpp"
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "base/rules.hpp"
+
+namespace baozi::broker {
+
+/// What a full queue does with one more task (delivery.md D5, D6, D19).
+enum class FullPolicy : std::uint8_t {
+  block,      ///< the producer waits, with its deadline
+  reject,     ///< the task is refused with a reason
+  drop_head,  ///< the oldest queued task is dropped, gets REVOKED as its final state, and is counted
+};
+
+struct QueueOptions {
+  std::uint64_t tasks_max = 10'000'000;                   ///< tasks queued, scheduled and leased
+  std::uint64_t bytes_max = std::uint64_t{16} << 30U;     ///< their packed bytes
+  FullPolicy policy = FullPolicy::block;
+};
+
+struct BrokerOptions {
+  std::string name = "broker";
+  std::string version;
+  std::string host;                  ///< with `pid`: to know a worker that lives in this very process (D16)
+  std::uint64_t pid = 0;
+  Incarnation incarnation{1};
+  actor::Heartbeats heartbeats;
+  std::size_t sessions_max = 16'384;
+  std::string default_queue = "default";  ///< where tasks without a queue go
+  QueueOptions queue_defaults;
+  std::map<std::string, QueueOptions> queues;  ///< exceptions by name
+  std::uint32_t delivery_limit = 5;            ///< lost deliveries after which a task is dead
+  std::uint64_t task_bytes_max = limits::task_bytes_max;
+  std::uint64_t frame_bytes_max = limits::frame_bytes_max;
+  std::uint64_t window_tasks = 50'000;      ///< ready tasks that a queue keeps in memory; the rest is paged in
+  std::uint64_t scheduled_window = 50'000;  ///< the next scheduled tasks that are kept in memory
+  std::uint64_t memory_tasks_max = 1'000'000;  ///< tasks in memory before producers wait
+  std::uint64_t memory_bytes_max = std::uint64_t{1} << 30U;
+  std::uint64_t dead_max = 10'000;          ///< dead letters kept; the oldest make room
+  std::uint64_t dead_bytes_max = std::uint64_t{64} << 20U;
+  std::uint64_t endings_max = 10'000;       ///< endings that wait for a collector (D19)
+  std::uint64_t reserve_bytes = std::uint64_t{64} << 20U;  ///< disk space kept for acks and results
+  std::int64_t producer_age_us = 24LL * 3600 * 1'000'000;  ///< D8
+  std::int64_t commit_delay_us = 20'000;    ///< speed.md decision 2
+  std::uint64_t commit_rows = 1'000;
+  std::uint32_t credit_chunk = 256;         ///< tasks given to one worker before it is the next one's turn
+};
+
+}  // namespace baozi::broker

@@ -1,0 +1,98 @@
+/// \file queue_table.hpp
+/// Queues and their lanes. A lane is one priority of a queue: a list of ready tasks in memory, and behind it
+/// the tasks that rest only in the store. Row keys are made so that a lane's rows lie side by side in order
+/// of submission, so paging in is one range scan and the store needs no second index.
+/// Threading: owned by the broker core.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "broker/options.hpp"
+#include "broker/task_table.hpp"
+
+namespace baozi::broker {
+
+/// Row keys. A queued task: lane (queue · 10 + 9 − priority) above 45 bits of sequence. A scheduled one is
+/// negative: ETA in whole seconds above 30 bits of sequence, so that the next to start come first.
+inline constexpr unsigned lane_shift = 45;
+inline constexpr std::uint64_t sequence_mask = (std::uint64_t{1} << lane_shift) - 1;
+inline constexpr std::uint32_t queues_max = 26'000;
+inline constexpr std::int64_t schedule_end = -1;  ///< the largest key of a scheduled task
+
+[[nodiscard]] constexpr std::int64_t lane_number(std::uint32_t queue, std::uint32_t priority) {
+  return static_cast<std::int64_t>(queue) * 10 + (9 - static_cast<std::int64_t>(priority));
+}
+[[nodiscard]] constexpr std::int64_t queued_key(std::uint32_t queue, std::uint32_t priority, std::uint64_t sequence) {
+  return static_cast<std::int64_t>((static_cast<std::uint64_t>(lane_number(queue, priority)) << lane_shift) |
+                                   (sequence & sequence_mask));
+}
+[[nodiscard]] std::int64_t scheduled_key(std::int64_t eta_us, std::uint64_t sequence);
+
+struct Lane {
+  Slot head = no_slot;
+  Slot tail = no_slot;
+  std::uint64_t in_memory = 0;
+  std::uint64_t on_disk = 0;       ///< ready tasks that are not in memory (some may still wait to be committed)
+  std::int64_t disk_from = 0;      ///< they have keys from here on
+  bool loading = false;
+};
+
+struct Queue {
+  std::uint32_t number = 0;
+  std::string name;
+  QueueOptions options;
+  std::array<Lane, 10> lanes;
+  std::uint64_t ready = 0;      ///< in memory and on disk
+  std::uint64_t in_memory = 0;  ///< of them
+  std::uint64_t scheduled = 0;
+  std::uint64_t leased = 0;     ///< leased, marking, asking
+  std::uint64_t ending = 0;     ///< wait for a collector's word; they no longer count against the limit
+  std::uint64_t bytes = 0;
+  std::vector<std::uint32_t> consumers;  ///< workers, by index
+  std::uint32_t rotation = 0;
+  bool changed = false;         ///< its row is to be written
+  bool active = false;          ///< in the list of queues with ready tasks in memory
+
+  [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + leased; }
+};
+
+class QueueTable {
+ public:
+  explicit QueueTable(const BrokerOptions& options) : options_{options} {}
+
+  /// Finds or makes the queue; empty means the default queue. nullptr when there are too many queues.
+  Queue* get(std::string_view name);
+  [[nodiscard]] Queue* find(std::string_view name);
+  [[nodiscard]] Queue& operator[](std::uint32_t number) { return queues_[number]; }
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(queues_.size()); }
+  /// Puts a queue back under the number that its rows use.
+  void restore(std::uint32_t number, std::string_view name);
+
+  void push_back(TaskTable& tasks, Slot slot);
+  void push_front(TaskTable& tasks, Slot slot);
+  /// Takes a ready task out of its lane's list, wherever it stands.
+  void unlink(TaskTable& tasks, Slot slot);
+
+  /// Queues that had ready tasks in memory when they were last looked at.
+  [[nodiscard]] std::vector<std::uint32_t>& active() { return active_; }
+
+ private:
+  void activate(Queue& queue) {
+    if (queue.active) return;
+    queue.active = true;
+    active_.push_back(queue.number);
+  }
+
+  const BrokerOptions& options_;
+  std::vector<std::uint32_t> active_;
+  std::deque<Queue> queues_;
+  std::unordered_map<std::string, std::uint32_t> by_name_;
+  Queue* last_ = nullptr;
+};
+
+}  // namespace baozi::broker
