@@ -174,7 +174,6 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   Queue* queue = queues_.get(view->task.queue);
   if (queue == nullptr) queue = queues_.get({});
   Task& task = tasks_[slot];
-  task.stage = Stage::loose;
   task.queue = queue->number;
   task.priority = view->task.options.priority;
   task.ignore_result = view->task.options.ignore_result;

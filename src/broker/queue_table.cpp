@@ -31,7 +31,8 @@ Queue* QueueTable::find(std::string_view name) {
 
 void QueueTable::restore(std::uint32_t number, std::string_view name) {
   while (queues_.size() <= number) {
-    queues_.emplace_back().number = static_cast<std::uint32_t>(queues_.size() - 1);
+    queues_.emplace_back();
+    queues_.back().number = static_cast<std::uint32_t>(queues_.size() - 1);
   }
   Queue& queue = queues_[number];
   queue.name = name;

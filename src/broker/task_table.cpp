@@ -26,6 +26,7 @@ Slot TaskTable::add(BytesView raw) {
   const std::uint32_t generation = task.generation;
   task = Task{};
   task.generation = task.first_generation = generation;
+  task.stage = Stage::loose;
   task.record = std::make_unique_for_overwrite<char[]>(raw.size());
   std::memcpy(task.record.get(), raw.data(), raw.size());
   task.bytes = static_cast<std::uint32_t>(raw.size());

@@ -1,0 +1,486 @@
+#include "broker_fixture.hpp"
+
+namespace baozi::broker {
+namespace {
+
+using BrokerCoreTest = BrokerFixture;
+
+TEST_F(BrokerCoreTest, AConfirmLeavesOnlyAfterTheCommit) {
+  start();
+  connect_producer();
+  submit(1, {task("a")});
+  EXPECT_FALSE(next<wire::Submitted>(*producer, wire::Type::submitted).has_value());
+  pass(50'000, 25'000);
+  const auto confirm = next<wire::Submitted>(*producer, wire::Type::submitted);
+  ASSERT_TRUE(confirm.has_value());
+  EXPECT_EQ(confirm->upto, 1u);
+  EXPECT_EQ(store.tasks.size(), 1u);
+}
+
+TEST_F(BrokerCoreTest, ATaskIsDeliveredWhileItsInsertIsBeingCommittedAndCancelsWhenDoneFirst) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  EXPECT_NE(given[0].position, 0u);  // not durable yet
+  done(*worker_a, given[0].number, wire::TaskState::ignored);
+  settle();
+  EXPECT_TRUE(store.tasks.empty());
+  EXPECT_EQ(core->counters().cancelled_pairs, 1u);
+  EXPECT_EQ(next<wire::DoneOk>(*worker_a, wire::Type::done_ok)->upto, 1u);
+  EXPECT_EQ(next<wire::Submitted>(*producer, wire::Type::submitted)->upto, 1u);
+  EXPECT_EQ(core->books().succeeded, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, ALowerNumberIsAnsweredAsAcceptedAndAHigherOneAsOutOfSequence) {
+  start();
+  connect_producer();
+  submit(1, {task("a")});
+  settle();
+  producer->received.clear();
+  submit(1, {task("a")});
+  EXPECT_EQ(next<wire::Submitted>(*producer, wire::Type::submitted)->upto, 1u);
+  submit(3, {task("c")});
+  const auto refusal = next<wire::Submitted>(*producer, wire::Type::submitted);
+  ASSERT_EQ(refusal->refusals.size(), 1u);
+  EXPECT_EQ(refusal->refusals[0].code, wire::Refusal::out_of_sequence);
+  EXPECT_EQ(refusal->refusals[0].expected, 2u);
+  settle();
+  EXPECT_EQ(store.tasks.size(), 1u);
+}
+
+TEST_F(BrokerCoreTest, AResentBatchAfterABrokerCrashMakesNoSecondTask) {
+  start();
+  connect_producer();
+  submit(1, {task("a")});
+  settle();
+  crash_and_start();
+  const Uuid id = producer_id;
+  connect_producer(id);
+  submit(1, {task("a")});
+  settle();
+  EXPECT_EQ(store.tasks.size(), 1u);
+  EXPECT_EQ(core->books().accepted, 1u);
+}
+
+TEST_F(BrokerCoreTest, ALostWorkersTaskComesBackFlaggedAfterTheCollectorKnewNoResult) {
+  start();
+  connect_producer();
+  connect_collector();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  settle();
+  ASSERT_EQ(deliveries(*worker_a).size(), 1u);
+  disconnect(worker_a);
+  pass(11 * second);
+  const auto question = next<wire::Fetch>(*collector, wire::Type::fetch);
+  ASSERT_TRUE(question.has_value());
+  wire::Fetched answer;
+  answer.request = question->request;
+  answer.entries.push_back({.id = question->ids[0]});
+  say(*collector, answer);
+  connect_worker(worker_b, 2, 10);
+  const auto again = deliveries(*worker_b);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].count, 2u);
+  EXPECT_EQ(again[0].flags & wire::flag::deliver_redelivered, wire::flag::deliver_redelivered);
+}
+
+TEST_F(BrokerCoreTest, APoisonTaskEndsAsADeadLetterWithEveryReason) {
+  options.delivery_limit = 2;
+  start();
+  connect_producer();
+  connect_collector();
+  submit(1, {task("a")});
+  settle();
+  for (std::uint64_t incarnation = 1; incarnation <= 2; ++incarnation) {
+    connect_worker(worker_a, incarnation, 10);
+    ASSERT_EQ(deliveries(*worker_a).size(), 1u) << incarnation;
+    disconnect(worker_a);
+    pass(11 * second);
+    if (incarnation == 2) break;  // that was the last delivery it may lose
+    const auto question = next<wire::Fetch>(*collector, wire::Type::fetch);
+    ASSERT_TRUE(question.has_value());
+    wire::Fetched answer;
+    answer.request = question->request;
+    answer.entries.push_back({.id = question->ids[0]});
+    say(*collector, answer);
+  }
+  const auto ending = next<wire::ResultMessage>(*collector, wire::Type::result);
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->groups[0].entries[0].record.state, wire::TaskState::failure);
+  say(*collector, wire::Stored{.upto = 1, .losses = {}});
+  settle();
+  EXPECT_EQ(core->books().dead, 1u);
+  EXPECT_TRUE(store.tasks.empty());
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AnEndingObeysAResultThatWasStoredFirst) {
+  start();
+  connect_producer();
+  connect_collector();
+  Bytes options_bytes;
+  Writer packed{options_bytes};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::expires));
+  packed.integer(micros(now.wall) + second);
+  submit(1, {task("a", {}, options_bytes)});
+  pass(2 * second);
+  ASSERT_TRUE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+  Bytes record;
+  Writer record_out{record};
+  wire::pack_record(record_out, {.id = {false, "a"}, .name = "c.add", .state = wire::TaskState::success, .body = "x"});
+  wire::Stored stored;
+  stored.upto = 1;
+  stored.losses.push_back({.entry = 1, .code = wire::Lost::to_winner, .record = record, .raw_follow_ups = {}, .text = {}});
+  say(*collector, stored);
+  settle();
+  EXPECT_EQ(core->books().succeeded, 1u);
+  EXPECT_EQ(core->books().expired, 0u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AfterARestartNothingIsDeliveredUntilTheWorkerSaidWhatItHolds) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  settle();
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  const std::uint64_t number = given[0].number;
+  const std::int64_t key = given[0].key;
+  crash_and_start();
+  EXPECT_TRUE(core->is_holding());
+  connect_worker(worker_b, 2, 10);
+  settle();
+  EXPECT_TRUE(deliveries(*worker_b).empty());
+  const Bytes id = "a";
+  connect_worker(worker_a, 1, 10, {{.number = number, .key = key, .position = given[0].position, .phase = wire::Hold::executing, .id = {false, id}}});
+  settle();
+  EXPECT_FALSE(core->is_holding());
+  EXPECT_TRUE(deliveries(*worker_b).empty());
+  EXPECT_EQ(core->counters().adopted, 1u);
+  done(*worker_a, number, wire::TaskState::ignored);
+  settle();
+  EXPECT_TRUE(store.tasks.empty());
+  EXPECT_EQ(core->books().succeeded, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AnOrphanIsJoinedWithItsResendAndNotDeliveredAgain) {
+  start();
+  connect_producer();
+  const Uuid id = producer_id;
+  connect_worker(worker_a, 1, 10);
+  settle();
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  const std::uint64_t number = given[0].number;
+  const std::uint64_t position = given[0].position;
+  const std::int64_t key = given[0].key;
+  crash_and_start();  // before the insert was committed
+  const Bytes name = "a";
+  connect_worker(worker_a, 1, 10, {{.number = number, .key = key, .position = position, .phase = wire::Hold::done_unanswered, .id = {false, name}}});
+  done(*worker_a, number, wire::TaskState::ignored);
+  settle();
+  EXPECT_FALSE(next<wire::DoneOk>(*worker_a, wire::Type::done_ok).has_value());
+  connect_producer(id);
+  submit(1, {task("a")});
+  settle();
+  EXPECT_EQ(next<wire::DoneOk>(*worker_a, wire::Type::done_ok)->upto, 1u);
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  EXPECT_EQ(core->books().succeeded, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, FollowUpsAreEnqueuedByTheCommitThatRemovesTheirParent) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("parent")});
+  const auto given = deliveries(*worker_a);
+  Bytes follow_ups;
+  Writer packed{follow_ups};
+  packed.array(1);
+  packed.raw(task("child"));
+  done(*worker_a, given[0].number, wire::TaskState::success, follow_ups);
+  const auto child = deliveries(*worker_a);
+  ASSERT_EQ(child.size(), 1u);
+  EXPECT_EQ(child[0].task.id.bytes, "child");
+  settle();
+  EXPECT_EQ(store.tasks.size(), 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, HigherPrioritiesGoFirstAndFifoInsideOne) {
+  start();
+  connect_producer();
+  const auto with_priority = [](std::uint64_t priority) {
+    Bytes bytes;
+    Writer packed{bytes};
+    packed.map(1);
+    packed.uinteger(static_cast<std::uint64_t>(wire::Option::priority));
+    packed.uinteger(priority);
+    return bytes;
+  };
+  submit(1, {task("low", {}, with_priority(1)), task("mid1"), task("mid2"), task("high", {}, with_priority(9))});
+  settle();
+  connect_worker(worker_a, 1, 10, {}, 1);
+  settle();
+  std::vector<std::string> order;
+  for (const auto& delivery : deliveries(*worker_a)) order.emplace_back(delivery.task.id.bytes);
+  EXPECT_EQ(order, (std::vector<std::string>{"high", "mid1", "mid2", "low"}));
+}
+
+TEST_F(BrokerCoreTest, ABacklogBeyondTheWindowLeavesMemoryAndComesBackInOrder) {
+  options.window_tasks = 10;
+  start();
+  connect_producer();
+  std::vector<Bytes> tasks;
+  for (int i = 0; i < 100; ++i) tasks.push_back(task("t" + std::to_string(1000 + i)));
+  submit(1, tasks);
+  settle();
+  EXPECT_EQ(store.tasks.size(), 100u);
+  expect_books_balance();
+  connect_worker(worker_a, 1, 1000);
+  std::vector<std::string> order;
+  for (int round = 0; round < 50; ++round) {
+    settle();
+    for (const auto& delivery : deliveries(*worker_a)) {
+      order.emplace_back(delivery.task.id.bytes);
+    }
+  }
+  ASSERT_EQ(order.size(), 100u);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AnEtaSurvivesARestart) {
+  start();
+  connect_producer();
+  Bytes later;
+  Writer packed{later};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::eta));
+  packed.integer(micros(now.wall) + 5 * second);
+  submit(1, {task("later", {}, later)});
+  settle();
+  crash_and_start();
+  connect_worker(worker_a, 1, 10);
+  pass(3 * second);
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  pass(3 * second);
+  EXPECT_EQ(deliveries(*worker_a).size(), 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, ARetryWaitsItsDelayAndCountsAsARetryOnly) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  const auto first = deliveries(*worker_a);
+  wire::Nack nack;
+  nack.first = 1;
+  nack.entries.push_back({.number = first[0].number, .kind = wire::NackKind::retry, .delay_us = 2 * second, .reason = "again"});
+  say(*worker_a, nack);
+  pass(second);
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  pass(2 * second);
+  const auto second_try = deliveries(*worker_a);
+  ASSERT_EQ(second_try.size(), 1u);
+  EXPECT_EQ(second_try[0].retries, 1u);
+  EXPECT_EQ(second_try[0].count, 1u);
+  done(*worker_a, second_try[0].number);
+  settle();
+  EXPECT_TRUE(store.tasks.empty());
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AnAnswerToADeliveryThatWasNeverGivenIsRefusedAndCounted) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  connect_worker(worker_b, 2, 0);
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  done(*worker_b, given[0].number);
+  settle();
+  const auto answer = next<wire::DoneOk>(*worker_b, wire::Type::done_ok);
+  ASSERT_EQ(answer->exceptions.size(), 1u);
+  EXPECT_EQ(core->counters().foreign_done, 1u);
+  EXPECT_EQ(core->books().succeeded, 0u);
+}
+
+TEST_F(BrokerCoreTest, AFullQueueMakesTheProducerWaitAndKeepsNothing) {
+  options.queue_defaults.tasks_max = 2;
+  start();
+  connect_producer();
+  submit(1, {task("a"), task("b")});
+  submit(2, {task("c")});
+  auto answer = next<wire::Submitted>(*producer, wire::Type::submitted);
+  while (answer && answer->refusals.empty()) answer = next<wire::Submitted>(*producer, wire::Type::submitted);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->refusals[0].code, wire::Refusal::full);
+  EXPECT_EQ(answer->refusals[0].reason, wire::Reason::queue_full);
+  EXPECT_EQ(core->books().accepted, 2u);
+}
+
+TEST_F(BrokerCoreTest, DropHeadGivesTheOldestAFinalState) {
+  options.queue_defaults.tasks_max = 2;
+  options.queue_defaults.policy = FullPolicy::drop_head;
+  start();
+  connect_producer();
+  connect_collector();
+  submit(1, {task("a"), task("b")});
+  settle();
+  submit(2, {task("c")});
+  settle();
+  const auto ending = next<wire::ResultMessage>(*collector, wire::Type::result);
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->groups[0].entries[0].record.id.bytes, "a");
+  EXPECT_EQ(ending->groups[0].entries[0].record.state, wire::TaskState::revoked);
+  say(*collector, wire::Stored{.upto = 1, .losses = {}});
+  settle();
+  EXPECT_EQ(core->books().dropped, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, ARevokeOfATaskOnDiskIsFoundAndAnsweredAfterItsEndingIsStored) {
+  options.window_tasks = 2;
+  start();
+  connect_producer();
+  connect_collector();
+  std::vector<Bytes> tasks;
+  for (int i = 0; i < 20; ++i) tasks.push_back(task("t" + std::to_string(i)));
+  submit(1, tasks);
+  settle();
+  wire::Revoke revoke;
+  revoke.request = 77;
+  revoke.ids.push_back({false, "t15"});
+  revoke.ids.push_back({false, "nobody"});
+  say(*producer, revoke);
+  settle();
+  EXPECT_FALSE(next<wire::Reply>(*producer, wire::Type::reply).has_value());
+  ASSERT_TRUE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+  say(*collector, wire::Stored{.upto = 1, .losses = {}});
+  settle();
+  const auto answer = next<wire::Reply>(*producer, wire::Type::reply);
+  ASSERT_TRUE(answer.has_value());
+  Reader in{answer->payload};
+  ASSERT_EQ(in.array(), 2u);
+  in.array();
+  EXPECT_EQ(wire::read_id(in).bytes, "t15");
+  EXPECT_EQ(in.uinteger(), static_cast<std::uint64_t>(wire::Verdict::revoked));
+  in.uinteger();
+  in.array();
+  EXPECT_EQ(wire::read_id(in).bytes, "nobody");
+  EXPECT_EQ(in.uinteger(), static_cast<std::uint64_t>(wire::Verdict::unknown));
+  EXPECT_EQ(core->books().revoked, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, APurgeEndsWhatIsInMemoryAndOnDisk) {
+  options.window_tasks = 5;
+  start();
+  connect_producer();
+  connect_collector();
+  std::vector<Bytes> tasks;
+  for (int i = 0; i < 30; ++i) tasks.push_back(task("t" + std::to_string(i)));
+  submit(1, tasks);
+  settle();
+  Bytes arguments;
+  Writer packed{arguments};
+  packed.map(1);
+  packed.str("queue");
+  packed.str("default");
+  say(*producer, wire::Control{.request = 5, .command = "purge", .arguments = arguments});
+  std::uint64_t ended = 0;
+  for (int round = 0; round < 10; ++round) {
+    settle();
+    while (const auto message = next<wire::ResultMessage>(*collector, wire::Type::result)) ended += message->groups.size();
+    say(*collector, wire::Stored{.upto = ended, .losses = {}});
+  }
+  settle();
+  EXPECT_EQ(core->books().purged, 30u);
+  EXPECT_TRUE(store.tasks.empty());
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AnAcksEarlyTaskIsDeliveredOnlyAfterItsMarkAndNeverAgain) {
+  start();
+  connect_producer();
+  connect_collector();
+  connect_worker(worker_a, 1, 10);
+  Bytes early;
+  Writer packed{early};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::acks_early));
+  packed.boolean(true);
+  submit(1, {task("once", {}, early)});
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  settle();
+  ASSERT_EQ(deliveries(*worker_a).size(), 1u);
+  disconnect(worker_a);
+  connect_worker(worker_b, 2, 10);
+  pass(11 * second);
+  EXPECT_TRUE(deliveries(*worker_b).empty());
+  ASSERT_TRUE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+  say(*collector, wire::Stored{.upto = 1, .losses = {}});
+  settle();
+  EXPECT_EQ(core->books().failed, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, BelowTheDiskReserveNewTasksAreRefusedAndAcksGoOn) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  settle();
+  free_bytes = 10;
+  done(*worker_a, given[0].number);
+  settle();
+  EXPECT_EQ(core->books().succeeded, 1u);
+  producer->received.clear();
+  submit(2, {task("b")});
+  const auto refusal = next<wire::Submitted>(*producer, wire::Type::submitted);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->refusals[0].reason, wire::Reason::no_space);
+}
+
+TEST_F(BrokerCoreTest, ADeadLetterRetriedByHandRaisesItsGeneration) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  wire::Done message;
+  message.first = 1;
+  message.entries.push_back({.number = given[0].number, .state = wire::TaskState::failure, .flags = wire::flag::done_exhausted});
+  say(*worker_a, message);
+  settle();
+  EXPECT_EQ(core->books().dead, 1u);
+  expect_books_balance();
+  Bytes arguments;
+  Writer packed{arguments};
+  packed.map(1);
+  packed.str("all");
+  packed.boolean(true);
+  say(*producer, wire::Control{.request = 5, .command = "dead.retry", .arguments = arguments});
+  const auto again = deliveries(*worker_a);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].task.options.generation, 1u);
+  EXPECT_EQ(core->books().dead, 0u);
+  expect_books_balance();
+}
+
+}  // namespace
+}  // namespace baozi::broker
