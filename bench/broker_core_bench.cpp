@@ -135,7 +135,7 @@ void taken_and_committed(benchmark::State& state) {
     bench.submit();
     bench.settle();
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * batch));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(batch));
 }
 BENCHMARK(taken_and_committed)->Iterations(5'000);
 

@@ -157,7 +157,7 @@ Bytes BrokerCore::queues_payload() {
   Bytes bytes;
   Writer packed{bytes};
   std::size_t named = 0;
-  for (std::uint32_t i = 0; i < queues_.size(); ++i) named += queues_[i].name.empty() ? 0 : 1;
+  for (std::uint32_t i = 0; i < queues_.size(); ++i) named += queues_[i].name.empty() ? std::size_t{0} : 1;
   packed.array(named);
   for (std::uint32_t i = 0; i < queues_.size(); ++i) {
     const Queue& queue = queues_[i];

@@ -190,10 +190,10 @@ class BrokerFixture : public testing::Test {
     return all;
   }
 
-  Bytes task(const std::string& id, std::string_view queue = {}, Bytes options = {}) {
+  Bytes task(const std::string& id, std::string_view queue = {}, const Bytes& packed_options = {}) {
     Bytes bytes;
     Writer packed{bytes};
-    wire::pack_task(packed, {false, id}, "c.add", queue, options, "body");
+    wire::pack_task(packed, {false, id}, "c.add", queue, packed_options, "body");
     return bytes;
   }
   void submit(std::uint64_t number, const std::vector<Bytes>& tasks) {

@@ -1,0 +1,118 @@
+#include "broker/broker_config.hpp"
+
+#include <unistd.h>
+
+#include <array>
+
+#include "baozi/version.hpp"
+#include "base/units.hpp"
+
+namespace baozi::broker {
+
+namespace {
+
+const std::vector<std::pair<std::string, FullPolicy>> policies = {
+    {"block", FullPolicy::block}, {"reject", FullPolicy::reject}, {"drop-head", FullPolicy::drop_head}};
+
+/// NAME:tasks=N:bytes=SIZE:policy=POLICY, the parts after the name in any order.
+void read_queue(const std::string& text, BrokerOptions& options) {
+  const auto wrong = [&](const std::string& why) {
+    throw base::ConfigError{"--queue '" + text + "': " + why +
+                            "; write NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head"};
+  };
+  std::size_t at = text.find(':');
+  const std::string name = text.substr(0, at);
+  if (name.empty()) wrong("the name is missing");
+  QueueOptions queue = options.queue_defaults;
+  while (at != std::string::npos) {
+    const std::size_t next = text.find(':', at + 1);
+    const std::string part = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+    at = next;
+    const std::size_t equals = part.find('=');
+    if (equals == std::string::npos) wrong("'" + part + "' has no value");
+    const std::string key = part.substr(0, equals);
+    const std::string value = part.substr(equals + 1);
+    if (key == "tasks") {
+      const auto parsed = base::ConfigValue<std::uint64_t>::parse(value);
+      if (!parsed || *parsed == 0) wrong("tasks is a whole number from 1");
+      queue.tasks_max = *parsed;
+    } else if (key == "bytes") {
+      const auto parsed = base::parse_bytes(value);
+      if (!parsed || parsed->value == 0) wrong("bytes is a size such as 64MiB");
+      queue.bytes_max = parsed->value;
+    } else if (key == "policy") {
+      bool known = false;
+      for (const auto& [word, policy] : policies) {
+        if (word != value) continue;
+        queue.policy = policy;
+        known = true;
+      }
+      if (!known) wrong("policy is block, reject or drop-head, not '" + value + "'");
+    } else {
+      wrong("'" + key + "' is not known");
+    }
+  }
+  options.queues[name] = queue;
+}
+
+}  // namespace
+
+void BrokerConfig::declare(base::OptionTable& table) {
+  using namespace std::chrono_literals;
+  table.begin_group("Broker");
+  table.add("listen", listen, "where producers, workers and collectors connect").word("ENDPOINT");
+  table.add("store", store, "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
+  table.add("insecure", insecure, "listen beyond this machine although nobody has to show a key");
+  table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
+  table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
+  table.add("delivery-limit", delivery_limit, "lost deliveries after which a task is a dead letter").range(1, 1000);
+  table.add("peers-max", peers_max, "sessions served at once").range(1, 1'000'000);
+  table.begin_group("Queues");
+  table.add("default-queue", default_queue, "the queue of tasks that name none");
+  table.add("queue-tasks", queue_tasks, "tasks that a queue may hold").range(1, UINT64_MAX / 2);
+  table.add("queue-bytes", queue_bytes, "bytes of tasks that a queue may hold");
+  table.add("queue-policy", queue_policy, "what a full queue does: block, reject or drop-head").choices(policies).word("POLICY");
+  table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY").word("LIMITS");
+  table.add("task-max", task_max, "bytes of one packed task")
+      .range(ByteCount{64}, ByteCount{limits::frame_bytes_max - 65'536});
+  table.begin_group("Memory and disk");
+  table.add("window", window, "ready tasks of a queue that are kept in memory; the rest rests in the store").range(10, 1'000'000);
+  table.add("memory-tasks", memory_tasks, "tasks in memory, of all queues, before producers wait").range(1'000, 3'000'000);
+  table.add("memory", memory, "bytes of tasks in memory before producers wait");
+  table.add("dead-max", dead_max, "dead letters that are kept; the oldest make room").range(1, 10'000'000);
+  table.add("reserve", reserve, "free disk space below which new tasks are refused, so that results and acks go on");
+  table.add("commit-delay", commit_delay, "how long a commit may wait for tasks that are being worked on").range(0us, 1s);
+  table.add("producer-age", producer_age, "how long a silent producer's last batch is remembered").range(1min, Micros{std::int64_t{366} * 24 * 3600 * 1'000'000});
+}
+
+BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
+  if (liveness < heartbeat * 2) {
+    throw base::ConfigError{"--liveness " + base::to_text(liveness) + " is less than twice --heartbeat " +
+                            base::to_text(heartbeat) + ": healthy peers would be taken for lost"};
+  }
+  BrokerOptions options;
+  options.name = node_name;
+  options.version = version_text;
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) == 0) options.host = host.data();
+  options.pid = static_cast<std::uint64_t>(getpid());
+  options.heartbeats = {.interval_us = static_cast<std::uint64_t>(heartbeat.count()),
+                        .liveness_us = static_cast<std::uint64_t>(liveness.count())};
+  options.sessions_max = peers_max;
+  options.default_queue = default_queue;
+  options.queue_defaults = {.tasks_max = queue_tasks, .bytes_max = queue_bytes.value, .policy = queue_policy};
+  for (const std::string& text : queues) read_queue(text, options);
+  options.delivery_limit = delivery_limit;
+  options.task_bytes_max = task_max.value;
+  options.window_tasks = window;
+  options.scheduled_window = window;
+  options.memory_tasks_max = memory_tasks;
+  options.memory_bytes_max = memory.value;
+  options.dead_max = dead_max;
+  options.reserve_bytes = reserve.value;
+  options.producer_age_us = producer_age.count();
+  options.commit_delay_us = commit_delay.count();
+  return options;
+}
+
+}  // namespace baozi::broker
