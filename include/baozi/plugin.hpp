@@ -53,14 +53,15 @@ bool fill_registry(Registry& registry, std::string& error) noexcept {
   }
 }
 
-constexpr PluginDescriptor make_plugin_descriptor(bool (*fill)(Registry&, std::string&) noexcept) {
+template <void (*fill)(Registry&)>
+constexpr PluginDescriptor make_plugin_descriptor() {
   return {{'b', 'a', 'o', 'z', 'i', '-', 's', 'o'},
           sizeof(PluginDescriptor),
           plugin_abi,
           plugin_cxx_abi(),
           {sizeof(Registry), sizeof(TaskDefinition), sizeof(CallFacts), sizeof(TaskReply)},
           __VERSION__,
-          fill};
+          &fill_registry<fill>};
 }
 
 }  // namespace baozi
@@ -72,8 +73,8 @@ constexpr PluginDescriptor make_plugin_descriptor(bool (*fill)(Registry&, std::s
 #define BAOZI_TASKS(registry)                                                                 \
   static void baozi_register_tasks(::baozi::Registry&);                                       \
   extern "C" {                                                                                \
-  __attribute__((visibility("default"))) extern const ::baozi::PluginDescriptor baozi_plugin; \
-  const ::baozi::PluginDescriptor baozi_plugin =                                              \
-      ::baozi::make_plugin_descriptor(&::baozi::fill_registry<&baozi_register_tasks>);        \
+  extern const ::baozi::PluginDescriptor baozi_plugin;                                        \
+  __attribute__((visibility("default"), used)) const ::baozi::PluginDescriptor baozi_plugin = \
+      ::baozi::make_plugin_descriptor<&baozi_register_tasks>();                               \
   }                                                                                           \
   static void baozi_register_tasks([[maybe_unused]] ::baozi::Registry& registry)

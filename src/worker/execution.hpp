@@ -1,6 +1,6 @@
 /// \file execution.hpp
-/// What the worker core and the pool that runs tasks say to each other: start this, that one ended so.
-/// Both sides see only these values, so the simulator brings a pool of its own.
+/// What the worker core and the pool that runs tasks say to each other: start this, that one ended
+/// so. Both sides see only these values, so the simulator brings a pool of its own.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -43,13 +43,13 @@ enum class Verdict : std::uint8_t {
 /// How an execution ended. Views need to live only as long as the call that passes them.
 struct Finished {
   Verdict verdict = Verdict::success;
-  bool permanent = false;  ///< failure: no policy may retry it (the arguments did not fit)
-  bool retryable = false;  ///< failure: the registered task wants it to be retried
-  std::optional<Micros> delay{};     ///< retry: asked for; otherwise the policy's
+  bool permanent = false;         ///< failure: no policy may retry it (the arguments did not fit)
+  bool retryable = false;         ///< failure: the registered task wants it to be retried
+  std::optional<Micros> delay{};  ///< retry: asked for; otherwise the policy's
   std::optional<int> max_retries{};  ///< retry: instead of the policy's; negative: without end
   BytesView value{};
-  BytesView follow_ups{};      ///< packed array of tasks (P5); empty: none
-  std::string_view reason{};   ///< retry, reject: for people; empty: taken from `value`
+  BytesView follow_ups{};        ///< packed array of tasks (P5); empty: none
+  std::string_view reason{};     ///< retry, reject: for people; empty: taken from `value`
   std::int64_t started_us = 0;   ///< wall clock
   std::int64_t finished_us = 0;  ///< wall clock
   Micros ran{0};                 ///< steady clock: what automatic credit follows

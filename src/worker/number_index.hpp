@@ -1,6 +1,6 @@
 /// \file number_index.hpp
-/// The delivery numbers of one broker that a worker holds: open addressing, no allocation per entry.
-/// Threading: owned by one core.
+/// The delivery numbers of one broker that a worker holds: open addressing, no allocation per
+/// entry. Threading: owned by one core.
 #pragma once
 #include <bit>
 #include <cstddef>

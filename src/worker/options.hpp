@@ -13,21 +13,21 @@
 namespace baozi::worker {
 
 struct WorkerOptions {
-  std::string name = "worker";             ///< of this node
-  Incarnation incarnation{1};              ///< random per process start (D2)
-  std::vector<std::string> brokers;        ///< endpoints; all of them are served at once
-  std::vector<std::string> queues;         ///< empty: the broker's default queue
-  std::uint32_t concurrency = 1;           ///< tasks that run at the same time
-  std::string software;                    ///< "baozi 0.1.0"
+  std::string name = "worker";       ///< of this node
+  Incarnation incarnation{1};        ///< random per process start (D2)
+  std::vector<std::string> brokers;  ///< endpoints; all of them are served at once
+  std::vector<std::string> queues;   ///< empty: the broker's default queue
+  std::uint32_t concurrency = 1;     ///< tasks that run at the same time
+  std::string software;              ///< "baozi 0.1.0"
   std::string host;
   std::uint64_t pid = 0;
 
-  std::uint32_t prefetch = 0;                              ///< deliveries held at most; 0: auto
-  std::uint64_t prefetch_bytes = std::uint64_t{16} << 20U; ///< bytes of deliveries held
-  std::uint32_t settle_window = 16'000;                    ///< finished, not yet settled
+  std::uint32_t prefetch = 0;                               ///< deliveries held at most; 0: auto
+  std::uint64_t prefetch_bytes = std::uint64_t{16} << 20U;  ///< bytes of deliveries held
+  std::uint32_t settle_window = 16'000;                     ///< finished, not yet settled
   std::uint64_t settle_window_bytes = std::uint64_t{64} << 20U;
-  Micros flush_delay{1'000};        ///< DONE and CREDIT wait so long for company
-  Micros recall_patience{200'000};  ///< what waits behind a long task for so long is handed back
+  Micros flush_delay{1'000};           ///< DONE and CREDIT wait so long for company
+  Micros recall_patience{200'000};     ///< what waits behind a long task for so long is handed back
   Micros connect_patience{4'000'000};  ///< a collector's next endpoint is tried after so long
   Micros drain_patience{1'000'000};    ///< draining: results wait so long for an absent collector
 };

@@ -22,7 +22,8 @@ struct TaskFacts {
 class TaskPolicies {
  public:
   virtual ~TaskPolicies() = default;
-  /// nullptr: no task of that name is registered here. The answer stays valid for the worker's life.
+  /// nullptr: no task of that name is registered here. The answer stays valid for the worker's
+  /// life.
   [[nodiscard]] virtual const TaskFacts* find(std::string_view name) const = 0;
   /// How long retry number `retry` (0 for the first) of a registered task waits.
   /// \param chance  in [0, 1): what jitter is made of.
@@ -32,7 +33,8 @@ class TaskPolicies {
   }
 };
 
-/// The policy that stands in a task's options (key 4); none when there is none, or it does not parse.
+/// The policy that stands in a task's options (key 4); none when there is none, or it does not
+/// parse.
 [[nodiscard]] std::optional<RetryPolicy> retry_policy_in(BytesView raw_options);
 /// True when the options hold `key` with a value other than nil and false.
 [[nodiscard]] bool has_option(BytesView raw_options, std::uint64_t key);

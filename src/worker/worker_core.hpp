@@ -1,0 +1,287 @@
+/// \file worker_core.hpp
+/// What a worker decides: what it asks of its brokers, what it starts, and how each delivery is
+/// settled. Pure: no socket, clock, thread, file; the same core runs in baozi-worker and in the
+/// simulator. Threading: owned by one loop. Time: passed in, read once per turn. Source:
+/// docs/delivery.md (the rules by number), docs/protocol.md.
+///
+/// A delivery's way: DELIVER, ready, with the pool, ended; then (with a result) RESULT to its home
+/// collector until STORED; then DONE to its broker until DONE_OK; then it is forgotten. The sources
+/// follow it: worker_deliver, worker_finish, worker_settle; beside it worker_core (links, frames,
+/// turns), worker_credit and worker_drain.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actor/effects.hpp"
+#include "actor/peer.hpp"
+#include "base/random.hpp"
+#include "base/rules.hpp"
+#include "base/time.hpp"
+#include "wire/codec.hpp"
+#include "worker/credit.hpp"
+#include "worker/delivery_table.hpp"
+#include "worker/execution.hpp"
+#include "worker/options.hpp"
+#include "worker/peers.hpp"
+#include "worker/policies.hpp"
+
+namespace baozi::worker {
+
+/// What the shell is to do after a call, in the order of the members.
+struct WorkerEffects {
+  /// Take these back from the pool if they have not begun: `on_cancelled` for each that had not,
+  /// and nothing for the others, whose `on_finished` will come.
+  std::vector<Token> cancels;
+  /// These were revoked: take them back as above, or else tell the running task so.
+  std::vector<Token> interrupts;
+  std::vector<Start> starts;
+  std::uint32_t chunk = 1;  ///< starts that one pool thread may take at once
+  actor::NetEffects net;
+  std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
+
+  void clear() {
+    cancels.clear();
+    interrupts.clear();
+    starts.clear();
+    net.clear();
+    warnings.clear();
+  }
+};
+
+struct WorkerCounters {
+  std::uint64_t delivered = 0;
+  std::uint64_t redelivered = 0;
+  std::uint64_t duplicates = 0;   ///< deliveries that were held already
+  std::uint64_t over_credit = 0;  ///< deliveries handed back because nobody asked for so many
+  std::uint64_t started = 0;
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t ignored = 0;  ///< succeeded, and nobody wanted the result (D20)
+  std::uint64_t revoked = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t retried = 0;
+  std::uint64_t exhausted = 0;  ///< failed after the last retry
+  std::uint64_t rejected = 0;
+  std::uint64_t not_registered = 0;
+  std::uint64_t handed_back = 0;  ///< unstarted, to the broker
+  std::uint64_t dropped = 0;      ///< unstarted, when a session ended (D2, D3)
+  std::uint64_t recalled = 0;     ///< taken back from the pool unstarted
+  std::uint64_t results_sent = 0;
+  std::uint64_t results_stored = 0;
+  std::uint64_t results_lost = 0;     ///< another result had won (D18)
+  std::uint64_t results_refused = 0;  ///< by size here, or for good by the collector (D23)
+  std::uint64_t results_carried = 0;  ///< given to the broker, no collector being in reach (D23)
+  std::uint64_t settlements_sent = 0;
+  std::uint64_t settled = 0;
+  std::uint64_t stale = 0;           ///< the broker said that the delivery was no longer ours
+  std::uint64_t states_dropped = 0;  ///< progress that no collector was there to take
+  std::uint64_t sessions_lost = 0;
+  std::uint64_t malformed = 0;  ///< frames whose fields do not parse, or answer what was never sent
+  std::uint64_t unexpected = 0;      ///< frames that a worker is not sent
+  std::uint64_t errors = 0;          ///< ERROR frames
+  std::uint64_t unknown_tokens = 0;  ///< answers of the pool for what is not with it
+};
+
+/// A look inside, for CONTROL "status" and for tests.
+struct WorkerStatus {
+  struct Broker {
+    std::string endpoint;
+    std::string name;  ///< empty before the first WELCOME
+    bool open = false;
+    std::uint64_t held = 0;
+    std::uint64_t credit = 0;
+    std::uint64_t unsettled = 0;
+  };
+  struct Collector {
+    std::string name;
+    bool open = false;
+    std::uint64_t waiting = 0;  ///< results that it has not stored
+  };
+  std::uint64_t ready = 0;
+  std::uint64_t running = 0;   ///< with the pool
+  std::uint64_t results = 0;   ///< ended, awaiting STORED
+  std::uint64_t settling = 0;  ///< DONE or NACK unanswered
+  std::uint64_t settle_bytes = 0;
+  std::uint64_t homeless = 0;  ///< results that wait for any collector
+  Micros average{0};           ///< of the last tasks' durations
+  bool draining = false;
+  std::vector<Broker> brokers;
+  std::vector<Collector> collectors;
+};
+
+enum class Drain : std::uint8_t {
+  warm,  ///< finish what runs, hand back the rest
+  cold,  ///< hand back what runs too (not `acks_early` tasks): it may be run again elsewhere
+};
+
+class WorkerCore {
+ public:
+  /// \param policies  outlives the core.
+  /// \param seed      of the jitter of retries.
+  WorkerCore(const WorkerOptions& options, const TaskPolicies& policies, std::uint64_t seed,
+             const Rules& rules = {});
+  ~WorkerCore();
+
+  /// Opens the links to the brokers. Call once, before anything else.
+  void start(Now now, WorkerEffects& out);
+
+  void on_connected(actor::LinkId link, Now now, WorkerEffects& out);
+  void on_disconnected(actor::LinkId link, Now now, WorkerEffects& out);
+  void on_frame(actor::LinkId link, BytesView frame, Now now, WorkerEffects& out);
+
+  /// The pool began to run it. Only needed for tasks that report their start (option 26); others
+  /// cost less without.
+  void on_started(Token token, Now now);
+  void on_finished(Token token, const Finished& end, Now now);
+  /// The pool gave it back unstarted, as it was asked to.
+  void on_cancelled(Token token, Now now);
+  /// \param meta  packed value, or empty.
+  void on_state_update(Token token, std::string_view state, BytesView meta);
+
+  /// Takes no more deliveries and hands back what did not begin. Warm first and cold later is fine.
+  void begin_drain(Drain mode, Now now, WorkerEffects& out);
+  /// Everything is settled and every peer was told GOODBYE.
+  [[nodiscard]] bool is_drained() const;
+
+  /// Call once at the end of every turn of the shell: silent peers, starts, frames.
+  void turn(Now now, WorkerEffects& out);
+  [[nodiscard]] std::optional<MonoTime> next_deadline() const;
+
+  [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
+  [[nodiscard]] WorkerStatus status() const;
+  /// What HELLO would report to that broker (by index in `WorkerOptions::brokers`). The ids are
+  /// views into the core, valid until its next event.
+  [[nodiscard]] std::vector<wire::HeldDelivery> holds(std::size_t broker) const;
+
+ private:
+  struct PeerRef {
+    BrokerPeer* broker = nullptr;
+    CollectorPeer* collector = nullptr;
+  };
+  using Phase = Held::Phase;
+
+  // ---- worker_core.cpp: links, frames, turns
+  [[nodiscard]] actor::LinkId open_link(const std::string& endpoint, PeerRef peer,
+                                        WorkerEffects& out);
+  void greet(BrokerPeer& broker, Now now, WorkerEffects& out);
+  void greet(CollectorPeer& collector, Now now, WorkerEffects& out);
+  void lost(PeerRef peer, Now now, WorkerEffects& out);
+  void on_broker_message(BrokerPeer& broker, wire::OpenFrame& frame, Now now, WorkerEffects& out);
+  void on_collector_message(CollectorPeer& collector, wire::OpenFrame& frame, Now now,
+                            WorkerEffects& out);
+  void on_error(std::string_view who, wire::OpenFrame& frame, WorkerEffects& out);
+  void broker_welcome(BrokerPeer& broker, Now now, WorkerEffects& out);
+  void collector_welcome(CollectorPeer& collector);
+  void broker_session_ended(BrokerPeer& broker, WorkerEffects& out);
+  /// A frame of an open session that makes no sense: only a new session puts both sides right
+  /// again.
+  void break_session(PeerRef peer, Now now, WorkerEffects& out);
+  void tick(PeerRef peer, Now now, WorkerEffects& out);
+  void watch_staleness(BrokerPeer& broker, Now now, WorkerEffects& out);
+  template <class Message>
+  void send(actor::LinkId id, actor::Link& link, const Message& message, Now now,
+            WorkerEffects& out) {
+    out.net.to_links.push_back({id, link.frame(message, now)});
+  }
+
+  // ---- worker_collectors.cpp
+  void list_collectors(Now now, WorkerEffects& out);
+  CollectorPeer& collector_named(std::string_view name);
+  [[nodiscard]] CollectorPeer* any_open_collector();
+  void try_next_endpoint(CollectorPeer& collector, Now now, WorkerEffects& out);
+  void disconnect(CollectorPeer& collector, WorkerEffects& out);
+  void drop_unused_collectors(WorkerEffects& out);
+  void flush_collector(CollectorPeer& collector, Now now, WorkerEffects& out);
+
+  // ---- worker_deliver.cpp
+  void on_deliver(BrokerPeer& broker, const wire::Deliver& message, Now now);
+  void on_revoke(BrokerPeer& broker, const wire::Revoke& message, Now now, WorkerEffects& out);
+  void start_ready(Now now, WorkerEffects& out);
+  [[nodiscard]] const TaskFacts* facts_of(std::string_view name);
+  /// Takes what is ready out of its list: of one broker, or of all (nullptr).
+  [[nodiscard]] std::vector<Slot> take_ready(const BrokerPeer* of);
+  /// Ready, or back from the pool unstarted: its broker gets it again.
+  void hand_back(Slot slot, std::string_view why);
+  /// Asks the pool for all of that broker's that did not begin.
+  void recall_all(BrokerPeer& broker, WorkerEffects& out);
+  void recall_stuck(Now now, WorkerEffects& out);
+  void leave_pool(Held& held);
+  /// No longer queued or running: its credit returns.
+  void leave_hands(Held& held);
+
+  // ---- worker_finish.cpp
+  void end_unstarted(Slot slot, wire::TaskState state, std::string_view type,
+                     std::string_view message, Now now);
+  /// The outcome is decided: it goes to the collector, or straight to the broker (D20).
+  void end_as(Slot slot, wire::TaskState state, const Finished& end);
+  void end_as_failure(Slot slot, std::string_view type, std::string_view message,
+                      const Finished& end);
+  void write_record(Held& held, BytesView body, std::int64_t started_us, std::int64_t finished_us);
+  /// True when it is to be run again, and was handed back for that. Sets `exhausted` when it would
+  /// have been but for the limit.
+  [[nodiscard]] bool try_retry(Slot slot, const Finished& end);
+  void nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason);
+  void note_state(Held& held, std::string_view state, BytesView meta);
+
+  // ---- worker_settle.cpp
+  void send_result(Slot slot);
+  void settle(Slot slot);
+  void on_stored(CollectorPeer& collector, wire::Stored& message, Now now, WorkerEffects& out);
+  /// D23: instead of a result that nobody takes, a FAILURE that says so.
+  void replace_result(Slot slot, std::string_view why);
+  void on_done_ok(BrokerPeer& broker, const wire::DoneOk& message, Now now, WorkerEffects& out);
+  void flush_broker(BrokerPeer& broker, Now now, WorkerEffects& out);
+  void forget(Slot slot);
+  void count_settling(const Held& held, bool more);
+
+  // ---- worker_credit.cpp
+  void plan_credit(Now now);
+  [[nodiscard]] bool flush_is_due(BrokerPeer& broker, Now now);
+  [[nodiscard]] bool credit_changed(const BrokerPeer& broker) const;
+
+  // ---- worker_drain.cpp
+  void drain_turn(Now now, WorkerEffects& out);
+  void carry_results(Now now);
+  [[nodiscard]] MonoTime patience_ends(const CollectorPeer& collector) const;
+  [[nodiscard]] std::optional<MonoTime> carry_deadline() const;
+
+  WorkerOptions options_;
+  const TaskPolicies& policies_;
+  Rules rules_;
+  Random random_;
+  CreditPlan credit_;
+  DeliveryTable table_;
+  std::vector<std::unique_ptr<BrokerPeer>> brokers_;
+  std::map<std::string, std::unique_ptr<CollectorPeer>, std::less<>> collectors_;
+  std::map<std::uint32_t, PeerRef> links_;
+  std::uint32_t next_link_ = 0;
+  bool collectors_changed_ = false;
+
+  std::deque<Token> ready_;  // some may be gone: `find` tells
+  std::uint64_t pooled_ = 0;
+  bool alone_runs_ = false;  // D16: what is with the pool must stay by itself
+  bool stalled_ = false;     // everything that runs is long, and more waits behind it
+  MonoTime last_progress_{};
+  std::optional<MonoTime> recall_at_;
+  std::deque<Slot> homeless_;  // results for any collector, while none is in reach
+  std::uint64_t settling_ = 0;
+  std::uint64_t settling_bytes_ = 0;
+
+  std::optional<Drain> drain_;
+  MonoTime drain_began_{};
+
+  std::string last_name_;  // of the task looked up last
+  const TaskFacts* last_facts_ = nullptr;
+  wire::Deliver deliver_;
+  wire::DoneOk done_ok_;
+  wire::Stored stored_;
+  WorkerCounters counters_;
+};
+
+}  // namespace baozi::worker

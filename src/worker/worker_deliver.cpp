@@ -1,0 +1,250 @@
+// From DELIVER to the pool, and back to the broker what does not get there (delivery.md D3, D16,
+// D23, D28).
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/limits.hpp"
+#include "worker/worker_core.hpp"
+
+namespace baozi::worker {
+
+namespace {
+constexpr Micros busy_for{
+    100'000};  // a broker that delivered so recently keeps its share of the credit
+}
+
+void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, Now now) {
+  broker.busy_until = now.mono + busy_for;
+  for (const wire::DeliveryGroup& group : message.groups) {
+    CollectorPeer* const home = group.home.empty() ? nullptr : &collector_named(group.home);
+    const bool has_origin = group.origin.size() == 16;
+    for (const wire::Delivery& delivery : group.deliveries) {
+      ++broker.delivered;
+      ++counters_.delivered;
+      if (delivery.number == 0 || !broker.numbers.insert(delivery.number)) {
+        ++counters_.duplicates;
+        ++broker.returned;
+        broker.returned_bytes += delivery.task.raw.size();
+        continue;
+      }
+      const Slot slot = table_.add();
+      Held& held = table_[slot];
+      held.number = delivery.number;
+      held.key = delivery.key;
+      held.position = delivery.position;
+      held.count = delivery.count;
+      held.retries = delivery.retries;
+      held.redelivered = (delivery.flags & wire::flag::deliver_redelivered) != 0;
+      held.alone = (delivery.flags & wire::flag::deliver_alone) != 0;
+      held.generation = delivery.task.options.generation;
+      held.ignore_result = delivery.task.options.ignore_result;
+      held.acks_early = delivery.task.options.acks_early;
+      held.priority = delivery.task.options.priority;
+      held.expires_us = delivery.task.options.expires_us.value_or(0);
+      held.broker = broker.index;
+      held.home = home;
+      if (home != nullptr) ++home->users;
+      if (has_origin) held.origin = Uuid::from_bytes(group.origin);
+      held.has_origin = has_origin;
+      held.take_task(delivery.task);
+      held.task_bytes = static_cast<std::uint32_t>(delivery.task.raw.size());
+      counters_.redelivered += held.redelivered ? 1 : 0;
+      ++broker.entries;
+      ++broker.ready;
+      if (drain_) {
+        hand_back(slot, "the worker is stopping");
+      } else if (table_.size() > limits::holds_max) {
+        ++counters_.over_credit;
+        hand_back(slot, "the worker holds too much");
+      } else {
+        ready_.push_back(table_.token_of(slot));
+      }
+    }
+  }
+}
+
+const TaskFacts* WorkerCore::facts_of(std::string_view name) {
+  if (name != last_name_ || last_facts_ == nullptr) {
+    last_facts_ = policies_.find(name);
+    last_name_ = name;
+  }
+  return last_facts_;
+}
+
+void WorkerCore::start_ready(Now now, WorkerEffects& out) {
+  if (ready_.empty()) return;
+  const std::uint64_t target = credit_.pool_target();
+  while (!ready_.empty() && pooled_ < target && !alone_runs_) {
+    const Token token = ready_.front();
+    Held* const held = table_.find(token);
+    if (held == nullptr || held->phase != Phase::ready) {
+      ready_.pop_front();
+      continue;
+    }
+    if (held->alone && pooled_ > 0) break;  // D16: it starts when nothing else runs
+    ready_.pop_front();
+    const Slot slot = DeliveryTable::slot_of(token);
+    if (held->expires_us != 0 && held->expires_us <= micros(now.wall)) {
+      ++counters_.expired;
+      end_unstarted(slot, wire::TaskState::revoked, "TaskRevokedError", "expired", now);
+      continue;
+    }
+    const TaskFacts* const facts = facts_of(held->name());
+    if (facts == nullptr) {
+      ++counters_.not_registered;
+      std::string text = "no task named '";
+      text.append(held->name()).append("' is registered at worker ").append(options_.name);
+      end_unstarted(slot, wire::TaskState::failure, "NotRegistered", text, now);
+      continue;
+    }
+    held->ignore_result = held->ignore_result || facts->ignore_result;
+    if (pooled_ == 0) last_progress_ = now.mono;
+    BrokerPeer& broker = *brokers_[held->broker];
+    --broker.ready;
+    ++broker.pooled;
+    ++pooled_;
+    ++counters_.started;
+    held->phase = Phase::pooled;
+    held->recall = Held::Recall::none;
+    held->in_pool = true;
+    held->pooled_at = now.mono;
+    alone_runs_ = held->alone;
+    out.starts.push_back({.token = token,
+                          .definition = facts->definition,
+                          .id = held->id(),
+                          .name = held->name(),
+                          .queue = held->queue(),
+                          .raw_options = held->raw_options(),
+                          .body = held->body(),
+                          .origin = held->origin_view(),
+                          .delivery_count = held->count,
+                          .retries = held->retries,
+                          .priority = held->priority,
+                          .redelivered = held->redelivered});
+  }
+  out.chunk = credit_.chunk();
+  if (pooled_ > 0 && !recall_at_) recall_at_ = now.mono + options_.recall_patience;
+}
+
+void WorkerCore::leave_pool(Held& held) {
+  held.in_pool = false;
+  --pooled_;
+  if (held.alone) alone_runs_ = false;
+}
+
+void WorkerCore::leave_hands(Held& held) {
+  BrokerPeer& broker = *brokers_[held.broker];
+  --(held.phase == Phase::ready ? broker.ready : broker.pooled);
+  ++broker.returned;
+  broker.returned_bytes += held.task_bytes;
+}
+
+std::vector<Slot> WorkerCore::take_ready(const BrokerPeer* of) {
+  std::vector<Slot> taken;
+  std::deque<Token> kept;
+  for (const Token token : ready_) {
+    const Held* const held = table_.find(token);
+    if (held == nullptr || held->phase != Phase::ready) continue;
+    if (of != nullptr && held->broker != of->index) {
+      kept.push_back(token);
+    } else {
+      taken.push_back(DeliveryTable::slot_of(token));
+    }
+  }
+  ready_ = std::move(kept);
+  return taken;
+}
+
+void WorkerCore::hand_back(Slot slot, std::string_view why) {
+  Held& held = table_[slot];
+  BrokerPeer& broker = *brokers_[held.broker];
+  leave_hands(held);
+  if (broker.link.state() == actor::Link::State::down) {  // the next HELLO will not list it
+    ++counters_.dropped;
+    forget(slot);
+  } else if (broker.stale) {
+    ++counters_.dropped;
+    held.phase = Phase::dropped;
+    broker.dropped.push_back(slot);
+  } else {
+    ++counters_.handed_back;
+    nack(slot, wire::NackKind::requeue, Micros{0}, why);
+  }
+}
+
+void WorkerCore::on_cancelled(Token token, Now now) {
+  Held* const held = table_.find(token);
+  if (held == nullptr || !held->in_pool) {
+    ++counters_.unknown_tokens;
+    return;
+  }
+  const Slot slot = DeliveryTable::slot_of(token);
+  const bool was_zombie = held->phase == Phase::zombie;
+  leave_pool(*held);
+  ++counters_.recalled;
+  if (was_zombie) return table_.remove(slot);
+  if (held->phase == Phase::settle) return;  // a cold drain has handed it back already
+  --counters_.started;
+  if (held->recall == Held::Recall::revoke) {
+    ++counters_.revoked;
+    return end_unstarted(slot, wire::TaskState::revoked, "TaskRevokedError", "revoked", now);
+  }
+  if (held->recall == Held::Recall::stuck && !stalled_ && !drain_) {
+    BrokerPeer& broker = *brokers_[held->broker];
+    --broker.pooled;
+    ++broker.ready;
+    held->phase = Phase::ready;
+    ready_.push_front(token);
+    return;
+  }
+  hand_back(slot, "the worker is busy");
+}
+
+void WorkerCore::recall_stuck(Now now, WorkerEffects& out) {
+  if (pooled_ == 0) {
+    recall_at_.reset();
+    stalled_ = false;
+    return;
+  }
+  if (!recall_at_ || now.mono < *recall_at_) return;
+  recall_at_ = now.mono + options_.recall_patience;
+  // What a pool thread took along with a long task comes back, to be run by another.
+  table_.for_each([&](Slot slot, Held& held) {
+    if (held.phase != Phase::pooled || held.recall != Held::Recall::none) return;
+    if (now.mono - held.pooled_at < options_.recall_patience) return;
+    held.recall = Held::Recall::stuck;
+    out.cancels.push_back(table_.token_of(slot));
+  });
+  if (options_.prefetch != 0 || pooled_ < options_.concurrency) return;
+  if (now.mono - last_progress_ < options_.recall_patience * 2) return;
+  // Nothing has ended for a while: long tasks keep the pool busy, and what waits behind them may
+  // find an idle worker. Until one of them ends, nothing more is asked for.
+  if (!stalled_) credit_.observe(now.mono - last_progress_);
+  stalled_ = true;
+  for (const Slot slot : take_ready(nullptr)) hand_back(slot, "the worker is busy");
+}
+
+void WorkerCore::on_revoke(BrokerPeer& broker, const wire::Revoke& message, Now now,
+                           WorkerEffects& out) {
+  struct Hash {
+    std::size_t operator()(const wire::IdView& id) const {
+      return std::hash<BytesView>{}(id.bytes);
+    }
+  };
+  const std::unordered_set<wire::IdView, Hash> wanted(message.ids.begin(), message.ids.end());
+  std::vector<Slot> unstarted;
+  table_.for_each([&](Slot slot, Held& held) {
+    if (held.broker != broker.index || !wanted.contains(held.id())) return;
+    if (held.phase == Phase::ready) unstarted.push_back(slot);
+    if (held.phase != Phase::pooled) return;
+    held.revoked = true;
+    held.recall = Held::Recall::revoke;
+    out.interrupts.push_back(table_.token_of(slot));
+  });
+  for (const Slot slot : unstarted) {
+    ++counters_.revoked;
+    end_unstarted(slot, wire::TaskState::revoked, "TaskRevokedError", "revoked", now);
+  }
+}
+
+}  // namespace baozi::worker

@@ -1,0 +1,92 @@
+// Leaving: nothing new is taken, what did not begin goes back, the rest is settled, then GOODBYE
+// (delivery.md D23).
+#include <algorithm>
+
+#include "worker/worker_core.hpp"
+
+namespace baozi::worker {
+
+void WorkerCore::begin_drain(Drain mode, Now now, WorkerEffects& out) {
+  if (drain_ == mode || drain_ == Drain::cold) return;
+  if (!drain_) drain_began_ = now.mono;
+  drain_ = mode;
+  for (const Slot slot : take_ready(nullptr)) hand_back(slot, "the worker is stopping");
+  for (const auto& broker : brokers_) recall_all(*broker, out);
+  if (mode == Drain::warm) return;
+  table_.for_each([&](Slot slot, Held& held) {
+    // An `acks_early` task is never repeated: without its worker the broker ends it (D17).
+    if (held.phase != Phase::pooled || held.acks_early) return;
+    held.revoked = true;
+    out.interrupts.push_back(table_.token_of(slot));
+    ++counters_.handed_back;
+    leave_hands(held);
+    nack(slot, wire::NackKind::requeue, Micros{0}, "the worker was stopped while it ran");
+  });
+}
+
+MonoTime WorkerCore::patience_ends(const CollectorPeer& collector) const {
+  const Micros patience = drain_ == Drain::cold ? Micros{0} : options_.drain_patience;
+  return std::max(drain_began_, collector.tried_since) + patience;
+}
+
+std::optional<MonoTime> WorkerCore::carry_deadline() const {
+  std::optional<MonoTime> next;
+  for (const auto& [name, collector] : collectors_) {
+    if (collector->results.empty() || collector->link.is_open()) continue;
+    const MonoTime at = patience_ends(*collector);
+    if (!next || at < *next) next = at;
+  }
+  const MonoTime homeless_at = drain_began_ + options_.drain_patience;
+  if (!homeless_.empty() && (!next || homeless_at < *next)) next = homeless_at;
+  return next;
+}
+
+void WorkerCore::carry_results(Now now) {
+  const auto carry = [this](Slot slot) {
+    ++counters_.results_carried;
+    table_[slot].carries_record = true;
+    settle(slot);
+  };
+  for (const auto& [name, collector] : collectors_) {
+    if (collector->results.empty() || collector->link.is_open()) continue;
+    if (now.mono < patience_ends(*collector)) continue;
+    for (const Slot slot : collector->results.take_all()) carry(slot);
+  }
+  const Micros patience = drain_ == Drain::cold ? Micros{0} : options_.drain_patience;
+  if (now.mono < drain_began_ + patience) return;
+  for (const Slot slot : homeless_) carry(slot);
+  homeless_.clear();
+}
+
+void WorkerCore::drain_turn(Now now, WorkerEffects& out) {
+  for (const auto& broker : brokers_) {
+    if (broker->finished || broker->entries > 0) continue;
+    broker->finished = true;
+    if (broker->link.is_open()) {
+      send(broker->id, broker->link, wire::Goodbye{"drained"}, now, out);
+      broker->link.drop();
+    }
+    out.net.close_links.push_back(broker->id);
+    links_.erase(static_cast<std::uint32_t>(broker->id));
+  }
+  if (!std::all_of(brokers_.begin(), brokers_.end(),
+                   [](const auto& one) { return one->finished; })) {
+    return;
+  }
+  for (const auto& [name, collector] : collectors_) {
+    if (collector->finished) continue;
+    collector->finished = true;
+    if (!collector->id) continue;
+    if (collector->link.is_open()) {
+      send(*collector->id, collector->link, wire::Goodbye{"drained"}, now, out);
+    }
+    disconnect(*collector, out);
+  }
+}
+
+bool WorkerCore::is_drained() const {
+  return drain_ && std::all_of(brokers_.begin(), brokers_.end(),
+                               [](const auto& broker) { return broker->finished; });
+}
+
+}  // namespace baozi::worker

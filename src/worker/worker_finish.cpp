@@ -1,0 +1,208 @@
+// How an execution ends: as a result, as another try, or as a dead letter (delivery.md D20, D23).
+#include <algorithm>
+
+#include <baozi/packing.hpp>
+
+#include "base/limits.hpp"
+#include "wire/codec.hpp"
+#include "worker/worker_core.hpp"
+
+namespace baozi::worker {
+
+namespace {
+
+constexpr std::size_t reason_bytes_max = 512;
+// A result and its follow-ups travel in one frame, of the collector and of the broker.
+constexpr std::size_t outcome_bytes_max = limits::frame_bytes_max - 4'096;
+
+/// "type: message" out of a packed failure.
+std::string reason_of(BytesView failure) {
+  Reader in{failure};
+  std::string reason;
+  if (in.array() >= 2) {
+    reason = in.str();
+    const std::string_view message = in.str();
+    if (in.ok() && !message.empty()) reason.append(": ").append(message);
+  }
+  return in.ok() ? reason.substr(0, reason_bytes_max) : std::string{};
+}
+
+}  // namespace
+
+void WorkerCore::on_started(Token token, Now) {
+  Held* const held = table_.find(token);
+  if (held == nullptr || held->phase != Phase::pooled) {
+    ++counters_.unknown_tokens;
+    return;
+  }
+  if (!has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started)))
+    return;
+  Bytes meta;
+  Writer packed{meta};
+  packed.map(2);
+  packed.str("hostname");
+  packed.str(options_.name);
+  packed.str("pid");
+  packed.uinteger(options_.pid);
+  note_state(*held, "STARTED", meta);
+}
+
+void WorkerCore::on_state_update(Token token, std::string_view state, BytesView meta) {
+  Held* const held = table_.find(token);
+  if (held == nullptr || held->phase != Phase::pooled) {
+    ++counters_.unknown_tokens;
+    return;
+  }
+  note_state(*held, state, meta);
+}
+
+void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
+  Held* const held = table_.find(token);
+  if (held == nullptr || !held->in_pool) {
+    ++counters_.unknown_tokens;
+    return;
+  }
+  const Slot slot = DeliveryTable::slot_of(token);
+  const bool was_zombie = held->phase == Phase::zombie;
+  leave_pool(*held);
+  last_progress_ = now.mono;
+  stalled_ = false;
+  credit_.observe(end.ran);
+  if (was_zombie) return table_.remove(slot);
+  if (held->phase == Phase::settle) return;  // a cold drain has handed it back already
+  switch (end.verdict) {
+    case Verdict::success: return end_as(slot, wire::TaskState::success, end);
+    case Verdict::revoked: ++counters_.revoked; return end_as(slot, wire::TaskState::revoked, end);
+    case Verdict::failure:
+    case Verdict::retry:
+      if (try_retry(slot, end)) return;
+      if (held->revoked && end.verdict == Verdict::retry) {
+        ++counters_.revoked;
+        return end_as(slot, wire::TaskState::revoked, end);  // nobody wants another try
+      }
+      return end_as(slot, wire::TaskState::failure, end);
+    case Verdict::reject:
+      ++counters_.rejected;
+      leave_hands(*held);
+      return nack(slot, wire::NackKind::reject, Micros{0},
+                  end.reason.empty() ? reason_of(end.value) : end.reason);
+  }
+}
+
+bool WorkerCore::try_retry(Slot slot, const Finished& end) {
+  Held& held = table_[slot];
+  const auto own = retry_policy_in(held.raw_options());  // of this call: before the task's
+  const bool wanted = end.verdict == Verdict::retry || (!end.permanent && (own || end.retryable));
+  if (!wanted || held.revoked) return false;
+  const TaskFacts* const facts = facts_of(held.name());
+  RetryPolicy policy = own ? *own : facts != nullptr ? facts->retry : RetryPolicy{};
+  if (end.max_retries) policy.max_retries = *end.max_retries;
+  if (!policy.allows(held.retries)) {
+    held.exhausted = policy.max_retries > 0 || end.verdict == Verdict::retry;
+    counters_.exhausted += held.exhausted ? 1 : 0;
+    return false;
+  }
+  Micros delay{0};
+  if (end.delay) {
+    delay = *end.delay;
+  } else if (own || facts == nullptr) {
+    delay = policy.delay(held.retries, random_.unit());
+  } else {
+    delay = policies_.retry_delay(*facts, held.retries, random_.unit());
+  }
+  ++counters_.retried;
+  note_state(held, "RETRY", end.value);
+  leave_hands(held);
+  nack(slot, wire::NackKind::retry, std::max(delay, Micros{0}),
+       end.reason.empty() ? reason_of(end.value) : end.reason);
+  return true;
+}
+
+void WorkerCore::nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason) {
+  Held& held = table_[slot];
+  held.phase = Phase::settle;
+  held.is_nack = true;
+  held.nack = kind;
+  held.delay_us = static_cast<std::uint64_t>(delay.count());
+  held.record.assign(reason.substr(0, reason_bytes_max));
+  held.follow_ups.clear();
+  held.shed_body();
+  count_settling(held, true);
+  settle(slot);
+}
+
+void WorkerCore::end_unstarted(Slot slot, wire::TaskState state, std::string_view type,
+                               std::string_view message, Now now) {
+  Finished end;
+  end.finished_us = micros(now.wall);
+  const Bytes body = wire::pack_failure(type, message, {});
+  end.value = body;
+  end_as(slot, state, end);
+}
+
+void WorkerCore::end_as_failure(Slot slot, std::string_view type, std::string_view message,
+                                const Finished& end) {
+  Finished failure = end;
+  const Bytes body = wire::pack_failure(type, message, {});
+  failure.value = body;
+  failure.follow_ups = {};
+  ++counters_.results_refused;
+  end_as(slot, wire::TaskState::failure, failure);
+}
+
+void WorkerCore::end_as(Slot slot, wire::TaskState state, const Finished& end) {
+  Held& held = table_[slot];
+  if (end.value.size() + limits::name_bytes_max * 2 + 64 > limits::result_bytes_max) {
+    return end_as_failure(slot, "ResultRefused",
+                          "the result has " + std::to_string(end.value.size()) +
+                              " bytes, more than " + std::to_string(limits::result_bytes_max),
+                          end);
+  }
+  if (end.value.size() + end.follow_ups.size() > outcome_bytes_max) {
+    return end_as_failure(slot, "ResultRefused",
+                          "the tasks that it enqueued have " +
+                              std::to_string(end.follow_ups.size()) +
+                              " bytes, more than fit into a frame",
+                          end);
+  }
+  leave_hands(held);
+  held.state = state;
+  held.follow_ups.assign(end.follow_ups);
+  const bool success = state == wire::TaskState::success;
+  counters_.succeeded += success ? 1 : 0;
+  counters_.failed += state == wire::TaskState::failure ? 1 : 0;
+  // D20: nobody wants the result of a success, unless a join waits for it.
+  if (success && held.ignore_result &&
+      !has_option(held.raw_options(), static_cast<std::uint64_t>(wire::Option::join))) {
+    ++counters_.ignored;
+    held.state = wire::TaskState::ignored;
+    held.record.clear();
+    held.shed_body();
+    held.phase = Phase::settle;
+    count_settling(held, true);
+    return settle(slot);
+  }
+  write_record(held, end.value, end.started_us, end.finished_us);
+  held.shed_body();
+  held.phase = Phase::result;
+  count_settling(held, true);
+  send_result(slot);
+}
+
+void WorkerCore::write_record(Held& held, BytesView body, std::int64_t started_us,
+                              std::int64_t finished_us) {
+  held.record.clear();
+  held.record.reserve(body.size() + held.name().size() + 64);
+  Writer out{held.record};
+  wire::pack_record(out, {.id = held.id(),
+                          .name = held.name(),
+                          .state = held.state,
+                          .body = body,
+                          .started_us = started_us,
+                          .finished_us = finished_us,
+                          .retries = held.retries,
+                          .exhausted = held.exhausted,
+                          .raw = {}});
+}
+
+}  // namespace baozi::worker

@@ -1,0 +1,211 @@
+// From DELIVER to the pool.
+#include "worker_bench.hpp"
+
+namespace baozi::worker {
+namespace {
+
+class WorkerDeliver : public WorkerBench {};
+
+TEST_F(WorkerDeliver, ATaskIsStartedInTheTurnThatBringsIt) {
+  open_all();
+  deliver(broker(), {{.number = 5,
+                      .task = task_bytes(1),
+                      .count = 2,
+                      .retries = 1,
+                      .flags = wire::flag::deliver_redelivered}});
+  ASSERT_EQ(starts.size(), 1u);
+  EXPECT_EQ(starts[0].id.bytes, uuid(1).view());
+  EXPECT_EQ(starts[0].name, "add");
+  EXPECT_EQ(starts[0].body, "body");
+  EXPECT_EQ(starts[0].origin, origin_a.view());
+  EXPECT_EQ(starts[0].delivery_count, 2u);
+  EXPECT_EQ(starts[0].retries, 1u);
+  EXPECT_TRUE(starts[0].redelivered);
+  EXPECT_EQ(starts[0].definition, &policies);
+}
+
+TEST_F(WorkerDeliver, NoMoreThanTheConcurrencyIsWithThePoolWhileDurationsAreUnknown) {
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)},
+                     {.number = 2, .task = task_bytes(2)},
+                     {.number = 3, .task = task_bytes(3)}});
+  EXPECT_EQ(starts.size(), 2u);
+  finish(starts[0].token, success("\x03", Micros{50'000}));
+  EXPECT_EQ(starts.size(), 3u);
+}
+
+TEST_F(WorkerDeliver, TasksStartInTheOrderOfTheirDelivery) {
+  options.concurrency = 1;
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)},
+                     {.number = 2, .task = task_bytes(2)},
+                     {.number = 3, .task = task_bytes(3)}});
+  finish(starts.back().token, success());
+  finish(starts.back().token, success());
+  ASSERT_EQ(starts.size(), 3u);
+  for (std::uint64_t i = 0; i < 3; ++i) EXPECT_EQ(starts[i].id.bytes, uuid(i + 1).view());
+}
+
+TEST_F(WorkerDeliver, ADeliveryThatIsHeldAlreadyIsIgnoredAndItsCreditReturned) {
+  open_all();
+  deliver(broker(), {{.number = 5, .task = task_bytes(1)}});
+  deliver(broker(), {{.number = 5, .task = task_bytes(1)}});
+  EXPECT_EQ(starts.size(), 1u);
+  EXPECT_EQ(core->counters().duplicates, 1u);
+  pass(Micros{1'000});
+  EXPECT_EQ(credit(broker()).returned, 1u);
+}
+
+TEST_F(WorkerDeliver, AnUnknownTaskFailsAndTheFailureNamesTaskAndWorker) {
+  open_all();
+  deliver(broker(), {{.number = 5, .task = task_bytes(1, "no.such")}});
+  EXPECT_TRUE(starts.empty());
+  const auto sent = results(*collector);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].record.state, wire::TaskState::failure);
+  EXPECT_EQ(failure_type(sent[0].record), "NotRegistered");
+  EXPECT_NE(failure_message(sent[0].record).find("no.such"), std::string::npos);
+  EXPECT_NE(failure_message(sent[0].record).find("w1@test"), std::string::npos);
+}
+
+TEST_F(WorkerDeliver, ATaskThatExpiredOnItsWayIsRevokedAndNotStarted) {
+  open_all();
+  const Bytes late = option(wire::Option::expires, [&](Writer& w) { w.integer(micros(now.wall)); });
+  const Bytes early =
+      option(wire::Option::expires, [&](Writer& w) { w.integer(micros(now.wall) + 1); });
+  deliver(broker(), {{.number = 5, .task = task_bytes(1, "add", late)},
+                     {.number = 6, .task = task_bytes(2, "add", early)}});
+  ASSERT_EQ(starts.size(), 1u);
+  EXPECT_EQ(starts[0].id.bytes, uuid(2).view());
+  const auto sent = results(*collector);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].record.state, wire::TaskState::revoked);
+  EXPECT_EQ(failure_type(sent[0].record), "TaskRevokedError");
+  EXPECT_EQ(failure_message(sent[0].record), "expired");
+  EXPECT_EQ(core->counters().expired, 1u);
+}
+
+TEST_F(WorkerDeliver, ATaskThatMustBeAloneWaitsUntilNothingElseRuns) {
+  options.concurrency = 4;
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)},
+                     {.number = 2, .task = task_bytes(2), .flags = wire::flag::deliver_alone},
+                     {.number = 3, .task = task_bytes(3)}});
+  ASSERT_EQ(starts.size(), 1u);
+  finish(starts[0].token, success("\x03", Micros{50'000}));
+  ASSERT_EQ(starts.size(), 2u);
+  EXPECT_EQ(starts[1].id.bytes, uuid(2).view());
+  finish(starts[1].token, success("\x03", Micros{50'000}));
+  ASSERT_EQ(starts.size(), 3u);
+}
+
+TEST_F(WorkerDeliver, ATaskRevokedBeforeItsStartNeverRuns) {
+  options.concurrency = 1;
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2)}});
+  const Uuid second = uuid(2);
+  say(broker(), wire::Revoke{0, 0, {{true, second.view()}}});
+  const auto sent = results(*collector);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].number, 2u);
+  EXPECT_EQ(sent[0].record.state, wire::TaskState::revoked);
+  EXPECT_EQ(failure_message(sent[0].record), "revoked");
+  finish(starts[0].token, success());
+  EXPECT_EQ(starts.size(), 1u);
+}
+
+TEST_F(WorkerDeliver, ARunningTaskIsToldThatItWasRevokedAndMayStillSucceed) {
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
+  const Uuid id = uuid(1);
+  say(broker(), wire::Revoke{0, 0, {{true, id.view()}}});
+  ASSERT_EQ(interrupts.size(), 1u);
+  EXPECT_EQ(interrupts[0], starts[0].token);
+  finish(starts[0].token, success());
+  EXPECT_EQ(results(*collector).at(0).record.state, wire::TaskState::success);
+}
+
+TEST_F(WorkerDeliver, ARevokedTaskThatThePoolHadNotBegunEndsRevoked) {
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
+  const Uuid id = uuid(1);
+  say(broker(), wire::Revoke{0, 0, {{true, id.view()}}});
+  cancelled(starts[0].token);
+  EXPECT_EQ(results(*collector).at(0).record.state, wire::TaskState::revoked);
+}
+
+TEST_F(WorkerDeliver, ARevokeOfAnIdThatIsNotHereChangesNothing) {
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
+  const Uuid id = uuid(9);
+  say(broker(), wire::Revoke{0, 0, {{true, id.view()}, {false, "text"}}});
+  EXPECT_TRUE(interrupts.empty());
+  EXPECT_TRUE(results(*collector).empty());
+}
+
+TEST_F(WorkerDeliver, TheStartIsReportedWhenTheTaskAsksForIt) {
+  open_all();
+  deliver(broker(),
+          {{.number = 1, .task = task_bytes(1, "add", flag_option(wire::Option::track_started))},
+           {.number = 2, .task = task_bytes(2)}});
+  core->on_started(starts[0].token, now);
+  core->on_started(starts[1].token, now);
+  turn();
+  const auto messages = collector->take<wire::StateMessage>(wire::Type::state);
+  ASSERT_EQ(messages.size(), 1u);
+  ASSERT_EQ(messages[0].groups.size(), 1u);
+  EXPECT_EQ(messages[0].groups[0].origin, origin_a.view());
+  EXPECT_EQ(messages[0].groups[0].worker, "w1@test");
+  ASSERT_EQ(messages[0].groups[0].entries.size(), 1u);
+  EXPECT_EQ(messages[0].groups[0].entries[0].state, "STARTED");
+  EXPECT_EQ(messages[0].groups[0].entries[0].id.bytes, uuid(1).view());
+}
+
+TEST_F(WorkerDeliver, ProgressGoesToTheHomeCollectorOrIsDroppedAndCounted) {
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
+  core->on_state_update(starts[0].token, "PROGRESS", "\x05");
+  turn();
+  const auto messages = collector->take<wire::StateMessage>(wire::Type::state);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].groups[0].entries[0].meta, "\x05");
+  core->on_disconnected(collector->link, now, out);
+  core->on_state_update(starts[0].token, "PROGRESS", "\x06");
+  turn();
+  EXPECT_EQ(core->counters().states_dropped, 1u);
+}
+
+TEST_F(WorkerDeliver, AnswersOfThePoolForStrangeTokensAreCountedAndIgnored) {
+  open_all();
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
+  core->on_finished(Token{999}, success(), now);
+  core->on_cancelled(Token{999}, now);
+  core->on_started(Token{999}, now);
+  EXPECT_EQ(core->counters().unknown_tokens, 3u);
+  finish(starts[0].token, success());
+  core->on_finished(starts[0].token, success(), now);
+  EXPECT_EQ(core->counters().unknown_tokens, 4u);
+}
+
+TEST_F(WorkerDeliver, WhatIsStuckBehindALongTaskInThePoolIsAskedForAndRunElsewhere) {
+  options.concurrency = 2;
+  open_all();
+  std::vector<Parcel> parcels;
+  for (std::uint64_t i = 1; i <= 200; ++i) parcels.push_back({.number = i, .task = task_bytes(i)});
+  deliver(broker(), parcels);
+  for (int i = 0; i < 20; ++i)
+    finish(starts[static_cast<std::size_t>(i)].token, success("\x03", Micros{20}));
+  ASSERT_GT(starts.size(), 60u);  // short tasks: many are with the pool
+  now.mono += Micros{100'000};
+  finish(starts[20].token, success("\x03", Micros{20}));
+  const std::size_t before = starts.size();
+  pass(Micros{150'000});
+  ASSERT_FALSE(cancels.empty());
+  EXPECT_EQ(cancels.front(), starts[21].token);
+  cancelled(cancels[1]);  // the first one runs; the second had not begun
+  ASSERT_GT(starts.size(), before);
+  EXPECT_EQ(starts[before].token, cancels[1]);  // and goes back to the pool before all others
+}
+
+}  // namespace
+}  // namespace baozi::worker
