@@ -84,6 +84,11 @@ struct Retry {
 /// reason.
 struct Revoked {};
 
+/// What `Context::reject` throws. Not a std::exception either.
+struct Reject {
+  std::string reason{};
+};
+
 /// How a task asks to be run again.
 struct RetryOptions {
   std::optional<std::chrono::microseconds>
@@ -165,7 +170,7 @@ class Context {
   [[nodiscard]] Call with(CallOptions options) { return Call{*host_, std::move(options)}; }
 
   /// Leaves the task and has it run again later. Once its retries are used up it fails instead:
-  /// with the exception that was being handled, or with `baozi::MaxRetriesExceeded`.
+  /// with the exception that was being handled, or with `baozi::Retry` and the reason.
   [[noreturn]] void retry(RetryOptions options = {}) const;
   template <class Rep, class Period>
   [[noreturn]] void retry(std::chrono::duration<Rep, Period> countdown,
@@ -174,6 +179,10 @@ class Context {
         RetryOptions{.countdown = std::chrono::duration_cast<std::chrono::microseconds>(countdown),
                      .reason = std::move(reason)});
   }
+
+  /// Leaves the task for good: it becomes a dead letter at once, with this reason, whatever its
+  /// retries.
+  [[noreturn]] void reject(std::string reason) const { throw Reject{std::move(reason)}; }
 
   /// True once somebody has revoked this task while it runs: a long task looks now and then, and
   /// ends.

@@ -53,15 +53,14 @@ bool fill_registry(Registry& registry, std::string& error) noexcept {
   }
 }
 
-template <void (*fill)(Registry&)>
-constexpr PluginDescriptor make_plugin_descriptor() {
+constexpr PluginDescriptor make_plugin_descriptor(bool (*fill)(Registry&, std::string&) noexcept) {
   return {{'b', 'a', 'o', 'z', 'i', '-', 's', 'o'},
           sizeof(PluginDescriptor),
           plugin_abi,
           plugin_cxx_abi(),
           {sizeof(Registry), sizeof(TaskDefinition), sizeof(CallFacts), sizeof(TaskReply)},
           __VERSION__,
-          &fill_registry<fill>};
+          fill};
 }
 
 }  // namespace baozi
@@ -73,8 +72,8 @@ constexpr PluginDescriptor make_plugin_descriptor() {
 #define BAOZI_TASKS(registry)                                                                 \
   static void baozi_register_tasks(::baozi::Registry&);                                       \
   extern "C" {                                                                                \
-  extern const ::baozi::PluginDescriptor baozi_plugin;                                        \
-  __attribute__((visibility("default"), used)) const ::baozi::PluginDescriptor baozi_plugin = \
-      ::baozi::make_plugin_descriptor<&baozi_register_tasks>();                               \
+  __attribute__((visibility("default"))) extern const ::baozi::PluginDescriptor baozi_plugin; \
+  const ::baozi::PluginDescriptor baozi_plugin =                                              \
+      ::baozi::make_plugin_descriptor(&::baozi::fill_registry<&baozi_register_tasks>);        \
   }                                                                                           \
   static void baozi_register_tasks([[maybe_unused]] ::baozi::Registry& registry)

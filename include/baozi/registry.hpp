@@ -49,13 +49,12 @@ struct TaskCall {
 
 /// What the wrapper answers. Nothing is thrown across. Part of the plug-in ABI.
 struct TaskReply {
-  enum class Verdict : std::uint32_t { returned, failed, retry, revoked };
+  enum class Verdict : std::uint32_t { returned, failed, retry, revoked, reject };
 
   Verdict verdict = Verdict::failed;
   bool entered = false;        ///< the arguments fitted: the task's own code was reached
   bool retryable = false;      ///< failed: by an exception that the task wants to be retried for
   std::uint32_t argument = 0;  ///< the one that is being decoded, from 0
-  bool has_cause = false;      ///< retry: `value` is an exception that the task was handling
   std::optional<std::chrono::microseconds> countdown{};
   std::optional<Instant> eta{};
   std::optional<int> max_retries{};

@@ -1,15 +1,14 @@
 /// \file peer.hpp
-/// How a node names those that it talks to.
+/// How a node names those that it talks to, and how often it wants to hear from them.
 #pragma once
 #include <cstdint>
 
+#include "base/peer.hpp"
+
 namespace baozi::actor {
 
-/// Listening side: a connection, by the routing id that ROUTER made for it. A reconnect is a new
-/// PeerKey.
-enum class PeerKey : std::uint64_t {};
-/// Connecting side: an index into the node's table of connections; it stays through reconnects.
-enum class LinkId : std::uint32_t {};
+using baozi::LinkId;
+using baozi::PeerKey;
 
 /// What a node announces in WELCOME and expects of its peers.
 struct Heartbeats {

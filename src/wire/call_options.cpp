@@ -1,0 +1,113 @@
+#include "wire/call_options.hpp"
+
+#include <cmath>
+
+#include "baozi/codec.hpp"
+#include "wire/codec.hpp"
+
+namespace baozi::wire {
+
+namespace {
+
+/// Writes the map's entries and counts them: the count stands in front, and is known at the end.
+class OptionWriter {
+ public:
+  Writer& key(Option option) {
+    ++count_;
+    out_.uinteger(static_cast<std::uint64_t>(option));
+    return out_;
+  }
+  Bytes finish() {
+    if (count_ == 0) return {};
+    Bytes map;
+    Writer out{map};
+    out.map(count_);
+    out.raw(entries_);
+    return map;
+  }
+
+ private:
+  Bytes entries_;
+  Writer out_{entries_};
+  std::size_t count_ = 0;
+};
+
+void pack_policy(Writer& out, const RetryPolicy& policy) {
+  out.array(5);
+  out.integer(policy.max_retries);
+  out.integer(policy.interval_start.count());
+  out.integer(policy.interval_step.count());
+  out.integer(policy.interval_max.count());
+  out.real(policy.jitter);
+}
+
+const char* problem_with(const CallOptions& options) {
+  if (options.countdown && options.eta) return "countdown and eta together";
+  if (options.countdown && options.countdown->count() < 0) return "a countdown below 0";
+  if (options.priority &&
+      (*options.priority < 0 || *options.priority > static_cast<int>(limits::priority_max))) {
+    return "a priority is 0 to 9";
+  }
+  if ((options.time_limit && options.time_limit->count() <= 0) ||
+      (options.soft_time_limit && options.soft_time_limit->count() <= 0)) {
+    return "a time limit is above 0";
+  }
+  if (options.on_failure &&
+      !(options.on_failure->jitter >= 0.0 && options.on_failure->jitter <= 1.0)) {
+    return "jitter is a share from 0 to 1";
+  }
+  if (options.delivery_limit > 1'000'000) return "a delivery limit is at most 1,000,000";
+  return nullptr;
+}
+
+}  // namespace
+
+Result<Bytes> pack_options(const CallOptions& options, WallTime now, const Lineage& lineage) {
+  if (const char* const problem = problem_with(options)) return unexpected(Errc::invalid, problem);
+  OptionWriter map;
+  const Instant instant = Instant::from_micros(micros(now));
+  if (options.eta) map.key(Option::eta).integer(options.eta->micros());
+  if (options.countdown) map.key(Option::eta).integer(micros(now + *options.countdown));
+  if (options.expires) map.key(Option::expires).integer(options.expires->from(instant).micros());
+  if (options.priority) map.key(Option::priority).integer(*options.priority);
+  if (options.on_failure) pack_policy(map.key(Option::retry_policy), *options.on_failure);
+  if (options.time_limit) map.key(Option::time_limit).integer(options.time_limit->count());
+  if (options.soft_time_limit)
+    map.key(Option::soft_time_limit).integer(options.soft_time_limit->count());
+  if (!lineage.root.bytes.empty()) pack_id(map.key(Option::root_id), lineage.root);
+  if (!lineage.parent.bytes.empty()) pack_id(map.key(Option::parent_id), lineage.parent);
+  if (options.ignore_result) map.key(Option::ignore_result).boolean(true);
+  if (!options.headers.empty()) pack_into(map.key(Option::headers), options.headers);
+  if (options.acks_early) map.key(Option::acks_early).boolean(true);
+  if (options.delivery_limit != 0) map.key(Option::delivery_limit).uinteger(options.delivery_limit);
+  if (!options.shadow.empty()) map.key(Option::shadow).str(options.shadow);
+  if (options.track_started) map.key(Option::track_started).boolean(true);
+  return map.finish();
+}
+
+Result<ExecutionOptions> read_execution_options(BytesView raw_options) {
+  ExecutionOptions options;
+  if (raw_options.empty()) return options;
+  Reader in{raw_options};
+  for (std::uint32_t left = in.map(); left > 0 && in.ok(); --left) {
+    const std::uint64_t key = in.uinteger();
+    switch (static_cast<Option>(key <= 255 ? key : 0)) {
+      case Option::eta: options.eta_us = in.integer(); break;
+      case Option::expires: options.expires_us = in.integer(); break;
+      case Option::time_limit: options.time_limit = Micros{in.integer()}; break;
+      case Option::soft_time_limit: options.soft_time_limit = Micros{in.integer()}; break;
+      case Option::root_id: options.root = read_id(in); break;
+      case Option::parent_id: options.parent = read_id(in); break;
+      case Option::headers:
+        options.headers = in.kind() == Reader::Kind::map ? in.skip() : BytesView{};
+        if (options.headers.empty()) in.fail("headers are a map");
+        break;
+      case Option::shadow: options.shadow = in.str(); break;
+      default: in.skip(); break;
+    }
+  }
+  if (!in.ok()) return unexpected(Errc::malformed, std::string{"a task's options: "} + in.error());
+  return options;
+}
+
+}  // namespace baozi::wire

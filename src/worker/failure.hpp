@@ -1,0 +1,28 @@
+/// \file failure.hpp
+/// Exceptions as the three texts that travel: type, message, traceback.
+#pragma once
+#include <exception>
+#include <string>
+
+#include "base/bytes.hpp"
+
+namespace baozi::worker {
+
+struct Failure {
+  std::string type;  ///< "std::out_of_range"
+  std::string
+      message;  ///< what() of a std::exception, the text or number that was thrown, or a remark
+  std::string traceback;  ///< the throw site's stack, innermost first, and those of nested causes
+
+  /// `[type, message, traceback]`
+  [[nodiscard]] Bytes packed() const;
+};
+
+/// \param traceback  false leaves it empty and looks nothing up.
+[[nodiscard]] Failure failure_of(const std::exception_ptr& thrown, bool traceback);
+/// Inside a catch block.
+[[nodiscard]] inline Failure current_failure(bool traceback) {
+  return failure_of(std::current_exception(), traceback);
+}
+
+}  // namespace baozi::worker

@@ -1,0 +1,50 @@
+/// \file task_table.hpp
+/// Which tasks this worker can run, and what the core needs to know of them. There is no global
+/// one: each worker, and each test, has its own. Threading: filled before the worker starts; read
+/// by its loop and its pool's threads, then, without locks.
+#pragma once
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <baozi/registry.hpp>
+
+#include "worker/policies.hpp"
+
+namespace baozi::worker {
+
+class TaskTable final : public TaskPolicies {
+ public:
+  /// \param source  who brings them, for messages: a file's name, "this program".
+  /// Throws RegistrationError when a name is there already, naming both sources; the table is then
+  /// unchanged.
+  void add(Registry registry, const std::string& source);
+
+  [[nodiscard]] const TaskFacts* find(std::string_view name) const override;
+  [[nodiscard]] Micros retry_delay(const TaskFacts& facts, std::uint32_t retry,
+                                   double chance) const override;
+
+  /// nullptr: no such task.
+  [[nodiscard]] const TaskDefinition* definition(std::string_view name) const;
+  /// Sorted.
+  [[nodiscard]] std::vector<std::string> names() const;
+  [[nodiscard]] std::size_t size() const { return tasks_.size(); }
+
+ private:
+  struct Entry {
+    TaskFacts facts;
+    const TaskDefinition* task;
+    std::string source;
+  };
+  std::deque<Registry> registries_;  ///< they own the definitions, whose addresses never change
+  std::unordered_map<std::string_view, Entry> tasks_;
+};
+
+/// The definition behind a `Start` or a `TaskFacts` that a TaskTable gave out.
+[[nodiscard]] inline const TaskDefinition& definition_of(const void* definition) {
+  return *static_cast<const TaskDefinition*>(definition);
+}
+
+}  // namespace baozi::worker

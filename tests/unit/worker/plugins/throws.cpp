@@ -1,0 +1,6 @@
+// Its registration fails for a reason of its own.
+#include <stdexcept>
+
+#include <baozi/worker.hpp>
+
+BAOZI_TASKS(registry) { throw std::runtime_error{"no licence file"}; }

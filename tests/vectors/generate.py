@@ -1,0 +1,480 @@
+#!/usr/bin/python3
+"""Writes the test vectors of BZP/1 beside itself: one JSON file for each message.
+
+Every frame is built here from docs/protocol.md with Debian's python3-msgpack, and with nothing of baozi's:
+so the codec's tests compare two independent readings of the text. The files are checked in; a client in any
+language can read them:
+
+  {"message": "SUBMIT", "type": 10, "vectors": [
+    {"name": "minimal", "hex": "95010a…", "session": 7, "seq": 1, "meaning": {"number": 1, …}}, …]}
+
+`meaning` names the fields as docs/protocol.md does. Binary values are hex text, ids are their text form,
+`null` is what is absent. A decoder passes when it finds the meaning, an encoder when it makes the same bytes.
+tolerated.json holds frames that a decoder takes as well, though no encoder of ours writes them; refused.json
+frames that it must refuse, with the error's name.
+"""
+
+import json
+import pathlib
+import struct
+import sys
+import uuid
+
+import msgpack
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+TYPES = {
+    "HELLO": 1, "WELCOME": 2, "PING": 3, "PONG": 4, "GOODBYE": 5, "ERROR": 6, "COLLECTORS": 7,
+    "SUBMIT": 10, "SUBMITTED": 11,
+    "CREDIT": 20, "DELIVER": 21, "DONE": 22, "DONE_OK": 23, "NACK": 24,
+    "RESULT": 30, "STORED": 31, "WATCH": 32, "STATE": 33, "FETCH": 34, "FETCHED": 35, "FORGET": 36,
+    "CONTROL": 40, "REPLY": 41, "REVOKE": 50,
+}
+
+ORIGIN = bytes.fromhex("018bcfe568007a1b8c2d3e4f50617283")
+U1 = uuid.UUID("018bcfe5-6800-7000-8000-000000000001")
+U2 = uuid.UUID("018bcfe5-6800-7000-8000-000000000002")
+U3 = uuid.UUID("018bcfe5-6800-7fff-bfff-ffffffffffff")
+T0 = 1_700_000_000_000_000  # 2023-11-14 22:13:20 UTC in microseconds
+
+
+def pack(value):
+    return msgpack.packb(value, use_bin_type=True)
+
+
+class Both:
+    """A value as msgpack packs it, beside what it means."""
+
+    def __init__(self, wire, meaning):
+        self.wire = wire
+        self.meaning = meaning
+
+
+def split(value):
+    """(wire, meaning) of a value that may hold Boths at any depth."""
+    if isinstance(value, Both):
+        return value.wire, value.meaning
+    if isinstance(value, (list, tuple)):
+        pairs = [split(item) for item in value]
+        return [w for w, _ in pairs], [m for _, m in pairs]
+    if isinstance(value, bytes):
+        return value, value.hex()
+    return value, value
+
+
+def record_of(fields, optional=()):
+    """Fields by name, in their order: an array on the wire, an object in the meaning."""
+    wire, meaning = [], {}
+    for name, value in fields.items():
+        w, m = split(value)
+        meaning[name] = m
+        if name in optional and value is None:
+            continue
+        wire.append(w)
+    return Both(wire, meaning)
+
+
+def ident(value):
+    if isinstance(value, uuid.UUID):
+        return Both(value.bytes, str(value))
+    return Both(value, value)
+
+
+def body(*args, **kwargs):
+    return pack([list(args), kwargs])
+
+
+def options_meaning(options):
+    def shown(value):
+        if isinstance(value, bytes):
+            return {"bin": value.hex()}
+        if isinstance(value, (list, tuple)):
+            return [shown(item) for item in value]
+        if isinstance(value, dict):
+            return {str(k): shown(v) for k, v in value.items()}
+        return value
+
+    return {str(key): shown(value) for key, value in options.items()}
+
+
+def task(task_id, name, queue=None, options=None, content=None):
+    options = options or {}
+    return record_of({
+        "id": ident(task_id), "name": name, "queue": queue,
+        "options": Both(options, options_meaning(options)),
+        "body": body() if content is None else content,
+    })
+
+
+def result_record(task_id, name, state, content, started, finished, retries=0, exhausted=False):
+    meta = {}
+    if retries:
+        meta[1] = retries
+    if exhausted:
+        meta[2] = True
+    both = record_of({
+        "id": ident(task_id), "name": name, "state": state, "body": content,
+        "started": started, "finished": finished,
+    })
+    both.wire.append(meta)
+    both.meaning["retries"] = retries
+    both.meaning["exhausted"] = exhausted
+    return both
+
+
+def failure(kind, message, traceback=""):
+    return pack([kind, message, traceback])
+
+
+def hello(nonce, role, name, incarnation, holds=None, **facts):
+    keys = {"origin": 1, "queues": 2, "concurrency": 3, "software": 4, "host": 5, "pid": 6,
+            "endpoints": 7, "durable_results": 8}
+    empty = {"origin": None, "queues": [], "concurrency": 0, "software": "", "host": "", "pid": 0,
+             "endpoints": [], "durable_results": False}
+    wire = {keys[k]: v for k, v in sorted(facts.items(), key=lambda item: keys[item[0]])}
+    meaning = {k: split(facts.get(k, empty[k]))[1] for k in keys}
+    both = record_of({"nonce": nonce, "role": role, "name": name, "incarnation": incarnation})
+    both.wire.append(wire)
+    both.meaning["facts"] = meaning
+    held = [record_of({"number": n, "key": k, "position": p, "phase": ph, "id": ident(i)})
+            for n, k, p, ph, i in holds or []]
+    wire_holds, both.meaning["holds"] = split(held)
+    if held:
+        both.wire.append(wire_holds)
+    return both
+
+
+def collector(name, *endpoints):
+    return record_of({"name": name, "endpoints": list(endpoints)})
+
+
+def welcome(nonce, name, incarnation, epoch, collectors=(), resume=None, heartbeat=2_500_000,
+            liveness=10_000_000, frame_max=8 << 20, task_max=1 << 20):
+    if resume is not None:
+        resume = record_of(dict(zip(("known", "accepted", "committed"), resume)))
+    return record_of({
+        "nonce": nonce, "name": name, "incarnation": incarnation, "epoch": epoch,
+        "heartbeat": heartbeat, "liveness": liveness, "frame_bytes_max": frame_max,
+        "task_bytes_max": task_max, "collectors": list(collectors), "resume": resume,
+    }, optional=("resume",))
+
+
+def error(code, text, about=None, versions=None):
+    both = record_of({"code": code, "text": text})
+    both.meaning["about"] = about or 0
+    both.meaning["versions"] = versions
+    if about or versions:
+        both.wire.append(about or 0)
+    if versions:
+        both.wire.append(versions)
+    return both
+
+
+def listed(fields, last):
+    """A message whose last list is left out when it is empty."""
+    both = record_of(fields)
+    if not both.wire[-1]:
+        both.wire.pop()
+    assert last in both.meaning
+    return both
+
+
+def submit(number, tasks, home=None, flags=0):
+    return record_of({"number": number, "origin": ORIGIN, "home": home, "flags": flags, "tasks": tasks})
+
+
+def refusal(number, code, reason, expected=0, retry_after=0, tasks=()):
+    return record_of({
+        "number": number, "code": code, "reason": reason, "expected": expected,
+        "retry_after": retry_after,
+        "tasks": [record_of({"index": i, "reason": r, "text": t}) for i, r, t in tasks],
+    })
+
+
+def delivery(number, key, position, packed, count=1, retries=0, flags=0):
+    return record_of({"number": number, "key": key, "position": position, "count": count,
+                      "retries": retries, "flags": flags, "task": packed})
+
+
+def delivery_group(deliveries, origin=ORIGIN, home=None):
+    return record_of({"origin": origin, "home": home, "deliveries": deliveries})
+
+
+def settlement(number, state, flags=0, follow_ups=(), record=None):
+    return record_of({"number": number, "state": state, "flags": flags,
+                      "follow_ups": list(follow_ups), "record": record}, optional=("record",))
+
+
+def nack(number, kind, delay=0, reason=""):
+    return record_of({"number": number, "kind": kind, "delay": delay, "reason": reason})
+
+
+def result_entry(number, record, generation=0, flags=0, follow_ups=()):
+    return record_of({"number": number, "generation": generation, "flags": flags, "record": record,
+                      "follow_ups": list(follow_ups)})
+
+
+def result_group(entries, origin=ORIGIN, worker=None):
+    return record_of({"origin": origin, "worker": worker, "entries": entries})
+
+
+def loss(entry, code, record=None, follow_ups=(), text=""):
+    return record_of({"entry": entry, "code": code, "record": record,
+                      "follow_ups": list(follow_ups), "text": text})
+
+
+def state_entry(task_id, word, meta=None):
+    return record_of({"id": ident(task_id), "state": word, "meta": Both(meta, pack(meta).hex())})
+
+
+def fetched(task_id, state=0, generation=0, number=0, incarnation=0, worker=None, record=None,
+            follow_ups=()):
+    return record_of({"id": ident(task_id), "state": state, "generation": generation,
+                      "number": number, "incarnation": incarnation, "worker": worker,
+                      "record": record, "follow_ups": list(follow_ups)})
+
+
+def packed(value):
+    """A value that travels as it is; its meaning is its bytes."""
+    return Both(value, pack(value).hex())
+
+
+N1 = (3 << 44) | (1 << 22) | 5  # a delivery number: epoch 3, generation 1, slot 5
+N2 = (3 << 44) | (1 << 22) | 6
+INC = 0xFEDCBA9876543210
+ADD1 = task(U1, "c.add", content=body(1, 2))
+ADD2 = task(U2, "c.add", "math", {3: 9}, body(3, 4))
+EVERY_OPTION = {
+    1: T0 + 60_000_000, 2: T0 + 3_600_000_000, 3: 7, 4: [3, 0, 200_000, 200_000, 0.5],
+    5: 30_000_000, 6: 25_000_000, 7: U1.bytes, 8: U2.bytes, 9: "a group", 13: True,
+    15: "customer 7", 16: "once only", 17: {"x-trace": "abc"}, 18: 2, 19: True, 20: 10, 25: 0, 26: True,
+}
+FULL_TASK = task("order/42 — été", "shop.charge", "billing", EVERY_OPTION, body("€", card=None))
+OK3 = result_record(U1, "c.add", 4, pack(3), T0, T0 + 50)
+FAILED = result_record(U2, "c.add", 5, failure("ValueError", "no", "at add()\n"), T0, T0 + 70, 3, True)
+REVOKED = result_record("order/42", "shop.charge", 6, failure("Expired", "expired before it ran"), 0, T0)
+
+# name, session, seq, fields
+VECTORS = {
+    "HELLO": [
+        ("minimal", 0, 0, hello(1, 1, "p", 1)),
+        ("producer", 0, 0, hello(123_456_789, 1, "app@host:4711", INC, origin=ORIGIN,
+                                 software="baozi 0.1.0", host="host", pid=4711)),
+        ("worker with holds", 0, 0, hello(
+            987_654_321, 2, "w1@host", INC, queues=["default", "math"], concurrency=8,
+            software="baozi 0.1.0", host="host", pid=65_536,
+            holds=[(N1, 17, 0, 1, U1), (N2, 18, 70_000, 2, "order/42"), (N2 + 1, 19, 70_001, 3, U2)])),
+        ("collector", 0, 0, hello(5, 3, "c1@host", 2**63, endpoints=["tcp://10.0.0.7:7171", "ipc:///run/c1"])),
+        ("producer at a collector", 0, 0, hello(6, 1, "app@host:4711", INC, origin=ORIGIN,
+                                                durable_results=True)),
+    ],
+    "WELCOME": [
+        ("minimal", 1, 0, welcome(1, "b", 1, 0, heartbeat=1000, liveness=1000, frame_max=65_536, task_max=4096)),
+        ("to a producer", 70_000, 0, welcome(123_456_789, "b1@host", INC, 3, [
+            collector("c1@host", "tcp://10.0.0.7:7171", "ipc:///run/c1"),
+            collector("c2@host", "tcp://10.0.0.8:7171")], (True, 12, 11))),
+        ("to an unknown producer", 2**32, 0, welcome(2, "b1@host", 7, 1, [], (False, 0, 0))),
+        ("to a worker", 9, 0, welcome(987_654_321, "b1@host", INC, 3, [collector("c1@host", "tcp://10.0.0.7:7171")])),
+    ],
+    "PING": [("only", 9, 1, record_of({})), ("later", 2**40, 2**33, record_of({}))],
+    "PONG": [("only", 9, 1, record_of({})), ("later", 2**40, 2**33, record_of({}))],
+    "GOODBYE": [
+        ("minimal", 9, 4, record_of({"reason": ""})),
+        ("typical", 9, 300, record_of({"reason": "draining"})),
+    ],
+    "ERROR": [
+        ("minimal", 0, 0, error(1, "not msgpack")),
+        ("no session", 9, 0, error(4, "say HELLO", 17)),
+        ("unknown version", 0, 0, error(2, "this node speaks version 1", None, [1, 1])),
+    ],
+    "COLLECTORS": [
+        ("none", 9, 2, record_of({"collectors": []})),
+        ("two", 9, 3, record_of({"collectors": [collector("c1@host", "tcp://10.0.0.7:7171"),
+                                                 collector("c2@host", "tcp://[::1]:7171", "ipc:///run/c2")]})),
+    ],
+    "SUBMIT": [
+        ("minimal", 7, 1, submit(1, [task("a", "f")])),
+        ("typical", 7, 2, submit(2, [ADD1, ADD2], "c1@host", 1)),
+        ("full", 70_000, 65_536, submit(2**32, [FULL_TASK, ADD1], "c1@host", 1)),
+        ("ids", 7, 3, submit(3, [task(U3, "f"), task("x" * 255, "n" * 255, "q" * 32)])),
+    ],
+    "SUBMITTED": [
+        ("minimal", 7, 1, listed({"upto": 1, "refusals": []}, "refusals")),
+        ("full queue", 7, 2, listed({"upto": 1, "refusals": [
+            refusal(2, 1, 1, 0, 100_000), refusal(3, 3, 0, 2)]}, "refusals")),
+        ("rejected", 7, 3, listed({"upto": 70_000, "refusals": [
+            refusal(70_001, 2, 4, 0, 0, [(0, 4, "priority above 9"), (17, 3, "task of 1048577 bytes")])]},
+            "refusals")),
+    ],
+    "CREDIT": [
+        ("minimal", 8, 1, record_of({"count": 0, "bytes": 0, "returned": 0, "returned_bytes": 0})),
+        ("typical", 8, 2, record_of({"count": 1000, "bytes": 64 << 20, "returned": 70_000,
+                                      "returned_bytes": 2**33})),
+    ],
+    "DELIVER": [
+        ("minimal", 8, 1, record_of({"groups": [delivery_group([delivery(1, 0, 0, task("a", "f"))], None)]})),
+        ("typical", 8, 2, record_of({"groups": [
+            delivery_group([delivery(N1, 17, 70_000, ADD1), delivery(N2, 18, 0, ADD2)], ORIGIN, "c1@host")]})),
+        ("full", 8, 3, record_of({"groups": [
+            delivery_group([delivery(N1, -1, 2**33, FULL_TASK, 3, 2, 3)], ORIGIN, "c1@host"),
+            delivery_group([delivery(N2, -(2**40), 0, ADD1)], None, None)]})),
+    ],
+    "DONE": [
+        ("minimal", 8, 1, record_of({"first": 1, "entries": [settlement(1, 4)]})),
+        ("typical", 8, 2, record_of({"first": 2, "entries": [settlement(N1, 4), settlement(N2, 7)]})),
+        ("full", 8, 3, record_of({"first": 70_000, "entries": [
+            settlement(N1, 4, 0, [ADD2]), settlement(N2, 5, 1, [], FAILED),
+            settlement(N2 + 1, 4, 0, [ADD1, FULL_TASK], OK3)]})),
+    ],
+    "DONE_OK": [
+        ("minimal", 8, 1, listed({"upto": 1, "exceptions": []}, "exceptions")),
+        ("full", 8, 2, listed({"upto": 70_000, "exceptions": [
+            record_of({"entry": 69_999, "code": 1}), record_of({"entry": 70_000, "code": 2}),
+            record_of({"entry": 12, "code": 0})]}, "exceptions")),
+    ],
+    "NACK": [
+        ("minimal", 8, 1, record_of({"first": 1, "entries": [nack(1, 1)]})),
+        ("full", 8, 2, record_of({"first": 3, "entries": [
+            nack(N1, 2, 200_000, "ConnectionError: refused"), nack(N2, 3, 0, "unknown task: c.sub"),
+            nack(N2 + 1, 1, 0, "draining")]})),
+    ],
+    "RESULT": [
+        ("minimal", 9, 1, record_of({"first": 1, "groups": [
+            result_group([result_entry(1, result_record("a", "f", 4, pack(None), 0, 0))], None)]})),
+        ("typical", 9, 2, record_of({"first": 2, "groups": [
+            result_group([result_entry(N1, OK3), result_entry(N2, FAILED)], ORIGIN, "w1@host")]})),
+        ("pushed", 10, 3, record_of({"first": 0, "groups": [
+            result_group([result_entry(N1, OK3, 0, 1)], ORIGIN, "w1@host")]})),
+        ("full", 9, 4, record_of({"first": 70_000, "groups": [
+            result_group([result_entry(N1, OK3, 1, 0, [ADD2, FULL_TASK])], ORIGIN, "w1@host"),
+            result_group([result_entry(0, REVOKED)], None, None)]})),
+    ],
+    "STORED": [
+        ("minimal", 9, 1, listed({"upto": 1, "losses": []}, "losses")),
+        ("full", 9, 2, listed({"upto": 70_000, "losses": [
+            loss(69_998, 1, FAILED, [ADD1]),
+            loss(69_999, 2, None, [], "record of 1048577 bytes, at most 1048576")]}, "losses")),
+    ],
+    "WATCH": [
+        ("minimal", 10, 1, record_of({"flags": 0, "ids": [ident(U1)]})),
+        ("full", 10, 2, record_of({"flags": 1, "ids": [ident(U1), ident("order/42"), ident(U3)]})),
+    ],
+    "STATE": [
+        ("minimal", 9, 1, record_of({"groups": [
+            record_of({"origin": None, "worker": None, "entries": [state_entry("a", "STARTED")]})]})),
+        ("full", 9, 2, record_of({"groups": [
+            record_of({"origin": ORIGIN, "worker": "w1@host", "entries": [
+                state_entry(U1, "PROGRESS", {"done": 0.5}), state_entry(U2, "RETRY", [1, "refused"])]})]})),
+    ],
+    "FETCH": [
+        ("minimal", 10, 1, record_of({"request": 1, "ids": [ident(U1)]})),
+        ("full", 10, 2, record_of({"request": 2**40, "ids": [ident("order/42"), ident(U2)]})),
+    ],
+    "FETCHED": [
+        ("pending", 10, 1, record_of({"request": 1, "entries": [fetched(U1)]})),
+        ("full", 10, 2, record_of({"request": 2**40, "entries": [
+            fetched("order/42", 6, 0, 0, INC, None, REVOKED),
+            fetched(U2, 5, 1, N2, INC, "w1@host", FAILED, [ADD1])]})),
+    ],
+    "FORGET": [
+        ("minimal", 10, 1, record_of({"request": 1, "ids": [ident(U1)]})),
+        ("full", 10, 2, record_of({"request": 300, "ids": [ident(U1), ident("order/42")]})),
+    ],
+    "CONTROL": [
+        ("minimal", 11, 1, record_of({"request": 1, "command": "status", "arguments": packed({})})),
+        ("full", 11, 2, record_of({"request": 2, "command": "purge", "arguments": packed(
+            {"queue": "math", "limit": 1000})})),
+    ],
+    "REPLY": [
+        ("minimal", 11, 1, record_of({"request": 1, "code": 0, "payload": packed(None)})),
+        ("revoke", 11, 2, record_of({"request": 2, "code": 0, "payload": packed([[1, None], [3, 4], [0, None]])})),
+        ("refused", 11, 3, record_of({"request": 3, "code": 10, "payload": packed("no such queue: maths")})),
+    ],
+    "REVOKE": [
+        ("minimal", 11, 1, record_of({"request": 1, "flags": 0, "ids": [ident(U1)]})),
+        ("to a worker", 8, 9, record_of({"request": 0, "flags": 1, "ids": [ident(U1), ident("order/42")]})),
+    ],
+}
+
+
+def frame(name, session, seq, fields):
+    return pack([1, TYPES[name], session, seq] + fields.wire)
+
+
+def vector_file(name, cases):
+    return {
+        "message": name,
+        "type": TYPES[name],
+        "vectors": [{"name": case, "hex": frame(name, session, seq, fields).hex(), "session": session,
+                     "seq": seq, "meaning": fields.meaning} for case, session, seq, fields in cases],
+    }
+
+
+def raw_frame(kind, *fields, version=1, session=7, seq=1):
+    return pack([version, kind, session, seq, *fields])
+
+
+def tolerated():
+    """Frames that decode to the meaning of a vector though their bytes are not those of our encoder."""
+    typical = VECTORS["SUBMIT"][1]
+    wide = bytearray(frame("CREDIT", 8, 1, VECTORS["CREDIT"][0][3]))
+    wide[1:2] = b"\xcf" + struct.pack(">Q", 1)  # version 1, in nine bytes
+    newer_task = Both(ADD1.wire + ["new"], None)
+    trailing = record_of({"number": 2, "origin": ORIGIN, "home": "c1@host", "flags": 1,
+                          "tasks": [newer_task, ADD2]})
+    facts = hello(1, 1, "p", 1)
+    facts.wire[4] = {99: ["a later fact", {"deep": [1]}]}
+    return [
+        {"name": "a number in more bytes than it needs", "like": ["CREDIT", "minimal"], "hex": wide.hex()},
+        {"name": "an unknown field after the last", "like": ["CREDIT", "typical"],
+         "hex": raw_frame(20, 1000, 64 << 20, 70_000, 2**33, "more", {1: 2}, session=8, seq=2).hex()},
+        {"name": "an unknown field after a task's last", "like": ["SUBMIT", "typical"],
+         "hex": frame("SUBMIT", 7, 2, trailing).hex()},
+        {"name": "an unknown fact", "like": ["HELLO", "minimal"], "hex": frame("HELLO", 0, 0, facts).hex()},
+        {"name": "an empty list written out", "like": ["SUBMITTED", "minimal"],
+         "hex": raw_frame(11, 1, []).hex()},
+        {"name": "a resume of nil", "like": ["WELCOME", "minimal"],
+         "hex": pack([1, 2, 1, 0, 1, "b", 1, 0, 1000, 1000, 65_536, 4096, [], None]).hex()},
+        {"name": "the typical batch itself", "like": ["SUBMIT", "typical"],
+         "hex": frame("SUBMIT", *typical[1:]).hex()},
+    ]
+
+
+def refused():
+    """Frames that must be refused, with the error that says so."""
+    def case(why, want, data):
+        return {"name": why, "error": want, "hex": data.hex()}
+
+    good = [1, 10, 7, 1, 1, ORIGIN, None, 0]
+    return [
+        case("nothing", "malformed", b""),
+        case("a map for a frame", "malformed", pack({1: 2})),
+        case("three fields", "malformed", pack([1, 3, 0])),
+        case("a later version", "unknown_version", raw_frame(3, version=2)),
+        case("a type of later", "unknown_type", raw_frame(63)),
+        case("bytes after the frame", "malformed", raw_frame(3) + b"\xc0"),
+        case("a name of 256 bytes", "too_large", pack(good + [[["a", "n" * 256, None, {}, b""]]])),
+        case("a name with a control character", "malformed", pack(good + [[["a", "n\nm", None, {}, b""]]])),
+        case("no tasks", "malformed", pack(good + [[]])),
+        case("65 options", "too_large",
+             pack(good + [[["a", "n", None, {key: 0 for key in range(100, 165)}, b""]]])),
+        case("priority 10", "malformed", pack(good + [[["a", "n", None, {3: 10}, b""]]])),
+        case("an id of 15 bytes", "malformed", pack(good + [[[b"x" * 15, "n", None, {}, b""]]])),
+    ]
+
+
+def main():
+    out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    files = {name.lower() + ".json": vector_file(name, cases) for name, cases in VECTORS.items()}
+    assert set(VECTORS) == set(TYPES)
+    files["tolerated.json"] = {"frames": tolerated()}
+    files["refused.json"] = {"frames": refused()}
+    for name, content in files.items():
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        (out / name).write_text(text + "\n", encoding="utf-8")
+    print(f"{len(files)} files in {out}")
+
+
+if __name__ == "__main__":
+    main()
