@@ -2,12 +2,14 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
-#include <system_error>
+#include <vector>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -47,33 +49,43 @@ std::optional<pid_t> parse_pid(std::string text) {
   return pid;
 }
 
-/// Seconds since the Unix epoch at which a process began, from /proc; nullopt when that cannot be
-/// read.
-std::optional<double> began(pid_t pid) {
-  std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
-  std::string text{std::istreambuf_iterator<char>{stat}, {}};
+/// The fields of /proc/PID/stat from the state on (proc(5) counts it as the third); empty when
+/// there is none.
+std::vector<std::string> stat_of(pid_t pid) {
+  std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
+  const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const std::size_t name_end = text.rfind(')');  // a program's name may hold blanks and brackets
-  if (name_end == std::string::npos) return std::nullopt;
+  if (name_end == std::string::npos) return {};
   std::istringstream fields{text.substr(name_end + 1)};
-  std::string field;
-  for (int i = 3; i <= 22; ++i) fields >> field;  // proc(5): 22 is the start, in ticks after boot
-  std::ifstream system{"/proc/stat"};
-  std::string key;
-  double boot = 0;
-  while (system >> key && key != "btime") system.ignore(1 << 20, '\n');
-  system >> boot;
-  if (!system || field.empty()) return std::nullopt;
-  return boot + std::strtod(field.c_str(), nullptr) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return {std::istream_iterator<std::string>{fields}, {}};
 }
 
-/// Does the process live that wrote this file? A process that began after the file was written has
-/// only been given the number again, after a reboot for example.
+/// Seconds since the Unix epoch at which the machine was started; 0 when unknown.
+double boot_time() {
+  std::ifstream system{"/proc/stat"};
+  std::string key;
+  while (system >> key && key != "btime") system.ignore(1 << 20, '\n');
+  double seconds = 0;
+  system >> seconds;
+  return system ? seconds : 0;
+}
+
+/// Does the process live that wrote this file?
 bool writer_lives(pid_t pid, const struct stat& file) {
   if (pid == ::getpid()) return false;
   if (::kill(pid, 0) != 0 && errno != EPERM) return false;
-  const auto start = began(pid);
-  constexpr double clock_slack = 2.0;  // btime is in whole seconds
-  return !start || *start <= static_cast<double>(file.st_mtim.tv_sec) + clock_slack;
+  const std::vector<std::string> stat = stat_of(pid);
+  constexpr std::size_t state = 0;
+  constexpr std::size_t start = 22 - 3;
+  if (stat.size() <= start) return true;
+  if (stat[state] == "Z" || stat[state] == "X")
+    return false;  // dead, only its parent has not looked yet
+  // One that began after the file was written was only given the number again, after a reboot for
+  // example.
+  const double began = boot_time() + std::strtod(stat[start].c_str(), nullptr) /
+                                         static_cast<double>(::sysconf(_SC_CLK_TCK));
+  constexpr double clock_slack = 2.0;  // the boot time is in whole seconds
+  return began <= static_cast<double>(file.st_mtim.tv_sec) + clock_slack;
 }
 
 }  // namespace

@@ -28,6 +28,15 @@ struct ProcessOptions {
       {};  ///< "NAME=value", in addition to the test's own; the later wins
 };
 
+/// Does a process execute? One that is dead and waits to be reaped does not; who reaps an orphan,
+/// and when, is the system's business.
+[[nodiscard]] inline bool executes(pid_t pid) {
+  const std::string stat = TempDir::read("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t name_end = stat.rfind(')');
+  return name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] != 'Z' &&
+         stat[name_end + 2] != 'X';
+}
+
 class Process {
  public:
   /// \param command  the program's path and its arguments

@@ -33,7 +33,6 @@ class NodeMain : public testing::Test {
     const std::string text = file(name);
     return text.empty() ? 0 : static_cast<pid_t>(std::stol(text));
   }
-  static bool lives(pid_t pid) { return pid > 0 && ::kill(pid, 0) == 0; }
   /// Detached processes are no children of ours: they are ended by the number in their pid file.
   void end(const std::string& pid_file) const {
     const pid_t pid = pid_in(pid_file);
@@ -172,11 +171,11 @@ TEST_F(NodeMain, ReturnsFromDetachingWhenTheNodeServes) {
   EXPECT_NE(file("x.log").find("serves"), std::string::npos);  // by now, not soon
   const pid_t node = pid_in("x.pid");
   EXPECT_NE(node, command.pid());
-  EXPECT_TRUE(lives(node));
+  EXPECT_TRUE(test::executes(node));
   EXPECT_NE(::getsid(node), ::getsid(0));
   EXPECT_TRUE(eventually([&] { return file("x.log").find("on stderr") != std::string::npos; }));
   end("x.pid");
-  EXPECT_TRUE(eventually([&] { return !lives(node); }));
+  EXPECT_TRUE(eventually([&] { return !test::executes(node); }));
   EXPECT_NE(file("x.log").find("drains"), std::string::npos);
 }
 

@@ -74,6 +74,14 @@ TEST_F(PidFileTest, OfADeadProcessIsReplaced) {
   EXPECT_EQ(TempDir::read(path), std::to_string(::getpid()) + '\n');
 }
 
+TEST_F(PidFileTest, OfAProcessThatIsDeadButNotYetReapedIsReplaced) {
+  Process brief{{"/bin/true"}};
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(brief.pid()), &info, WEXITED | WNOWAIT), 0);
+  dir.write("broker.pid", std::to_string(brief.pid()) + '\n');
+  EXPECT_EQ(complaint(), "");
+}
+
 TEST_F(PidFileTest, WhoseNumberWasGivenToALaterProcessIsReplaced) {
   const Process later{{"/bin/sleep", "1000"}};
   dir.write("broker.pid", std::to_string(later.pid()) + '\n');
