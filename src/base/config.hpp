@@ -101,16 +101,34 @@ class OptionOf final : public Option {
     default_text_ = shown();
   }
 
-  OptionOf& short_name(char letter) { return short_name_ = letter, *this; }
+  OptionOf& short_name(char letter) {
+    short_name_ = letter;
+    return *this;
+  }
   /// What stands for the value in --help: --listen ADDRESS.
-  OptionOf& word(std::string word) { return word_ = std::move(word), *this; }
+  OptionOf& word(const std::string& word) {
+    word_ = word;
+    return *this;
+  }
   /// The heading in --help; without one "Options".
-  OptionOf& group(std::string heading) { return group_ = std::move(heading), *this; }
+  OptionOf& group(const std::string& heading) {
+    group_ = heading;
+    return *this;
+  }
   /// `--name` may stand alone on the command line and then means `--name=text`.
-  OptionOf& implicit(std::string text) { return implicit_ = std::move(text), *this; }
-  OptionOf& required() { return required_ = true, *this; }
+  OptionOf& implicit(const std::string& text) {
+    implicit_ = text;
+    return *this;
+  }
+  OptionOf& required() {
+    required_ = true;
+    return *this;
+  }
   /// Its value is never shown (passwords in addresses).
-  OptionOf& secret() { return secret_ = true, *this; }
+  OptionOf& secret() {
+    secret_ = true;
+    return *this;
+  }
   /// Both ends belong to it.
   OptionOf& range(config_inner<T> least, config_inner<T> most) {
     return check([least, most](const T& value) {
@@ -123,7 +141,8 @@ class OptionOf final : public Option {
   }
   /// Any other rule: returns what is wrong with the value, or "".
   OptionOf& check(std::function<std::string(const T&)> wrong) {
-    return checks_.push_back(std::move(wrong)), *this;
+    checks_.push_back(std::move(wrong));
+    return *this;
   }
   /// Only these texts.
   OptionOf& choices(std::vector<std::pair<std::string, T>> allowed) {
