@@ -8,7 +8,9 @@ function(baozi_room room)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "SOURCES;USES;PACKAGES")
   list(TRANSFORM ARG_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/)
   add_library(baozi_${room} OBJECT ${ARG_SOURCES})
-  set_target_properties(baozi_${room} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(baozi_${room} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON
+    EXCLUDE_FROM_ALL ${BAOZI_FUZZ})  # fuzz targets build the few rooms that they need
   target_include_directories(baozi_${room} PUBLIC ${PROJECT_SOURCE_DIR}/include
                                                   ${PROJECT_SOURCE_DIR}/src)
   set(rooms ${ARG_USES})
