@@ -10,7 +10,7 @@ language can read them:
 
 `meaning` names the fields as docs/protocol.md does. Binary values are hex text, ids are their text form,
 `null` is what is absent. A decoder passes when it finds the meaning, an encoder when it makes the same bytes.
-tolerated.json holds frames that a decoder takes as well, though no encoder of ours writes them; refused.json
+exchange.json is one task's way through the network, frame by frame. tolerated.json holds frames that a decoder takes as well, though no encoder of ours writes them; refused.json
 frames that it must refuse, with the error's name.
 """
 
@@ -388,7 +388,8 @@ VECTORS = {
     ],
     "REPLY": [
         ("minimal", 11, 1, record_of({"request": 1, "code": 0, "payload": packed(None)})),
-        ("revoke", 11, 2, record_of({"request": 2, "code": 0, "payload": packed([[1, None], [3, 4], [0, None]])})),
+        ("revoke", 11, 2, record_of({"request": 2, "code": 0, "payload": packed(
+            [[U1.bytes, 1, 6], ["order/42", 3, 4], [U2.bytes, 0, 0]])})),
         ("refused", 11, 3, record_of({"request": 3, "code": 10, "payload": packed("no such queue: maths")})),
     ],
     "REVOKE": [
@@ -413,6 +414,43 @@ def vector_file(name, cases):
 
 def raw_frame(kind, *fields, version=1, session=7, seq=1):
     return pack([version, kind, session, seq, *fields])
+
+
+def exchange():
+    """One task from a producer to a worker and its result back: every frame of docs/protocol.md, section 14."""
+    call = task(U1, "c.add", content=body(1, 2))
+    result = result_record(U1, "c.add", 4, pack(3), T0, T0 + 50)
+    home = [collector("c1", "tcp://127.0.0.1:7171")]
+    number = (1 << 44) | (1 << 22)
+    steps = [
+        ("worker", "broker", "HELLO", 0, 0, hello(1, 2, "w1", 0x1111, concurrency=1)),
+        ("broker", "worker", "WELCOME", 41, 0, welcome(1, "b1", 0x2222, 1, home)),
+        ("worker", "broker", "CREDIT", 41, 1, record_of({"count": 2, "bytes": 1 << 20, "returned": 0, "returned_bytes": 0})),
+        ("worker", "collector", "HELLO", 0, 0, hello(1, 2, "w1", 0x1111)),
+        ("collector", "worker", "WELCOME", 7, 0, welcome(1, "c1", 0x3333, 1)),
+        ("producer", "broker", "HELLO", 0, 0, hello(1, 1, "p1", 0x4444, origin=ORIGIN)),
+        ("broker", "producer", "WELCOME", 42, 0, welcome(1, "b1", 0x2222, 1, home, (False, 0, 0))),
+        ("producer", "collector", "HELLO", 0, 0, hello(1, 1, "p1", 0x4444, origin=ORIGIN)),
+        ("collector", "producer", "WELCOME", 8, 0, welcome(1, "c1", 0x3333, 1)),
+        ("producer", "broker", "SUBMIT", 42, 1, submit(1, [call], "c1", 0)),
+        ("broker", "worker", "DELIVER", 41, 1, record_of({"groups": [
+            delivery_group([delivery(number, 100, 2, call)], ORIGIN, "c1")]})),
+        ("broker", "producer", "SUBMITTED", 42, 1, listed({"upto": 1, "refusals": []}, "refusals")),
+        ("worker", "collector", "RESULT", 7, 1, record_of({"first": 1, "groups": [
+            result_group([result_entry(number, result)], ORIGIN, "w1")]})),
+        ("worker", "broker", "CREDIT", 41, 2, record_of({"count": 2, "bytes": 1 << 20, "returned": 1,
+                                                          "returned_bytes": len(pack(call.wire))})),
+        ("collector", "producer", "RESULT", 8, 1, record_of({"first": 0, "groups": [
+            result_group([result_entry(number, result)], ORIGIN, "w1")]})),
+        ("collector", "worker", "STORED", 7, 1, listed({"upto": 1, "losses": []}, "losses")),
+        ("worker", "broker", "DONE", 41, 3, record_of({"first": 1, "entries": [settlement(number, 4)]})),
+        ("broker", "worker", "DONE_OK", 41, 2, listed({"upto": 1, "exceptions": []}, "exceptions")),
+        ("worker", "broker", "PING", 41, 4, record_of({})),
+        ("broker", "worker", "PONG", 41, 3, record_of({})),
+    ]
+    return [{"from": sender, "to": receiver, "message": name,
+             "hex": frame(name, session, seq, fields).hex(), "session": session, "seq": seq,
+             "meaning": fields.meaning} for sender, receiver, name, session, seq, fields in steps]
 
 
 def tolerated():
@@ -469,6 +507,7 @@ def main():
     files = {name.lower() + ".json": vector_file(name, cases) for name, cases in VECTORS.items()}
     assert set(VECTORS) == set(TYPES)
     files["tolerated.json"] = {"frames": tolerated()}
+    files["exchange.json"] = {"frames": exchange()}
     files["refused.json"] = {"frames": refused()}
     for name, content in files.items():
         text = json.dumps(content, indent=1, ensure_ascii=False)

@@ -35,6 +35,19 @@ TEST_P(Vectors, AreWhatOurEncoderWrites) {
 INSTANTIATE_TEST_SUITE_P(Messages, Vectors, testing::ValuesIn(vector_files),
                          [](const auto& file) { return std::string{file.param}; });
 
+TEST(Exchange, IsWhatWeWouldWriteAndStandsInTheDocument) {
+  std::ifstream file{std::string{BAOZI_SOURCE_DIR} + "/docs/protocol.md"};
+  const std::string text{std::istreambuf_iterator<char>{file}, {}};
+  for (const Json& step : load_vectors("exchange.json")["frames"]) {
+    const auto hex = step["hex"].get<std::string>();
+    SCOPED_TRACE(step["message"].get<std::string>() + " " + hex);
+    EXPECT_EQ(meaning_of(from_hex(hex)), step["meaning"]);
+    EXPECT_EQ(to_hex(encoded_again(from_hex(hex))), hex);
+    EXPECT_NE(text.find(hex + '\n'), std::string::npos)
+        << "docs/protocol.md, section 14, shows another frame";
+  }
+}
+
 TEST(Tolerance, FramesOfOtherAndNewerEncodersAreRead) {
   for (const Json& row : load_vectors("tolerated.json")["frames"]) {
     SCOPED_TRACE(row["name"].get<std::string>());
