@@ -1,5 +1,6 @@
 #include "store/sqlite_create.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -62,6 +63,11 @@ Result<void> create(const std::string& path, const FileKind& kind, const std::st
   return sync_folder(path);
 }
 
+bool has_log(const std::string& path) {
+  struct stat log {};
+  return ::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0;
+}
+
 Result<void> check_existing(const std::string& path, const struct stat& file) {
   if (S_ISDIR(file.st_mode)) return open_error(path, EISDIR);
   if (!S_ISREG(file.st_mode)) {
@@ -77,7 +83,20 @@ Result<void> check_existing(const std::string& path, const struct stat& file) {
   // SQLite's.
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return open_error(path, errno);
+  std::array<unsigned char, 18> head{};
+  const auto n = ::pread(fd, head.data(), head.size(), 0);
   ::close(fd);
+  // SQLite fills a cut last page with zeros and goes on. With a log beside it, the log may bring
+  // the page.
+  const std::uint32_t page = std::uint32_t{head[16]} << 8U | head[17];
+  const auto page_bytes = static_cast<off_t>(page == 1 ? 65536 : page);
+  const bool whole_pages = page_bytes > 0 && file.st_size % page_bytes == 0;
+  if (n == static_cast<ssize_t>(head.size()) && !whole_pages && !has_log(path)) {
+    return unexpected(Errc::store_corrupt,
+                      "store " + path +
+                          " is damaged: it is cut off inside a page. Nothing was changed. "
+                          "Keep a copy, and restore a backup");
+  }
   return {};
 }
 
@@ -109,8 +128,7 @@ Result<void> find_or_create(const std::string& path, const FileKind& kind, const
   if (::stat(path.c_str(), &file) == 0) return check_existing(path, file);
   if (errno != ENOENT) return open_error(path, errno);
   // SQLite would put the pages of an orphaned log into whatever file it finds beside it.
-  struct stat log {};
-  if (::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0) {
+  if (has_log(path)) {
     return unexpected(Errc::store_corrupt,
                       "store " + path + " is missing, but its log " + path +
                           "-wal is there: put the file back, or remove the log to begin "

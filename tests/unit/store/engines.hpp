@@ -35,7 +35,7 @@ class EngineTest : public ::testing::TestWithParam<const char*> {
   }
 
  private:
-  test::TempDir dir_;
+  test::TempDir dir_{test::TempDir::fast_parent()};
 };
 
 inline std::string engine_name(const ::testing::TestParamInfo<const char*>& info) {

@@ -169,7 +169,7 @@ ResultRow random_result(Random& random) {
 
 TEST_P(ResultStoreProperty, TheFileAgreesWithMemoryAfterAnySequence) {
   Random random{GetParam()};
-  const test::TempDir dir;
+  const test::TempDir dir{test::TempDir::fast_parent()};
   const std::string url = "sqlite:" + dir / "results.db";
   const StoreOptions options{.cache_kib = 64, .checkpoint_pages = 16};
   auto model = opened(open_result_store("memory:"));

@@ -158,7 +158,7 @@ TaskBatch random_batch(Random& random) {
 
 TEST_P(TaskStoreProperty, TheFileAgreesWithMemoryAfterAnySequence) {
   Random random{GetParam()};
-  const test::TempDir dir;
+  const test::TempDir dir{test::TempDir::fast_parent()};
   const std::string url = "sqlite:" + dir / "tasks.db";
   const StoreOptions options{.cache_kib = 64,
                              .checkpoint_pages = 16};  // spills and checkpoints all the time
