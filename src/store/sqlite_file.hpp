@@ -4,9 +4,10 @@
 /// store both live in one. Threading: one owner thread; the checkpointer inside has its own
 /// connection.
 ///
-/// What is checked on opening, and what is not: the log frame by frame (store/wal_check.hpp), the
-/// header, the kind and the version. Not every page: that takes as long as reading the file (2
-/// million tasks: seconds). Pages are checked as they are read, and every row by its CRC.
+/// What is checked on opening: the log frame by frame (store/wal_check.hpp), the header, the kind
+/// and the version, and the structure of every page unless the file is large
+/// (StoreOptions::check_bytes_max). Contents are not read then; every row has a CRC that is
+/// compared when the row is.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -75,6 +76,8 @@ class SqliteFile {
   SqliteFile(ProcessLock lock, Database db, const StoreOptions& options);
   Result<void> set_up(const FileKind& kind, const StoreOptions& options);
   Result<void> check_kind(const FileKind& kind);
+  Result<void> check_tables(const FileKind& kind);
+  Result<void> check_pages(const StoreOptions& options);
   Result<void> settle_log();
   Result<void> begin();
   Result<void> commit();

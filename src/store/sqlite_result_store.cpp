@@ -290,7 +290,8 @@ Result<SqliteResultStore::Swept> SqliteResultStore::look_for_expired(
   } else {
     sweep_.bind(1, -1);  // numbers come before texts and blobs
   }
-  Swept swept{.expired = {}, .stands_at = swept_to_};
+  Swept swept;
+  swept.stands_at = swept_to_;
   bool last_expired = false;
   for (std::size_t seen = 0;; ++seen) {
     const int code = sweep_.step();
