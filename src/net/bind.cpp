@@ -1,5 +1,9 @@
 #include "net/bind.hpp"
 
+#include <array>
+#include <cstddef>
+#include <cstring>
+
 #include <net/if.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -7,10 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <zmq.h>
-
-#include <array>
-#include <cstddef>
-#include <cstring>
 
 #include "base/assert.hpp"
 #include "net/error.hpp"
@@ -58,8 +58,8 @@ Endpoint look_up(const Endpoint& endpoint) {
     refuse(endpoint, gai_strerror(rc));
   }
   std::array<char, NI_MAXHOST> text{};
-  const int rc = getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr, 0,
-                             NI_NUMERICHOST);
+  const int rc = getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr,
+                             0, NI_NUMERICHOST);
   freeaddrinfo(found);
   if (rc != 0) refuse(endpoint, gai_strerror(rc));
   Endpoint numeric = endpoint;
@@ -89,7 +89,8 @@ Endpoint bind_endpoint(Socket& socket, const Endpoint& endpoint) {
     // With IPv6 on, `*` is both families. An IPv4 address would become an IPv6 one in every text.
     socket.set(ZMQ_IPV6, to_bind.host == "*" || host_kind(to_bind) == HostKind::ipv6 ? 1 : 0);
   }
-  if (const std::string why = socket.bind(zmq_address(to_bind)); !why.empty()) refuse(endpoint, why);
+  if (const std::string why = socket.bind(zmq_address(to_bind)); !why.empty())
+    refuse(endpoint, why);
   auto bound = parse_endpoint(socket.last_endpoint(), Purpose::listen);
   BAOZI_ASSERT(bound.has_value());
   return *bound;

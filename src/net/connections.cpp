@@ -1,5 +1,11 @@
 #include "net/connections.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
@@ -8,12 +14,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstddef>
-#include <cstring>
 
 #include "net/endpoint.hpp"
 
@@ -62,6 +62,14 @@ std::optional<Address> remote_address(int fd) {
   return address;
 }
 
+/// Ends a tcp connection at once and throws away what is queued on it. libzmq reads an error then,
+/// and closes it.
+void reset(int fd) {
+  sockaddr nothing{};
+  nothing.sa_family = AF_UNSPEC;
+  if (connect(fd, &nothing, sizeof nothing) != 0) shutdown(fd, SHUT_RDWR);
+}
+
 }  // namespace
 
 std::size_t raise_fd_limit() {
@@ -82,11 +90,13 @@ bool has_fd_left() {
   return true;
 }
 
-bool is_self_connection(int fd) {
+bool cut_self_connection(int fd) {
   const auto local = local_address(fd);
   const auto remote = remote_address(fd);
   if (!local || !remote || local->is_unix() || local->size != remote->size) return false;
-  return std::memcmp(&local->storage, &remote->storage, local->size) == 0;
+  if (std::memcmp(&local->storage, &remote->storage, local->size) != 0) return false;
+  reset(fd);
+  return true;
 }
 
 void Connections::add_address(const std::string& bound) {
@@ -124,11 +134,8 @@ void Connections::cut(int fd) {
     shutdown(fd, SHUT_RDWR);
     return;
   }
-  // After a shutdown the kernel would go on to hand over what a flooding peer sends. To connect to nothing
-  // resets the connection and throws away what is queued; libzmq then reads an error and closes it.
-  sockaddr nothing{};
-  nothing.sa_family = AF_UNSPEC;
-  if (connect(fd, &nothing, sizeof nothing) != 0) shutdown(fd, SHUT_RDWR);
+  reset(
+      fd);  // after a mere shutdown the kernel would go on to hand over what a flooding peer sends
 }
 
 std::optional<std::uint64_t> Connections::bytes_received(int fd) const {
@@ -145,12 +152,11 @@ std::string Connections::peer_address(int fd) {
   const auto remote = remote_address(fd);
   if (!remote || !remote->port()) return {};
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* raw =
-      remote->storage.ss_family == AF_INET
-          ? static_cast<const void*>(
-                &reinterpret_cast<const sockaddr_in*>(&remote->storage)->sin_addr)
-          : static_cast<const void*>(
-                &reinterpret_cast<const sockaddr_in6*>(&remote->storage)->sin6_addr);
+  const void* raw = remote->storage.ss_family == AF_INET
+                        ? static_cast<const void*>(
+                              &reinterpret_cast<const sockaddr_in*>(&remote->storage)->sin_addr)
+                        : static_cast<const void*>(
+                              &reinterpret_cast<const sockaddr_in6*>(&remote->storage)->sin6_addr);
   if (inet_ntop(remote->storage.ss_family, raw, text.data(), text.size()) == nullptr) return {};
   const bool bracket = remote->storage.ss_family == AF_INET6;
   const std::string host = text.data();

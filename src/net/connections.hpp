@@ -1,11 +1,11 @@
 /// \file connections.hpp
-/// The accepted connections of a listener, by file descriptor: how many, since when, whose. And the means to
-/// end one, which libzmq does not offer.
+/// The accepted connections of a listener, by file descriptor: how many, since when, whose. And the
+/// means to end one, which libzmq does not offer.
 ///
-/// The descriptors belong to libzmq. They are only ever asked (addresses, byte counts) or cut, and cutting
-/// checks first that the descriptor is, at this moment, a connection of this listener. In the worst race a
-/// connection that was accepted a moment ago in place of the one meant is cut; its owner connects again.
-/// Threading: owned by the listener's thread.
+/// The descriptors belong to libzmq. They are only ever asked (addresses, byte counts) or cut, and
+/// cutting checks first that the descriptor is, at this moment, a connection of this listener. In
+/// the worst race a connection that was accepted a moment ago in place of the one meant is cut; its
+/// owner connects again. Threading: owned by the listener's thread.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -22,9 +22,11 @@ namespace baozi::net {
 std::size_t raise_fd_limit();
 /// False when the process has no file descriptor left.
 [[nodiscard]] bool has_fd_left();
-/// Whether a connecting socket is connected to itself: what happens now and then when a port of the range that the
-/// kernel picks from is connected to again and again while nobody listens there.
-[[nodiscard]] bool is_self_connection(int fd);
+/// Whether a connecting socket is connected to itself, and ends that: what happens now and then
+/// when a port of the range that the kernel picks from is connected to again and again while nobody
+/// listens there. It is reset, since a closed one would keep the port from its listener for a
+/// minute.
+[[nodiscard]] bool cut_self_connection(int fd);
 
 class Connections {
  public:

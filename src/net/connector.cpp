@@ -1,8 +1,8 @@
 #include "net/connector.hpp"
 
-#include <zmq.h>
-
 #include <algorithm>
+
+#include <zmq.h>
 
 #include "base/assert.hpp"
 #include "base/system_clock.hpp"
@@ -37,13 +37,17 @@ void Connector::open() {
   apply(options_, *socket);
   socket->set(ZMQ_IMMEDIATE, 1);  // nothing is queued for a connection that does not stand
   socket->set(ZMQ_LINGER, milliseconds(options_.linger));
-  socket->set(ZMQ_RECONNECT_IVL, milliseconds(options_.reconnect_min));
+  // libzmq's own jitter is the same in every process: it never seeds it.
+  const double jitter = 1 + random_.unit() / 2;
+  const auto interval = std::chrono::duration_cast<Micros>(options_.reconnect_min * jitter);
+  socket->set(ZMQ_RECONNECT_IVL, milliseconds(interval));
   socket->set(ZMQ_RECONNECT_IVL_MAX, milliseconds(options_.reconnect_max));
   socket->set(ZMQ_CONNECT_TIMEOUT, milliseconds(options_.connect_max));
   const bool is_tcp = endpoint_.transport == Transport::tcp;
   if (is_tcp) {
     const HostKind kind = host_kind(endpoint_);
-    socket->set(ZMQ_IPV6, kind == HostKind::ipv6 || (kind == HostKind::name && prefer_ipv6_) ? 1 : 0);
+    socket->set(ZMQ_IPV6,
+                kind == HostKind::ipv6 || (kind == HostKind::name && prefer_ipv6_) ? 1 : 0);
   }
   const bool in_process = endpoint_.transport == Transport::inproc;
   auto monitor = in_process ? nullptr : std::make_unique<Monitor>(context_, *socket);
@@ -75,8 +79,8 @@ void Connector::close() {
 
 Micros Connector::backoff() {
   if (failures_ == 0) return Micros{0};
-  const Micros delay =
-      std::min(options_.reconnect_min * (std::int64_t{1} << (failures_ - 1)), options_.reconnect_max);
+  const Micros delay = std::min(options_.reconnect_min * (std::int64_t{1} << (failures_ - 1)),
+                                options_.reconnect_max);
   return std::chrono::duration_cast<Micros>(delay * (0.5 + random_.unit() / 2));
 }
 
@@ -103,7 +107,7 @@ void Connector::read_monitor() {
 void Connector::on_report(const Monitor::Report& report) {
   switch (report.event) {
     case Monitor::Event::connected:
-      if (is_self_connection(report.fd)) {
+      if (cut_self_connection(report.fd)) {
         ++counters_.self_connections;
         close();
       }
@@ -118,7 +122,8 @@ void Connector::on_report(const Monitor::Report& report) {
       ++counters_.failed_attempts;
       if (state_ == State::connecting && host_kind(endpoint_) == HostKind::name &&
           endpoint_.transport == Transport::tcp && endpoint_.host != "localhost") {
-        prefer_ipv6_ = !prefer_ipv6_;  // libzmq tries one address of a name: try the other family's next
+        prefer_ipv6_ =
+            !prefer_ipv6_;  // libzmq tries one address of a name: try the other family's next
         close();
       }
       break;

@@ -1,16 +1,17 @@
 /// \file connector.hpp
-/// The connecting side: one DEALER that is connected to one endpoint, and connected again when that breaks.
+/// The connecting side: one DEALER that is connected to one endpoint, and connected again when that
+/// breaks.
 ///
-/// One connection, one socket: after a break or a `reset` the old socket is closed with all that it held and
-/// a fresh one is opened, so that nothing of an older connection can come between the frames of a newer one,
-/// and nothing that was sent before is sent again. (libzmq alone reconnects by itself, gives up after some
-/// errors, and keeps quiet about both.)
+/// One connection, one socket: after a break or a `reset` the old socket is closed with all that it
+/// held and a fresh one is opened, so that nothing of an older connection can come between the
+/// frames of a newer one, and nothing that was sent before is sent again. (libzmq alone reconnects
+/// by itself, gives up after some errors, and keeps quiet about both.)
 ///
 /// Order of what `try_receive` hands out: `connected`, frames, `gone`, `connected`, …
 ///
 /// Threading: owned by the loop's thread. Time: passed to `prepare_wait`.
-/// A host *name* is looked up by libzmq's I/O thread, which all sockets of the process share: a slow name
-/// server stalls them. Addresses do not have that weakness.
+/// A host *name* is looked up by libzmq's I/O thread, which all sockets of the process share: a
+/// slow name server stalls them. Addresses do not have that weakness.
 #pragma once
 #include <memory>
 #include <optional>
@@ -39,8 +40,9 @@ class Connector final : public Source {
   [[nodiscard]] bool try_receive(Received& out);
   /// `gone` while there is no connection: nothing is kept for the next one.
   Sent send(Bytes&& frame);
-  /// Gives the connection up, with everything under way on it, and makes a fresh one; `connected` follows when
-  /// it stands. Nothing of the old one is handed out any more, no `gone` either. While there is no connection: nothing.
+  /// Gives the connection up, with everything under way on it, and makes a fresh one; `connected`
+  /// follows when it stands. Nothing of the old one is handed out any more, no `gone` either. While
+  /// there is no connection: nothing.
   void reset();
 
   bool prepare_wait(MonoTime now) override;
@@ -55,10 +57,11 @@ class Connector final : public Source {
     std::uint64_t bytes_out = 0;
     std::uint64_t queued = 0;
     std::uint64_t connected = 0;
-    std::uint64_t disconnected = 0;      ///< broken by the other side or the network
-    std::uint64_t resets = 0;            ///< asked for
-    std::uint64_t failed_attempts = 0;   ///< nobody there
-    std::uint64_t failed_handshakes = 0; ///< somebody there who is not a node, or does not let us in
+    std::uint64_t disconnected = 0;     ///< broken by the other side or the network
+    std::uint64_t resets = 0;           ///< asked for
+    std::uint64_t failed_attempts = 0;  ///< nobody there
+    std::uint64_t failed_handshakes =
+        0;  ///< somebody there who is not a node, or does not let us in
     std::uint64_t self_connections = 0;
     std::uint64_t dropped_multipart = 0;
     std::uint64_t overflows = 0;
@@ -67,10 +70,10 @@ class Connector final : public Source {
 
  private:
   enum class State : std::uint8_t {
-    waiting,     // no socket; opened at reopen_at_
+    waiting,  // no socket; opened at reopen_at_
     connecting,
     up,
-    draining,    // the connection is over; what came by it is still being handed out
+    draining,  // the connection is over; what came by it is still being handed out
   };
 
   void open();

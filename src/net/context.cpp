@@ -1,30 +1,30 @@
 #include "net/context.hpp"
 
+#include <mutex>
+#include <string>
+
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 #include <zmq.h>
-
-#include <mutex>
-#include <string>
 
 #include "net/error.hpp"
 
 namespace baozi::net {
 namespace {
 
-// Three for each connection that we make (itself, and both ends of its monitor); libzmq's own limit of 1,023 is
-// met by a load generator with 340. A place costs 12 bytes.
+// Three for each connection that we make (itself, and both ends of its monitor); libzmq's own limit
+// of 1,023 is met by a load generator with 340. A place costs 12 bytes.
 constexpr int sockets_max = 16'384;
 
 std::mutex shared_mutex;
 
 // A child must not find the mutex locked by a thread that it does not have.
 void hold_across_fork() {
-  static const int registered =
-      pthread_atfork([] { shared_mutex.lock(); }, [] { shared_mutex.unlock(); },
-                     [] { shared_mutex.unlock(); });
-  static_cast<void>(registered);  // fails only without memory, and then nothing is worse than before
+  static const int registered = pthread_atfork(
+      [] { shared_mutex.lock(); }, [] { shared_mutex.unlock(); }, [] { shared_mutex.unlock(); });
+  static_cast<void>(
+      registered);  // fails only without memory, and then nothing is worse than before
 }
 
 class SignalsBlocked {

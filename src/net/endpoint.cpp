@@ -1,11 +1,11 @@
 #include "net/endpoint.hpp"
 
-#include <arpa/inet.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
+
+#include <arpa/inet.h>
+#include <sys/un.h>
 
 #include "base/limits.hpp"
 
@@ -18,8 +18,7 @@ constexpr std::size_t host_bytes_max = 253;  // RFC 1035, without the final dot
 static_assert(limits::endpoints_max == 16);  // the text below says so
 
 Unexpected refuse(std::string_view text, std::string_view why) {
-  return unexpected(Errc::invalid,
-                    "bad endpoint '" + std::string{text} + "': " + std::string{why});
+  return unexpected(Errc::invalid, "bad endpoint '" + std::string{text} + "': " + std::string{why});
 }
 
 bool is_printable(std::string_view text) {
@@ -69,7 +68,8 @@ Result<Endpoint> parse_tcp(std::string_view text, std::string_view rest, Purpose
     endpoint.host = rest.substr(1, close - 1);
     if (!as_ipv6(endpoint.host)) return refuse(text, "brackets are for an IPv6 address");
     rest.remove_prefix(close + 1);
-    if (!rest.empty() && !rest.starts_with(':')) return refuse(text, "want a port after the bracket");
+    if (!rest.empty() && !rest.starts_with(':'))
+      return refuse(text, "want a port after the bracket");
     has_port = !rest.empty();
     if (has_port) port = rest.substr(1);
   } else {
@@ -81,7 +81,8 @@ Result<Endpoint> parse_tcp(std::string_view text, std::string_view rest, Purpose
       return refuse(text, "an IPv6 address stands in brackets: tcp://[::1]:7170");
     }
     const bool anywhere = endpoint.host == "*";
-    if (anywhere && purpose == Purpose::connect) return refuse(text, "'*' is no host to connect to");
+    if (anywhere && purpose == Purpose::connect)
+      return refuse(text, "'*' is no host to connect to");
     if (!anywhere && !is_ipv4(endpoint.host) && !is_host_name(endpoint.host)) {
       return refuse(text, endpoint.host.empty() ? "no host" : "not an address or a host name");
     }
@@ -110,7 +111,8 @@ std::string Endpoint::to_string() const {
          (port == 0 ? "*" : std::to_string(port));
 }
 
-Result<Endpoint> parse_endpoint(std::string_view text, Purpose purpose, std::uint16_t port_if_none) {
+Result<Endpoint> parse_endpoint(std::string_view text, Purpose purpose,
+                                std::uint16_t port_if_none) {
   if (!is_printable(text)) return refuse(text, "spaces and control characters are not allowed");
   const auto scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos) {

@@ -1,10 +1,10 @@
 #include "net/listener.hpp"
 
-#include <zmq.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include <zmq.h>
 
 #include "base/assert.hpp"
 #include "base/system_clock.hpp"
@@ -18,16 +18,19 @@ namespace {
 constexpr std::size_t fds_reserved = 128;
 // Messages dropped in one call before the loop gets a chance to do something else.
 constexpr int drops_per_call_max = 256;
-// A peer that left is reported once what it sent before is out; under steady load at the latest after this many.
+// A peer that left is reported once what it sent before is out; under steady load at the latest
+// after this many.
 constexpr std::uint64_t messages_before_leave_max = 4'096;
 constexpr Micros sweep_interval{1'000'000};
 constexpr Micros sweep_interval_alarmed{100'000};
-// What a connection receives besides frames: a handshake, a few bytes around each frame, heartbeats.
+// What a connection receives besides frames: a handshake, a few bytes around each frame,
+// heartbeats.
 constexpr std::uint64_t handshake_bytes = 65'536;
 constexpr std::uint64_t frame_overhead_bytes = 16;
 constexpr std::int64_t heartbeat_bytes_per_second = 64;
 
-// ROUTER names its peers by a zero byte and 32 bits; names that peers bring cannot be told apart by length alone.
+// ROUTER names its peers by a zero byte and 32 bits; the specification keeps names that begin so
+// from peers.
 constexpr std::size_t routing_id_bytes = 5;
 
 std::optional<PeerKey> unpack(BytesView id) {
@@ -132,14 +135,13 @@ void Listener::read_to_end(Message& part) {
 /// The first message of a peer: may it stay? Remembers it, unless it is a peer in this process.
 Listener::Verdict Listener::admit(PeerKey key, const Message& body) {
   const char* type = body.property("Socket-Type");
-  const bool unknown_origin = type == nullptr;  // in this process, or a ZMTP so old that it says nothing
+  const bool unknown_origin =
+      type == nullptr;  // in this process, or a ZMTP so old that it says nothing
   if (unknown_origin) return has_inproc_ ? Verdict::deliver : Verdict::drop;
-  const char* own_name = body.property("Identity");
-  if (std::strcmp(type, "DEALER") != 0 || (own_name != nullptr && *own_name != '\0')) {
-    return Verdict::drop;
-  }
+  if (std::strcmp(type, "DEALER") != 0) return Verdict::drop;
   const int fd = body.connection_fd();
-  if (fd == -1) return Verdict::drop;  // libzmq could not even ask for its address: it is gone already
+  if (fd == -1)
+    return Verdict::drop;  // libzmq could not even ask for its address: it is gone already
 
   read_monitor();  // so that `fd` means this connection and not an earlier one
   Peer& peer = peers_.try_emplace(key).first->second;
@@ -191,7 +193,8 @@ void Listener::shun(PeerKey key, Peer& peer, Gone why) {
 
 void Listener::disconnect(PeerKey key) {
   const auto peer = peers_.find(key);
-  if (peer != peers_.end() && peer->second.state == State::live) shun(key, peer->second, Gone::asked);
+  if (peer != peers_.end() && peer->second.state == State::live)
+    shun(key, peer->second, Gone::asked);
 }
 
 std::string Listener::address(PeerKey key) const {
@@ -259,7 +262,8 @@ void Listener::drop_outbox(Peer& peer) {
 }
 
 void Listener::flush() {
-  static_cast<void>(socket_.has_input());  // room in the pipes is news that libzmq must be made to read
+  static_cast<void>(
+      socket_.has_input());  // room in the pipes is news that libzmq must be made to read
   std::erase_if(slow_, [this](PeerKey key) {
     const auto it = peers_.find(key);
     if (it == peers_.end() || !it->second.outbox) return true;
@@ -328,7 +332,8 @@ void Listener::sweep(MonoTime now) {
       connections_.cut(fd);
       return;
     }
-    // With nothing left to receive, whole frames were counted; what else came by is a frame under way.
+    // With nothing left to receive, whole frames were counted; what else came by is a frame under
+    // way.
     const auto received = socket_.is_dry() ? connections_.bytes_received(fd) : std::nullopt;
     if (!received) return;
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - connection.since);

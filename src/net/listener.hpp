@@ -1,16 +1,20 @@
 /// \file listener.hpp
-/// The listening side: many peers behind one ROUTER, each known by a PeerKey that lives as long as its
-/// connection. It never blocks, never drops a frame silently, and lets no peer take another's name.
+/// The listening side: many peers behind one ROUTER, each known by a PeerKey that lives as long as
+/// its connection. It never blocks, never drops a frame silently, and lets no peer take another's
+/// name.
 ///
-/// What comes in: single-part messages of peers that let ROUTER name them. A message of several parts is read to
-/// its end without being kept, its peer is cut off and reported gone. A peer that brings its own routing id,
-/// or does not speak ZMTP 3, is cut off and counted. The rest is the decoder's business.
+/// What comes in: single-part messages of peers that let ROUTER name them. A message of several
+/// parts is read to its end without being kept, its peer is cut off and reported gone. A peer that
+/// brings its own routing id, or does not speak ZMTP 3, is cut off and counted. The rest is the
+/// decoder's business.
 ///
 /// Threading: owned by the loop's thread. Time: passed to `prepare_wait`.
 /// Source: docs/protocol.md "Connections"; docs/operations.md "What a stranger can do".
 ///
-/// Known weakness of libzmq 4.3.4: without keys, a stranger who holds thousands of connections can name
-/// himself what ROUTER is about to name somebody else, and libzmq ends the process (an assertion). Loopback or keys.
+/// Known weakness of libzmq 4.3.4: a stranger who breaks the specification and names himself what
+/// ROUTER is about to name somebody else ends the process (an assertion), and we are not asked
+/// before. Names are made hard to guess, but someone with some hundred thousand connections will
+/// hit one. Loopback or keys.
 #pragma once
 #include <deque>
 #include <memory>
@@ -31,7 +35,8 @@ namespace baozi::net {
 class Listener final : public Source {
  public:
   /// Binds all of `endpoints`.
-  /// \throws NetError  that names the endpoint: in use, no such address, no permission, keys that this
+  /// \throws NetError  that names the endpoint: in use, no such address, no permission, keys that
+  /// this
   ///                   build cannot use.
   Listener(const Context& context, const std::vector<Endpoint>& endpoints,
            const ListenerOptions& options = {});
@@ -40,8 +45,8 @@ class Listener final : public Source {
   /// What was bound, with the ports that the system chose.
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return bound_; }
 
-  /// The next frame, or the news that a peer is gone. False: nothing now (or much that was dropped: the
-  /// next wait returns at once).
+  /// The next frame, or the news that a peer is gone. False: nothing now (or much that was dropped:
+  /// the next wait returns at once).
   [[nodiscard]] bool try_receive(Received& out);
   /// Never `Sent::yes` for what was not handed over, never a reordered frame.
   Sent send(PeerKey peer, Bytes&& frame);
@@ -61,17 +66,18 @@ class Listener final : public Source {
     std::uint64_t bytes_in = 0;
     std::uint64_t frames_out = 0;
     std::uint64_t bytes_out = 0;
-    std::uint64_t queued = 0;             ///< frames that had to wait in an outbox
-    std::uint64_t accepted = 0;           ///< connections, those refused included
+    std::uint64_t queued = 0;               ///< frames that had to wait in an outbox
+    std::uint64_t accepted = 0;             ///< connections, those refused included
     std::uint64_t refused_connections = 0;  ///< beyond connections_max
     std::uint64_t failed_handshakes = 0;
     std::uint64_t silent = 0;             ///< connections closed because nothing came by them
     std::uint64_t unfinished = 0;         ///< connections closed because of an endless message
     std::uint64_t dropped_multipart = 0;  ///< messages
-    std::uint64_t dropped_foreign = 0;    ///< messages of peers with their own routing id, or of old ZMTP
-    std::uint64_t dropped_shunned = 0;    ///< messages of peers that were already given up
-    std::uint64_t overflows = 0;          ///< peers given up because they did not read
-    std::uint64_t out_of_fds = 0;         ///< seconds in which no file descriptor was left
+    std::uint64_t dropped_foreign =
+        0;  ///< messages of peers with their own routing id, or of old ZMTP
+    std::uint64_t dropped_shunned = 0;  ///< messages of peers that were already given up
+    std::uint64_t overflows = 0;        ///< peers given up because they did not read
+    std::uint64_t out_of_fds = 0;       ///< seconds in which no file descriptor was left
   };
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
@@ -87,14 +93,15 @@ class Listener final : public Source {
   };
   struct Peer {
     State state = State::live;
-    int fd = -1;                      // -1: in this process (inproc)
-    std::uint64_t bytes = 0;          // that arrived in whole frames
-    std::unique_ptr<Outbox> outbox;   // only while it is slow
+    int fd = -1;                     // -1: in this process (inproc)
+    std::uint64_t bytes = 0;         // that arrived in whole frames
+    std::unique_ptr<Outbox> outbox;  // only while it is slow
   };
   struct Leave {
     PeerKey peer{};
     Gone why = Gone::disconnected;
-    std::uint64_t after = 0;  // reported when the socket is empty or this many messages were received
+    std::uint64_t after =
+        0;  // reported when the socket is empty or this many messages were received
   };
   enum class Verdict : std::uint8_t { deliver, drop };
 

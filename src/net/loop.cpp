@@ -1,9 +1,9 @@
 #include "net/loop.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cerrno>
+
+#include <sched.h>
 
 #include "base/assert.hpp"
 #include "base/system_clock.hpp"
@@ -114,7 +114,8 @@ void Loop::dispatch() {
       if (polled_[next].revents != 0) sources_[i]->on_readable(index);
     }
   }
-  // A function may watch and unwatch, itself included: the list of those that are ready stands by itself.
+  // A function may watch and unwatch, itself included: the list of those that are ready stands by
+  // itself.
   fds_.clear();
   for (std::size_t i = 1; i <= watches_.size(); ++i) {
     if (polled_[i].revents != 0) fds_.push_back(polled_[i].fd);

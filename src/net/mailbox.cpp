@@ -1,12 +1,12 @@
 #include "net/mailbox.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <string>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/assert.hpp"
 #include "net/error.hpp"

@@ -23,16 +23,17 @@ class Mailbox {
 
   /// The loop is about to block. False when there is something to run first.
   [[nodiscard]] bool may_sleep();
-  /// Runs what was posted. What a function posts in turn is run the next time. True when there was something.
+  /// Runs what was posted. What a function posts in turn is run the next time. True when there was
+  /// something.
   bool run();
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
   int fd_;
   std::mutex mutex_;
-  std::vector<Task> posted_;   // guarded by mutex_
-  bool sleeping_ = false;      // guarded by mutex_
-  bool signalled_ = false;     // guarded by mutex_: fd_ holds a wake
+  std::vector<Task> posted_;  // guarded by mutex_
+  bool sleeping_ = false;     // guarded by mutex_
+  bool signalled_ = false;    // guarded by mutex_: fd_ holds a wake
   std::vector<Task> running_;
 };
 

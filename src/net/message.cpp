@@ -1,10 +1,10 @@
 #include "net/message.hpp"
 
-#include <zmq.h>
-
 #include <cstring>
 #include <memory>
 #include <new>
+
+#include <zmq.h>
 
 namespace baozi::net {
 namespace {
@@ -43,7 +43,8 @@ void Message::take(Bytes&& bytes) {
   }
   zmq_msg_close(as_zmq(storage_));
   auto kept = std::make_unique<Bytes>(std::move(bytes));
-  if (zmq_msg_init_data(as_zmq(storage_), kept->data(), kept->size(), free_bytes, kept.get()) != 0) {
+  if (zmq_msg_init_data(as_zmq(storage_), kept->data(), kept->size(), free_bytes, kept.get()) !=
+      0) {
     zmq_msg_init(as_zmq(storage_));
     throw std::bad_alloc{};
   }

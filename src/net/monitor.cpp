@@ -1,21 +1,22 @@
 #include "net/monitor.hpp"
 
-#include <zmq.h>
-
 #include <atomic>
 #include <cstring>
 #include <string>
+
+#include <zmq.h>
 
 #include "base/assert.hpp"
 
 namespace baozi::net {
 namespace {
 
-constexpr int watched_events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
-                               ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-// ZMQ_EVENT_ACCEPT_FAILED is left out: without file descriptors the I/O thread reports it in an endless loop.
+constexpr int watched_events =
+    ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+    ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+// ZMQ_EVENT_ACCEPT_FAILED is left out: without file descriptors the I/O thread reports it in an
+// endless loop.
 
 std::string unique_endpoint() {
   static std::atomic<std::uint64_t> count{0};
@@ -37,8 +38,9 @@ Monitor::Event as_event(int event) {
 
 Monitor::Monitor(const Context& context, Socket& socket)
     : watched_{socket}, reader_{context, Socket::Type::pair} {
-  // Without a bound of our own the pipe would have libzmq's, and the I/O thread would stop at it: it writes
-  // its reports with blocking calls. What is read late costs memory instead, some 200 bytes a report.
+  // Without a bound of our own the pipe would have libzmq's, and the I/O thread would stop at it:
+  // it writes its reports with blocking calls. What is read late costs memory instead, some 200
+  // bytes a report.
   reader_.set(ZMQ_RCVHWM, 0);
   const std::string endpoint = unique_endpoint();
   watched_.monitor(endpoint, watched_events);

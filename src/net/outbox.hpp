@@ -18,7 +18,8 @@ class Outbox {
  public:
   /// False, and nothing kept, when `frame` would pass a limit.
   [[nodiscard]] bool push(Bytes&& frame, const OutboxLimits& limits) {
-    if (frames_.size() >= limits.frames_max || bytes_ + frame.size() > limits.bytes_max) return false;
+    if (frames_.size() >= limits.frames_max || bytes_ + frame.size() > limits.bytes_max)
+      return false;
     bytes_ += frame.size();
     frames_.push_back(std::move(frame));
     return true;

@@ -1,10 +1,14 @@
 #include "net/socket.hpp"
 
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <mutex>
+
 #include <zmq.h>
 
-#include <cerrno>
-
 #include "base/assert.hpp"
+#include "base/random.hpp"
 #include "net/error.hpp"
 
 #if defined(__SANITIZE_THREAD__)
@@ -15,9 +19,9 @@ extern "C" void __tsan_release(void* address);
 namespace baozi::net {
 namespace {
 
-// Debian's libzmq is not instrumented, so the sanitizer cannot see that what was written before a send is
-// ordered before what is read after the receive. One address for all sockets: it orders more than libzmq
-// does, but never less than what a program may rely on.
+// Debian's libzmq is not instrumented, so the sanitizer cannot see that what was written before a
+// send is ordered before what is read after the receive. One address for all sockets: it orders
+// more than libzmq does, but never less than what a program may rely on.
 #if defined(__SANITIZE_THREAD__)
 char ordered_by_libzmq;
 void released() { __tsan_release(&ordered_by_libzmq); }
@@ -38,10 +42,24 @@ int zmq_type(Socket::Type type) {
   return ZMQ_PAIR;
 }
 
+/// A ROUTER counts its peers from rand(), which nobody seeded: the names would be the same in every
+/// process, and a peer who takes the next one ends it. So libzmq finds a seeded generator there,
+/// and the application finds its own again.
+void* open_with_unguessable_names(void* context, int type) {
+  static std::mutex mutex;
+  const std::lock_guard lock{mutex};
+  std::array<char, 128> state{};
+  char* const before = initstate(static_cast<unsigned>(entropy64()), state.data(), state.size());
+  void* const socket = zmq_socket(context, type);
+  setstate(before);
+  return socket;
+}
+
 }  // namespace
 
 Socket::Socket(Context context, Type type)
-    : context_{std::move(context)}, handle_{zmq_socket(context_.handle(), zmq_type(type))} {
+    : context_{std::move(context)},
+      handle_{open_with_unguessable_names(context_.handle(), zmq_type(type))} {
   if (handle_ == nullptr) {
     throw NetError{std::string{"cannot open a socket: "} + zmq_strerror(zmq_errno())};
   }
@@ -111,7 +129,8 @@ Socket::Io Socket::send(Message& part, bool more, Look look) {
   bool looked = look == Look::no;
   while (zmq_msg_send(message, handle_, flags) == -1) {
     if (zmq_errno() == EINTR) continue;
-    // A send looks for news (a new peer, room in a pipe) at most once a millisecond; so "no" may be old.
+    // A send looks for news (a new peer, room in a pipe) at most once a millisecond; so "no" may be
+    // old.
     if (!looked) {
       static_cast<void>(has_input());
       looked = true;

@@ -1,15 +1,16 @@
 /// \file socket.hpp
-/// The one wrapper around a ZeroMQ socket: nothing else in the project calls zmq_send, zmq_recv or zmq_poll.
-/// It never blocks, retries EINTR, and tells the thread sanitizer what libzmq orders.
+/// The one wrapper around a ZeroMQ socket: nothing else in the project calls zmq_send, zmq_recv or
+/// zmq_poll. It never blocks, retries EINTR, and tells the thread sanitizer what libzmq orders.
 ///
-/// Threading: may be made on one thread and handed to another; from its first use for I/O on it belongs to
-/// that thread, which debug builds assert.
+/// Threading: may be made on one thread and handed to another; from its first use for I/O on it
+/// belongs to that thread, which debug builds assert.
 ///
-/// Waiting: `fd()` is an edge of its own kind. It becomes readable when something *happened* to the socket,
-/// not while something is there, and any call on the socket may swallow the edge. The rule that makes it
-/// safe to block on it: after `receive` said `again` or `has_input` said no, and with no other call since, the
-/// next arrival makes `fd()` readable, and it stays so until the next call. (libzmq puts a pipe to sleep when
-/// it finds it empty; whoever writes to a sleeping pipe signals.) `is_dry()` says whether that holds now.
+/// Waiting: `fd()` is an edge of its own kind. It becomes readable when something *happened* to the
+/// socket, not while something is there, and any call on the socket may swallow the edge. The rule
+/// that makes it safe to block on it: after `receive` said `again` or `has_input` said no, and with
+/// no other call since, the next arrival makes `fd()` readable, and it stays so until the next
+/// call. (libzmq puts a pipe to sleep when it finds it empty; whoever writes to a sleeping pipe
+/// signals.) `is_dry()` says whether that holds now.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -51,10 +52,12 @@ class Socket {
 
   /// One part. A message that is not wholly there is not there.
   [[nodiscard]] Io receive(Message& into);
-  /// libzmq looks for news (a new peer, room in a pipe) at most once a millisecond while it sends, so its "no"
-  /// may be old: a refused send looks and tries once more, unless the caller has just looked.
+  /// libzmq looks for news (a new peer, room in a pipe) at most once a millisecond while it sends,
+  /// so its "no" may be old: a refused send looks and tries once more, unless the caller has just
+  /// looked.
   enum class Look : std::uint8_t { if_refused, no };
-  /// One part. After `again` and `unreachable` the part is unchanged. A router's first part names the peer.
+  /// One part. After `again` and `unreachable` the part is unchanged. A router's first part names
+  /// the peer.
   [[nodiscard]] Io send(Message& part, bool more = false, Look look = Look::if_refused);
   [[nodiscard]] bool has_input();
 
@@ -63,7 +66,8 @@ class Socket {
   /// The poller saw `fd()` readable: ask again.
   void wet() { dry_ = false; }
 
-  /// Reports events (ZMQ_EVENT_…) to this inproc endpoint, which must be connected to before anything happens.
+  /// Reports events (ZMQ_EVENT_…) to this inproc endpoint, which must be connected to before
+  /// anything happens.
   void monitor(const std::string& endpoint, int events);
   void stop_monitor();
 

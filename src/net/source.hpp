@@ -33,7 +33,7 @@ struct Received {
   enum class Kind : std::uint8_t {
     frame,      ///< `frame` is valid until the next `try_receive` into this object
     connected,  ///< connector only: a fresh connection stands; nothing of an older one follows
-    gone,       ///< `why` says why. At least once for every peer that sent a frame, after its last one.
+    gone,  ///< `why` says why. At least once for every peer that sent a frame, after its last one.
   };
   Kind kind = Kind::frame;
   Gone why = Gone::disconnected;
@@ -46,8 +46,8 @@ struct Received {
 class Source {
  public:
   virtual ~Source() = default;
-  /// Does what is due (retries, housekeeping). True when there is something to receive now; when it says no, the
-  /// file descriptors of `poll_fds` may be waited for.
+  /// Does what is due (retries, housekeeping). True when there is something to receive now; when it
+  /// says no, the file descriptors of `poll_fds` may be waited for.
   [[nodiscard]] virtual bool prepare_wait(MonoTime now) = 0;
   virtual void poll_fds(std::vector<int>& fds) const = 0;
   /// The `index`th of `poll_fds` is readable.

@@ -1,8 +1,8 @@
 #include "net/endpoint.hpp"
 
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace baozi::net {
 namespace {
@@ -26,8 +26,8 @@ const Valid valid[] = {
     {"FreePortAsZero", "tcp://127.0.0.1:0", Purpose::listen, "tcp://127.0.0.1:*", true},
     {"Ipv6", "tcp://[2001:db8::1]:9", Purpose::connect, "tcp://[2001:db8::1]:9", false},
     {"Ipv6Loopback", "tcp://[::1]", Purpose::connect, "tcp://[::1]:7170", true},
-    {"Ipv6OfIpv4Loopback", "tcp://[::ffff:127.0.0.1]:7", Purpose::connect, "tcp://[::ffff:127.0.0.1]:7",
-     true},
+    {"Ipv6OfIpv4Loopback", "tcp://[::ffff:127.0.0.1]:7", Purpose::connect,
+     "tcp://[::ffff:127.0.0.1]:7", true},
     {"Ipv6WithZone", "tcp://[fe80::1%eth0]:7", Purpose::connect, "tcp://[fe80::1%eth0]:7", false},
     {"Ipv6All", "tcp://[::]:7", Purpose::listen, "tcp://[::]:7", false},
     {"SocketFile", "ipc:///run/baozi.sock", Purpose::listen, "ipc:///run/baozi.sock", true},
