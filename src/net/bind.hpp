@@ -9,10 +9,11 @@
 
 namespace baozi::net {
 
-/// Binds, and returns what was bound (with the port that the system chose).
-/// A host name is looked up, which may block. A socket file is taken over only when nobody listens
-/// on it; libzmq would remove whatever stands there. \throws NetError  that names the endpoint and
-/// the reason.
+/// Binds, and returns what was bound (with the port that the system chose). A host name is looked
+/// up, which may block. A socket file is taken over only when nobody listens on it; libzmq would
+/// remove whatever stands there.
+///
+/// \throws NetError  that names the endpoint and the reason.
 Endpoint bind_endpoint(Socket& socket, const Endpoint& endpoint);
 
 /// How libzmq wants to read it. `localhost` is 127.0.0.1 here: nodes listen there, and not on ::1.

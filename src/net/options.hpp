@@ -61,7 +61,8 @@ struct ConnectorOptions : WireOptions {
 };
 
 class Socket;
-/// Sets what both ends have in common. \throws NetError  when keys are set.
+/// Sets what both ends have in common.
+/// \throws NetError  when keys are set.
 void apply(const WireOptions& options, Socket& socket);
 
 }  // namespace baozi::net
