@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "actor/listen.hpp"
 #include "base/random.hpp"
 #include "base/system_clock.hpp"
 #include "store/open_store.hpp"
@@ -12,23 +13,6 @@ namespace {
 
 constexpr int frames_per_turn_max = 256;
 constexpr Micros spin_after_traffic{50};
-
-std::vector<net::Endpoint> listen_endpoints(const BrokerConfig& config) {
-  std::vector<net::Endpoint> endpoints;
-  for (const std::string& text : config.listen) {
-    const auto parsed = net::parse_endpoints(text, net::Purpose::listen);
-    if (!parsed) throw base::ConfigError{"--listen: " + parsed.error().message};
-    for (const net::Endpoint& endpoint : *parsed) {
-      if (!net::is_loopback(endpoint) && !config.insecure) {
-        throw base::ConfigError{"--listen " + endpoint.to_string() +
-                                ": this address can be reached from other machines, and nobody has to show a key; "
-                                "listen on 127.0.0.1, or say --insecure"};
-      }
-      endpoints.push_back(endpoint);
-    }
-  }
-  return endpoints;
-}
 
 std::unique_ptr<store::TaskStore> open_store(const BrokerConfig& config) {
   store::StoreOptions options;
@@ -62,7 +46,7 @@ Recovered recover(store::TaskStore& store) {
 BrokerNode::BrokerNode(BrokerConfig config, const std::string& name)
     : config_{std::move(config)},
       loop_{{.spin = spin_after_traffic}},
-      listener_{net::Context::shared(), listen_endpoints(config_)} {
+      listener_{net::Context::shared(), actor::listen_endpoints(config_.listen, config_.insecure)} {
   auto store = open_store(config_);
   BrokerOptions options = config_.core_options(name);
   options.incarnation = Incarnation{entropy64() >> 1U};
