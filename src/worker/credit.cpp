@@ -10,11 +10,10 @@ constexpr double weight = 1.0 / 16;  // of the newest duration in the average
 constexpr double long_us = 100'000;
 constexpr double held_us = 20'000;
 constexpr double pooled_us = 500;
-constexpr double chunk_us = 50;
 constexpr std::uint64_t held_per_thread_max = 1'000;
 constexpr std::uint64_t held_max = 10'000;
 constexpr std::uint64_t pooled_per_thread_max = 256;
-constexpr double chunk_max = 64;
+constexpr std::uint64_t pooled_max = 2'048;
 }  // namespace
 
 CreditPlan::CreditPlan(std::uint32_t concurrency, std::uint32_t fixed)
@@ -39,12 +38,8 @@ std::uint64_t CreditPlan::total() const {
 
 std::uint64_t CreditPlan::pool_target() const {
   if (average_us_ < 0) return concurrency_;
-  return concurrency_ + std::min(that_fill(pooled_us), concurrency_ * pooled_per_thread_max);
-}
-
-std::uint32_t CreditPlan::chunk() const {
-  if (average_us_ < 0) return 1;
-  return static_cast<std::uint32_t>(std::clamp(chunk_us / average_us_, 1.0, chunk_max));
+  return concurrency_ +
+         std::min({that_fill(pooled_us), concurrency_ * pooled_per_thread_max, pooled_max});
 }
 
 }  // namespace baozi::worker

@@ -26,8 +26,6 @@ class CreditPlan {
   /// Deliveries to have with the pool at once: what runs, and enough behind it to bridge the loop's
   /// turn.
   [[nodiscard]] std::uint64_t pool_target() const;
-  /// How many a pool thread may take at once: about 50 µs of work, at most 64.
-  [[nodiscard]] std::uint32_t chunk() const;
   [[nodiscard]] Micros average() const { return Micros{static_cast<std::int64_t>(average_us_)}; }
 
  private:

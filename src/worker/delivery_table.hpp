@@ -11,7 +11,6 @@
 #include "base/assert.hpp"
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
-#include "base/time.hpp"
 #include "wire/message.hpp"
 #include "worker/execution.hpp"
 
@@ -30,7 +29,7 @@ struct Held {
     dropped,  ///< D3: given up unstarted while its broker was not heard
     zombie,   ///< forgotten by all but the pool, which still runs it
   };
-  enum class Recall : std::uint8_t { none, stuck, hand_back, revoke };
+  enum class Recall : std::uint8_t { none, hand_back, revoke };  ///< asked of the pool
 
   // Where it came from.
   std::uint64_t number = 0;
@@ -63,7 +62,6 @@ struct Held {
   wire::TaskState state{};
   std::uint32_t incarnation = 0;  ///< of this slot; makes old tokens worthless
   std::uint64_t delay_us = 0;
-  MonoTime pooled_at{};
 
   Bytes task;                    ///< `[id, name, queue, options, body]`
   Bytes record;                  ///< the packed result; of a NACK its reason

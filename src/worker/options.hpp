@@ -26,8 +26,8 @@ struct WorkerOptions {
   std::uint64_t prefetch_bytes = std::uint64_t{16} << 20U;  ///< bytes of deliveries held
   std::uint32_t settle_window = 16'000;                     ///< finished, not yet settled
   std::uint64_t settle_window_bytes = std::uint64_t{64} << 20U;
-  Micros flush_delay{1'000};           ///< DONE and CREDIT wait so long for company
-  Micros recall_patience{200'000};     ///< what waits behind a long task for so long is handed back
+  Micros flush_delay{1'000};       ///< DONE and CREDIT wait so long for company
+  Micros stall_patience{400'000};  ///< with nothing ended for so long, what waits is handed back
   Micros connect_patience{4'000'000};  ///< a collector's next endpoint is tried after so long
   Micros drain_patience{1'000'000};    ///< draining: results wait so long for an absent collector
 };

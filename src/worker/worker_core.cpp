@@ -133,16 +133,7 @@ void WorkerCore::broker_session_ended(BrokerPeer& broker, WorkerEffects& out) {
     leave_hands(table_[slot]);
     forget(slot);
   }
-  recall_all(broker, out);
-}
-
-void WorkerCore::recall_all(BrokerPeer& broker, WorkerEffects& out) {
-  if (broker.pooled == 0) return;
-  table_.for_each([&](Slot slot, Held& held) {
-    if (held.phase != Phase::pooled || held.broker != broker.index) return;
-    if (held.recall < Held::Recall::hand_back) held.recall = Held::Recall::hand_back;
-    out.cancels.push_back(table_.token_of(slot));
-  });
+  if (broker.pooled > 0) recall_all(&broker, out);
 }
 
 void WorkerCore::break_session(PeerRef peer, Now now, WorkerEffects& out) {
@@ -283,7 +274,7 @@ void WorkerCore::watch_staleness(BrokerPeer& broker, Now now, WorkerEffects& out
     return;
   }
   for (const Slot slot : take_ready(&broker)) hand_back(slot, {});
-  recall_all(broker, out);
+  if (broker.pooled > 0) recall_all(&broker, out);
 }
 
 void WorkerCore::turn(Now now, WorkerEffects& out) {
@@ -299,7 +290,7 @@ void WorkerCore::turn(Now now, WorkerEffects& out) {
     if (!collector->reached) try_next_endpoint(*collector, now, out);
   }
   if (drain_) carry_results(now);
-  recall_stuck(now, out);
+  look_for_stall(now, out);
   start_ready(now, out);
   for (const auto& [name, collector] : collectors_) flush_collector(*collector, now, out);
   plan_credit(now);
@@ -327,7 +318,7 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
       consider(collector->tried_since + options_.connect_patience);
     }
   }
-  consider(recall_at_);
+  consider(stall_at_);
   if (drain_) consider(carry_deadline());
   return next;
 }

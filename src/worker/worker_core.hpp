@@ -41,7 +41,6 @@ struct WorkerEffects {
   /// These were revoked: take them back as above, or else tell the running task so.
   std::vector<Token> interrupts;
   std::vector<Start> starts;
-  std::uint32_t chunk = 1;  ///< starts that one pool thread may take at once
   actor::NetEffects net;
   std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
 
@@ -135,9 +134,6 @@ class WorkerCore {
   void on_disconnected(actor::LinkId link, Now now, WorkerEffects& out);
   void on_frame(actor::LinkId link, BytesView frame, Now now, WorkerEffects& out);
 
-  /// The pool began to run it. Only needed for tasks that report their start (option 26); others
-  /// cost less without.
-  void on_started(Token token, Now now);
   void on_finished(Token token, const Finished& end, Now now);
   /// The pool gave it back unstarted, as it was asked to.
   void on_cancelled(Token token, Now now);
@@ -208,9 +204,9 @@ class WorkerCore {
   [[nodiscard]] std::vector<Slot> take_ready(const BrokerPeer* of);
   /// Ready, or back from the pool unstarted: its broker gets it again.
   void hand_back(Slot slot, std::string_view why);
-  /// Asks the pool for all of that broker's that did not begin.
-  void recall_all(BrokerPeer& broker, WorkerEffects& out);
-  void recall_stuck(Now now, WorkerEffects& out);
+  /// Asks the pool for everything that did not begin: of one broker, or of all (nullptr).
+  void recall_all(const BrokerPeer* of, WorkerEffects& out);
+  void look_for_stall(Now now, WorkerEffects& out);
   void leave_pool(Held& held);
   /// No longer queued or running: its credit returns.
   void leave_hands(Held& held);
@@ -227,6 +223,7 @@ class WorkerCore {
   /// have been but for the limit.
   [[nodiscard]] bool try_retry(Slot slot, const Finished& end);
   void nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason);
+  void note_started(Held& held);
   void note_state(Held& held, std::string_view state, BytesView meta);
 
   // ---- worker_settle.cpp
@@ -268,7 +265,7 @@ class WorkerCore {
   bool alone_runs_ = false;  // D16: what is with the pool must stay by itself
   bool stalled_ = false;     // everything that runs is long, and more waits behind it
   MonoTime last_progress_{};
-  std::optional<MonoTime> recall_at_;
+  std::optional<MonoTime> stall_at_;
   std::deque<Slot> homeless_;  // results for any collector, while none is in reach
   std::uint64_t settling_ = 0;
   std::uint64_t settling_bytes_ = 0;

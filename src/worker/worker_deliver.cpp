@@ -98,7 +98,7 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
       continue;
     }
     held->ignore_result = held->ignore_result || facts->ignore_result;
-    if (pooled_ == 0) last_progress_ = now.mono;
+    last_progress_ = now.mono;
     BrokerPeer& broker = *brokers_[held->broker];
     --broker.ready;
     ++broker.pooled;
@@ -107,8 +107,10 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
     held->phase = Phase::pooled;
     held->recall = Held::Recall::none;
     held->in_pool = true;
-    held->pooled_at = now.mono;
     alone_runs_ = held->alone;
+    if (has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
+      note_started(*held);
+    }
     out.starts.push_back({.token = token,
                           .definition = facts->definition,
                           .id = held->id(),
@@ -122,8 +124,7 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
                           .priority = held->priority,
                           .redelivered = held->redelivered});
   }
-  out.chunk = credit_.chunk();
-  if (pooled_ > 0 && !recall_at_) recall_at_ = now.mono + options_.recall_patience;
+  if (pooled_ > 0 && !stall_at_) stall_at_ = now.mono + options_.stall_patience;
 }
 
 void WorkerCore::leave_pool(Held& held) {
@@ -189,37 +190,37 @@ void WorkerCore::on_cancelled(Token token, Now now) {
     ++counters_.revoked;
     return end_unstarted(slot, wire::TaskState::revoked, "TaskRevokedError", "revoked", now);
   }
-  if (held->recall == Held::Recall::stuck && !stalled_ && !drain_) {
-    BrokerPeer& broker = *brokers_[held->broker];
-    --broker.pooled;
-    ++broker.ready;
-    held->phase = Phase::ready;
-    ready_.push_front(token);
-    return;
-  }
   hand_back(slot, "the worker is busy");
 }
 
-void WorkerCore::recall_stuck(Now now, WorkerEffects& out) {
+void WorkerCore::recall_all(const BrokerPeer* of, WorkerEffects& out) {
+  table_.for_each([&](Slot slot, Held& held) {
+    if (held.phase != Phase::pooled || (of != nullptr && held.broker != of->index)) return;
+    held.recall = std::max(held.recall, Held::Recall::hand_back);
+    out.cancels.push_back(table_.token_of(slot));
+  });
+}
+
+void WorkerCore::look_for_stall(Now now, WorkerEffects& out) {
   if (pooled_ == 0) {
-    recall_at_.reset();
+    stall_at_.reset();
     stalled_ = false;
     return;
   }
-  if (!recall_at_ || now.mono < *recall_at_) return;
-  recall_at_ = now.mono + options_.recall_patience;
-  // What a pool thread took along with a long task comes back, to be run by another.
-  table_.for_each([&](Slot slot, Held& held) {
-    if (held.phase != Phase::pooled || held.recall != Held::Recall::none) return;
-    if (now.mono - held.pooled_at < options_.recall_patience) return;
-    held.recall = Held::Recall::stuck;
-    out.cancels.push_back(table_.token_of(slot));
-  });
+  if (!stall_at_ || now.mono < *stall_at_) return;
+  const Micros silence = now.mono - last_progress_;
+  if (silence < options_.stall_patience) {
+    stall_at_ = last_progress_ + options_.stall_patience;
+    return;
+  }
+  stall_at_ = now.mono + options_.stall_patience;
   if (options_.prefetch != 0 || pooled_ < options_.concurrency) return;
-  if (now.mono - last_progress_ < options_.recall_patience * 2) return;
   // Nothing has ended for a while: long tasks keep the pool busy, and what waits behind them may
   // find an idle worker. Until one of them ends, nothing more is asked for.
-  if (!stalled_) credit_.observe(now.mono - last_progress_);
+  if (!stalled_) {
+    credit_.observe(silence);
+    recall_all(nullptr, out);
+  }
   stalled_ = true;
   for (const Slot slot : take_ready(nullptr)) hand_back(slot, "the worker is busy");
 }

@@ -11,7 +11,7 @@ void WorkerCore::begin_drain(Drain mode, Now now, WorkerEffects& out) {
   if (!drain_) drain_began_ = now.mono;
   drain_ = mode;
   for (const Slot slot : take_ready(nullptr)) hand_back(slot, "the worker is stopping");
-  for (const auto& broker : brokers_) recall_all(*broker, out);
+  recall_all(nullptr, out);
   if (mode == Drain::warm) return;
   table_.for_each([&](Slot slot, Held& held) {
     // An `acks_early` task is never repeated: without its worker the broker ends it (D17).

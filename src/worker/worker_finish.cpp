@@ -29,14 +29,7 @@ std::string reason_of(BytesView failure) {
 
 }  // namespace
 
-void WorkerCore::on_started(Token token, Now) {
-  Held* const held = table_.find(token);
-  if (held == nullptr || held->phase != Phase::pooled) {
-    ++counters_.unknown_tokens;
-    return;
-  }
-  if (!has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started)))
-    return;
+void WorkerCore::note_started(Held& held) {
   Bytes meta;
   Writer packed{meta};
   packed.map(2);
@@ -44,7 +37,7 @@ void WorkerCore::on_started(Token token, Now) {
   packed.str(options_.name);
   packed.str("pid");
   packed.uinteger(options_.pid);
-  note_state(*held, "STARTED", meta);
+  note_state(held, "STARTED", meta);
 }
 
 void WorkerCore::on_state_update(Token token, std::string_view state, BytesView meta) {

@@ -11,7 +11,6 @@ TEST(CreditPlan, AsksForTheConcurrencyWhileNothingIsKnown) {
   const CreditPlan plan{4, 0};
   EXPECT_EQ(plan.total(), 4u);
   EXPECT_EQ(plan.pool_target(), 4u);
-  EXPECT_EQ(plan.chunk(), 1u);
 }
 
 TEST(CreditPlan, AsksForTwentyMillisecondsOfShortTasks) {
@@ -53,14 +52,14 @@ TEST(CreditPlan, KeepsToAFixedNumber) {
   EXPECT_EQ(plan.total(), 7u);
 }
 
-TEST(CreditPlan, GivesThreadsChunksOfFiftyMicroseconds) {
+TEST(CreditPlan, ThePoolHasWorkForHalfAMillisecondBehindWhatRuns) {
   CreditPlan plan{2, 0};
-  for (int i = 0; i < 200; ++i) plan.observe(Micros{10});
-  EXPECT_EQ(plan.chunk(), 5u);
-  for (int i = 0; i < 200; ++i) plan.observe(Micros{0});
-  EXPECT_EQ(plan.chunk(), 64u);
-  for (int i = 0; i < 200; ++i) plan.observe(Micros{1'000});
-  EXPECT_EQ(plan.chunk(), 1u);
+  for (int i = 0; i < 200; ++i) plan.observe(Micros{50});
+  EXPECT_EQ(plan.pool_target(), 2u + 2 * 10);
+  for (int i = 0; i < 400; ++i) plan.observe(Micros{0});
+  EXPECT_EQ(plan.pool_target(), 2u + 2 * 256);
+  for (int i = 0; i < 400; ++i) plan.observe(Micros{1'000});
+  EXPECT_EQ(plan.pool_target(), 2u + 1);
 }
 
 }  // namespace

@@ -127,8 +127,8 @@ TEST_F(WorkerCredit, WhatWaitsBehindLongTasksIsHandedBackAndNoMoreIsAskedFor) {
   pass(Micros{1'000});
   broker().frames.clear();
   const std::size_t begun = starts.size();
-  pass(options.recall_patience);
-  pass(options.recall_patience);
+  pass(options.stall_patience);
+  pass(options.stall_patience);
   pass(Micros{1'000});
   const auto all = nacks(broker());
   EXPECT_EQ(all.size(), 9u);

@@ -148,9 +148,6 @@ TEST_F(WorkerDeliver, TheStartIsReportedWhenTheTaskAsksForIt) {
   deliver(broker(),
           {{.number = 1, .task = task_bytes(1, "add", flag_option(wire::Option::track_started))},
            {.number = 2, .task = task_bytes(2)}});
-  core->on_started(starts[0].token, now);
-  core->on_started(starts[1].token, now);
-  turn();
   const auto messages = collector->take<wire::StateMessage>(wire::Type::state);
   ASSERT_EQ(messages.size(), 1u);
   ASSERT_EQ(messages[0].groups.size(), 1u);
@@ -180,31 +177,11 @@ TEST_F(WorkerDeliver, AnswersOfThePoolForStrangeTokensAreCountedAndIgnored) {
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
   core->on_finished(Token{999}, success(), now);
   core->on_cancelled(Token{999}, now);
-  core->on_started(Token{999}, now);
+  core->on_state_update(Token{999}, "PROGRESS", {});
   EXPECT_EQ(core->counters().unknown_tokens, 3u);
   finish(starts[0].token, success());
   core->on_finished(starts[0].token, success(), now);
   EXPECT_EQ(core->counters().unknown_tokens, 4u);
-}
-
-TEST_F(WorkerDeliver, WhatIsStuckBehindALongTaskInThePoolIsAskedForAndRunElsewhere) {
-  options.concurrency = 2;
-  open_all();
-  std::vector<Parcel> parcels;
-  for (std::uint64_t i = 1; i <= 200; ++i) parcels.push_back({.number = i, .task = task_bytes(i)});
-  deliver(broker(), parcels);
-  for (int i = 0; i < 20; ++i)
-    finish(starts[static_cast<std::size_t>(i)].token, success("\x03", Micros{20}));
-  ASSERT_GT(starts.size(), 60u);  // short tasks: many are with the pool
-  now.mono += Micros{100'000};
-  finish(starts[20].token, success("\x03", Micros{20}));
-  const std::size_t before = starts.size();
-  pass(Micros{150'000});
-  ASSERT_FALSE(cancels.empty());
-  EXPECT_EQ(cancels.front(), starts[21].token);
-  cancelled(cancels[1]);  // the first one runs; the second had not begun
-  ASSERT_GT(starts.size(), before);
-  EXPECT_EQ(starts[before].token, cancels[1]);  // and goes back to the pool before all others
 }
 
 }  // namespace

@@ -138,7 +138,7 @@ TEST_F(WorkerSession, HoldsAreReportedToTheirOwnBrokerOnly) {
 
 TEST_F(WorkerSession, AnUnheardBrokersTasksAreNotStartedAfterTwoThirdsOfTheLiveness) {
   options.concurrency = 1;
-  options.recall_patience = Micros{60'000'000};
+  options.stall_patience = Micros{60'000'000};
   open_all();
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2)}});
   pass(liveness * 2 / 3);
@@ -148,7 +148,7 @@ TEST_F(WorkerSession, AnUnheardBrokersTasksAreNotStartedAfterTwoThirdsOfTheLiven
 
 TEST_F(WorkerSession, WhatWasDroppedIsHandedBackWhenTheBrokerIsHeardAgainInTheSameSession) {
   options.concurrency = 1;
-  options.recall_patience = Micros{60'000'000};
+  options.stall_patience = Micros{60'000'000};
   open_all();
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2)}});
   pass(liveness * 2 / 3 - Micros{1});
@@ -166,7 +166,7 @@ TEST_F(WorkerSession, WhatWasDroppedIsHandedBackWhenTheBrokerIsHeardAgainInTheSa
 
 TEST_F(WorkerSession, WhatWasDroppedIsForgottenWhenTheSessionEnds) {
   options.concurrency = 1;
-  options.recall_patience = Micros{60'000'000};
+  options.stall_patience = Micros{60'000'000};
   open_all();
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2)}});
   pass(liveness * 2 / 3);
