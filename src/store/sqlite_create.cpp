@@ -34,7 +34,7 @@ Result<void> sync_folder(const std::string& path) {
 
 Result<void> create(const std::string& path, const FileKind& kind, const std::string& vfs) {
   const std::string draft = path + ".creating";
-  for (const auto& leftover : {draft, draft + "-journal"}) ::unlink(leftover.c_str());
+  for (const char* part : {"", "-journal", "-wal", "-shm"}) ::unlink((draft + part).c_str());
   const int fd = ::open(draft.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
   if (fd < 0) return open_error(draft, errno);
   ::close(fd);
@@ -57,6 +57,11 @@ Result<void> create(const std::string& path, const FileKind& kind, const std::st
     if (auto made = db->exec(sql); !made) {
       ::unlink(draft.c_str());
       return made;
+    }
+    // Written into the header, so that no later opening has to change anything for it.
+    if (auto mode = db->query_text("PRAGMA journal_mode=WAL"); !mode) {
+      ::unlink(draft.c_str());
+      return Unexpected{mode.error()};
     }
   }
   if (::rename(draft.c_str(), path.c_str()) != 0) return open_error(path, errno);

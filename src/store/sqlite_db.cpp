@@ -76,21 +76,11 @@ Result<Statement> Database::prepare(const std::string& sql) {
 }
 
 Result<std::int64_t> Database::query_int(const std::string& sql) {
-  auto statement = prepare(sql);
-  if (!statement) return Unexpected{statement.error()};
-  const int code = statement->step();
-  if (code == SQLITE_ROW) return statement->column_int(0);
-  if (code == SQLITE_DONE) return unexpected(Errc::not_found, "no row");
-  return failure("read \"" + sql.substr(0, 40) + '"');
+  return query<std::int64_t>(sql, [](Statement& row) { return row.column_int(0); });
 }
 
 Result<std::string> Database::query_text(const std::string& sql) {
-  auto statement = prepare(sql);
-  if (!statement) return Unexpected{statement.error()};
-  const int code = statement->step();
-  if (code == SQLITE_ROW) return std::string{statement->column_bytes(0)};
-  if (code == SQLITE_DONE) return unexpected(Errc::not_found, "no row");
-  return failure("read \"" + sql.substr(0, 40) + '"');
+  return query<std::string>(sql, [](Statement& row) { return std::string{row.column_bytes(0)}; });
 }
 
 Unexpected Database::failure(std::string_view doing) const {

@@ -88,6 +88,20 @@ class Database {
   struct Close {
     void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
   };
+  template <class Value, class Read>
+  Result<Value> query(const std::string& sql, const Read& read) {
+    auto statement = prepare(sql);
+    if (!statement) return Unexpected{statement.error()};
+    const auto failed = [&] { return failure("run \"" + sql.substr(0, 40) + '"'); };
+    int code = statement->step();
+    if (code == SQLITE_DONE) return unexpected(Errc::not_found, "no row");
+    if (code != SQLITE_ROW) return failed();
+    Value value = read(*statement);
+    // To the end: a pragma that writes says what it did in its row and commits it only afterwards.
+    while (code == SQLITE_ROW) code = statement->step();
+    if (code != SQLITE_DONE) return failed();
+    return value;
+  }
   Database(sqlite3* db, std::string path) : db_{db}, path_{std::move(path)} {}
 
   std::unique_ptr<sqlite3, Close> db_;

@@ -154,8 +154,14 @@ Result<void> SqliteFile::check_pages(const StoreOptions& options) {
   if (static_cast<std::uint64_t>(*pages) * page_bytes_ > options.check_bytes_max) return {};
   const auto verdict = db_.query_text("PRAGMA quick_check(1)");
   if (!verdict) return Unexpected{verdict.error()};
-  if (*verdict != "ok") return db_.damage(*verdict);
-  return {};
+  if (*verdict == "ok") return {};
+  const std::string problem =
+      verdict->substr(verdict->find('\n') + 1);  // behind "*** in database main ***"
+  if (problem.find("error code=") != std::string::npos) {
+    return unexpected(Errc::store_failed,
+                      "store " + db_.path() + ": cannot read it all: " + problem);
+  }
+  return db_.damage(problem);
 }
 
 /// What a killed process left in the log was perhaps never synced, and after a failed sync the page
@@ -195,9 +201,9 @@ Result<void> SqliteFile::begin() {
 Result<void> SqliteFile::commit() {
   if (commit_.run() != SQLITE_OK) return roll_back(db_.failure("commit").error);
   gate_.leave_commit();
-  // The checkpointer may have met a failed sync meanwhile. This commit is in the synced log and
-  // counts; the next one is refused.
-  return {};
+  // The checkpointer syncs the log too. If that failed meanwhile, the sync of this commit proves
+  // nothing: the kernel reports lost pages once.
+  return usable();
 }
 
 Result<void> SqliteFile::roll_back(const Error& error) {
