@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the test vectors of BZP/1 beside itself: one JSON file for each message.
+"""Writes the test vectors of BZP/1 beside itself, one JSON file for each message, and the fuzzers' seeds.
 
 Every frame is built here from docs/protocol.md with Debian's python3-msgpack, and with nothing of baozi's:
 so the codec's tests compare two independent readings of the text. The files are checked in; a client in any
@@ -502,6 +502,37 @@ def refused():
     ]
 
 
+def seeds():
+    """The same frames as files for the fuzzers: alone, and in talks of several."""
+    frames = {f"{name.lower()}-{i}": frame(name, *case[1:])
+              for name, cases in VECTORS.items() for i, case in enumerate(cases)}
+    for i, row in enumerate(tolerated()):
+        frames[f"tolerated-{i}"] = bytes.fromhex(row["hex"])
+    for i, row in enumerate(refused()):
+        frames[f"refused-{i}"] = bytes.fromhex(row["hex"])
+    frames["task"] = pack(FULL_TASK.wire)
+    frames["record"] = pack(FAILED.wire)
+    frames["tasks"] = pack([ADD1.wire, FULL_TASK.wire])
+
+    def step(peer, data):
+        return bytes([peer, len(data)]) + data
+
+    def ping(session, seq):
+        return frame("PING", session, seq, record_of({}))
+
+    hi = [frame("HELLO", 0, 0, hello(nonce, 2, "w1", 1)) for nonce in (1, 2)]
+    talks = {
+        "greeting": [step(0, hi[0]), step(0, ping(1, 1)), step(0, ping(1, 2))],
+        "welcome": [step(0, frame("WELCOME", 9, 0, welcome(1, "b", 1, 1))),
+                    step(4, frame("SUBMITTED", 9, 1, listed({"upto": 1, "refusals": []}, "refusals")))],
+        "reconnect": [step(0, hi[0]), step(1, hi[1]), step(0, ping(1, 1)), step(1, ping(2, 1))],
+        "gap": [step(0, hi[0]), step(0, ping(1, 5))],
+        "sleep": [step(0, hi[0]), step(4 * 50, ping(1, 1)), step(0, ping(1, 2))],
+        "unknown": [step(0, hi[0]), step(0, raw_frame(61, session=1, seq=1)), step(0, ping(1, 2))],
+    }
+    return {"wire": frames, "session": {name: b"".join(steps) for name, steps in talks.items()}}
+
+
 def main():
     out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     files = {name.lower() + ".json": vector_file(name, cases) for name, cases in VECTORS.items()}
@@ -512,7 +543,12 @@ def main():
     for name, content in files.items():
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (out / name).write_text(text + "\n", encoding="utf-8")
-    print(f"{len(files)} files in {out}")
+    corpus = out.parent / "fuzz" / "corpus" if out == HERE else out / "corpus"
+    for folder, inputs in seeds().items():
+        (corpus / folder).mkdir(parents=True, exist_ok=True)
+        for name, data in inputs.items():
+            (corpus / folder / name).write_bytes(data)
+    print(f"{len(files)} files in {out}, seeds in {corpus}")
 
 
 if __name__ == "__main__":
