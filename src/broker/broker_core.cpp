@@ -277,7 +277,7 @@ void BrokerCore::send_welcome(actor::Session& session, const wire::Hello& hello,
   welcome.collectors = collector_list();
   if (producer != nullptr) {
     welcome.resume = wire::ProducerResume{
-        .known = producer->known, .accepted = producer->accepted, .committed = producer->committed};
+        .known = producer->known || producer->accepted > 0, .accepted = producer->accepted, .committed = producer->committed};
   }
   out.net.to_peers.push_back({session.peer, wire::encode(session.number, 0, welcome)});
 }

@@ -65,13 +65,16 @@ void BrokerLane::on_welcome(const std::optional<wire::ProducerResume>& resume, N
   blocked_until_ = {};
   backoff_ = {};
   const std::uint64_t accepted = resume ? resume->accepted : 0;
-  const bool forgotten = !resume || !resume->known;
+  const bool unknown_here = !resume || !resume->known;
+  // D8: a row that we once had is gone: what the broker took cannot be told from what it never saw. Before
+  // anything of ours was ever committed there, no row only says that nothing was: it is sent again.
+  const bool forgotten = unknown_here && confirmed_any_;
   if (forgotten) {
-    // D8: the broker has no row for us. What it once took cannot be told from what it never saw.
+    confirmed_any_ = false;
     for (Batch& batch : batches_) {
       if (batch.outstanding) tell_unknown(batch, MonoTime::max(), out);
     }
-  } else if (rules_.d4_sequence) {
+  } else if (rules_.d4_sequence && resume) {
     confirm_upto(resume->committed, out);
   }
   for (Batch& batch : batches_) {
@@ -102,6 +105,7 @@ void BrokerLane::confirm_upto(std::uint64_t number, ProducerEffects& out) {
     for (const Submission& task : batch.pile.tasks) ledger_.confirmed(task, out);
     if (batch.pile.empty()) ledger_.counters.late_confirms += batch.window_tasks;
     floor_ = batch.number;
+    confirmed_any_ = true;
     leave_window(batch);
     batches_.pop_front();
     backoff_ = {};

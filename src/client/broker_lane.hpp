@@ -90,6 +90,7 @@ class BrokerLane {
   const Rules rules_;
   std::deque<Batch> batches_;  ///< by number; a number stays with a batch until it is sent again
   std::uint64_t floor_ = 0;    ///< the number before the first batch
+  bool confirmed_any_ = false; ///< this broker has committed something of ours, so it has a row for us
   std::size_t tasks_ = 0;
   std::size_t bytes_ = 0;
   std::size_t untaken_ = 0;
