@@ -295,8 +295,8 @@ void ProducerCore::watch(Tag tag, const TaskId& id, Now now, ProducerEffects& ou
   collectors_.watch(id, options_.durable_results, now, out.net);
 }
 
-void ProducerCore::drop_interest(Tag tag, const TaskId& id) {
-  results_.remove(wire::view_of(id), tag);
+bool ProducerCore::drop_interest(Tag tag, const TaskId& id) {
+  return results_.remove(wire::view_of(id), tag);
 }
 
 void ProducerCore::ask(Question question, Now now) { questions_.ask(std::move(question), now); }
@@ -425,6 +425,7 @@ void ProducerCore::close(Now now, ProducerEffects& out) {
   unsent_.close(ledger_, out);
   ledger_.close_resting(out);
   questions_.close(out);
+  results_.take_all(out.given_up);
   closed_ = true;
 }
 

@@ -64,8 +64,8 @@ class ProducerCore {
   [[nodiscard]] bool has_room() const;
   /// Waits for the result of an id from elsewhere, for as long as it takes.
   void watch(Tag tag, const TaskId& id, Now now, ProducerEffects& out);
-  /// The caller no longer cares for a result.
-  void drop_interest(Tag tag, const TaskId& id);
+  /// The caller no longer cares for a result. False when it was not awaited (any more).
+  bool drop_interest(Tag tag, const TaskId& id);
   /// One answer with its tag follows, within its patience.
   void ask(Question question, Now now);
 
@@ -75,12 +75,12 @@ class ProducerCore {
 
   /// Everything that was handed in has met its fate.
   [[nodiscard]] bool is_settled() const { return ledger_.open_tasks() == 0; }
-  /// A session with a broker is open.
-  [[nodiscard]] bool is_reachable() const { return !unreachable_since_; }
+  /// Since when no broker can be given anything; nothing while one can.
+  [[nodiscard]] std::optional<MonoTime> unreachable_since() const { return unreachable_since_; }
   /// What keeps us from the brokers, for error messages.
   [[nodiscard]] std::string trouble() const;
   /// Says GOODBYE and tells everything that is open its fate: never sent `closed`, sent `unknown`.
-  /// Awaited results are given up without a word.
+  /// Awaited results are given up.
   void close(Now now, ProducerEffects& out);
 
   struct Counters {

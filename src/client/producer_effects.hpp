@@ -26,6 +26,7 @@ struct SubmitFailure {
   Fate fate{};
   wire::Reason reason = wire::Reason::none;
   std::string text;
+  bool awaited = false;  ///< its result was awaited, and no more is
 };
 
 struct ArrivedResult {
@@ -65,6 +66,7 @@ struct Answer {
   std::vector<Verdict> verdicts;    ///< revoke: one for each id, in order
   std::vector<Reply> replies;       ///< control: one for each broker that answered
   std::vector<Reply> refusals;      ///< fetch, forget, revoke: peers that answered with an error
+  std::size_t answered = 0;         ///< peers that answered, an error included
   std::vector<std::string> silent;  ///< who could not be asked, or did not answer in time
 };
 
@@ -75,6 +77,7 @@ struct ProducerEffects {
   std::vector<ArrivedResult> results;
   std::vector<ArrivedState> states;
   std::vector<Answer> answers;
+  std::vector<Tag> given_up;  ///< results that are awaited no more, since the producer was closed
 
   void clear() {
     net.clear();
@@ -83,6 +86,7 @@ struct ProducerEffects {
     results.clear();
     states.clear();
     answers.clear();
+    given_up.clear();
   }
 };
 

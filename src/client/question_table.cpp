@@ -22,15 +22,16 @@ int weight(wire::Verdict verdict) {
   return 0;
 }
 
-/// REPLY to REVOKE: an array with `[verdict, state]` for each id, in their order.
+/// REPLY to REVOKE: an array with `[id, verdict, state]` for each id, in their order.
 void merge_verdicts(BytesView payload, std::vector<Answer::Verdict>& verdicts) {
   Reader in{payload};
   const std::uint32_t count = in.array();
   for (std::uint32_t i = 0; i < count && i < verdicts.size() && in.ok(); ++i) {
     const std::uint32_t fields = in.array();
+    in.skip();
     const std::uint64_t verdict = in.uinteger();
-    const std::uint64_t state = fields > 1 ? in.uinteger() : 0;
-    for (std::uint32_t k = 2; k < fields && in.ok(); ++k) in.skip();
+    const std::uint64_t state = in.uinteger();
+    for (std::uint32_t k = 3; k < fields && in.ok(); ++k) in.skip();
     if (!in.ok() || verdict > 3 || state > 7) return;
     const Answer::Verdict given{static_cast<wire::Verdict>(verdict),
                                 static_cast<wire::TaskState>(state)};
@@ -127,7 +128,11 @@ void QuestionTable::turn(const std::vector<ProducerPeer*>& brokers,
       continue;
     }
     for (const ProducerPeer* peer : peers) {
-      if (open.peers[peer->id] != Standing::answered) open.answer.silent.push_back(peer->label());
+      if (open.peers[peer->id] == Standing::answered) {
+        ++open.answer.answered;
+      } else {
+        open.answer.silent.push_back(peer->label());
+      }
     }
     out.answers.push_back(std::move(open.answer));
     at = open_.erase(at);

@@ -78,6 +78,17 @@ void ResultTable::look(const wire::IdView& id, std::vector<Tag>& tags) const {
   for (const Waiter& waiter : found->second) tags.push_back(waiter.tag);
 }
 
+void ResultTable::take_all(std::vector<Tag>& tags) {
+  for (Entry& entry : flat_) {
+    if (entry.tag != Tag{}) tags.push_back(std::exchange(entry.tag, Tag{}));
+  }
+  for (const auto& [id, waiters] : others_) {
+    for (const Waiter& waiter : waiters) tags.push_back(waiter.tag);
+  }
+  others_.clear();
+  flat_size_ = other_size_ = 0;
+}
+
 bool ResultTable::contains(const wire::IdView& id) const {
   if (id.uuid && flat_[place_of(key(id))].tag != Tag{}) return true;
   return !others_.empty() && others_.contains(id.to_id());

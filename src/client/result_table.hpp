@@ -26,6 +26,8 @@ class ResultTable {
   void take(const wire::IdView& id, std::vector<Tag>& tags);
   /// Appends the tags that wait for `id`.
   void look(const wire::IdView& id, std::vector<Tag>& tags) const;
+  /// Appends every tag and forgets them all.
+  void take_all(std::vector<Tag>& tags);
   [[nodiscard]] bool contains(const wire::IdView& id) const;
 
   [[nodiscard]] std::size_t size() const { return flat_size_ + other_size_; }

@@ -109,8 +109,8 @@ std::optional<MonoTime> SubmitLedger::next_deadline() const {
 void SubmitLedger::fail(const Submission& task, BytesView packed, Fate fate, wire::Reason reason,
                         std::string text, ProducerEffects& out) {
   settled(task);
-  if (task.wants_result) results_.remove(id_of(packed), task.tag);
-  out.failed.push_back({task.tag, fate, reason, std::move(text)});
+  const bool awaited = task.wants_result && results_.remove(id_of(packed), task.tag);
+  out.failed.push_back({task.tag, fate, reason, std::move(text), awaited});
 }
 
 }  // namespace baozi::client

@@ -44,6 +44,11 @@ class Connector final : public Source {
   /// follows when it stands. Nothing of the old one is handed out any more, no `gone` either. While
   /// there is no connection: nothing.
   void reset();
+  /// The thread that uses it next may be another. The caller orders the two: by a mutex, say.
+  void hand_over() {
+    if (socket_) socket_->hand_over();
+    if (monitor_) monitor_->hand_over();
+  }
 
   bool prepare_wait(MonoTime now) override;
   void poll_fds(std::vector<int>& fds) const override;

@@ -37,6 +37,7 @@ class Monitor {
   [[nodiscard]] int fd() const { return reader_.fd(); }
   [[nodiscard]] bool is_dry() const { return reader_.is_dry(); }
   void wet() { reader_.wet(); }
+  void hand_over() { reader_.hand_over(); }
 
  private:
   Socket& watched_;

@@ -3,7 +3,7 @@
 /// zmq_poll. It never blocks, retries EINTR, and tells the thread sanitizer what libzmq orders.
 ///
 /// Threading: may be made on one thread and handed to another; from its first use for I/O on it
-/// belongs to that thread, which debug builds assert.
+/// belongs to that thread, which debug builds assert, until it is handed over.
 ///
 /// Waiting: `fd()` is an edge of its own kind. It becomes readable when something *happened* to the
 /// socket, not while something is there, and any call on the socket may swallow the edge. The rule
@@ -60,6 +60,12 @@ class Socket {
   /// the peer.
   [[nodiscard]] Io send(Message& part, bool more = false, Look look = Look::if_refused);
   [[nodiscard]] bool has_input();
+  /// The thread that uses it next may be another. The caller orders the two: by a mutex, say.
+  void hand_over() {
+#ifndef NDEBUG
+    owner_ = {};
+#endif
+  }
 
   [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] bool is_dry() const { return dry_; }

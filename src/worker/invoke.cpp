@@ -6,6 +6,7 @@
 #include "baozi/context.hpp"
 #include "base/limits.hpp"
 #include "base/system_clock.hpp"
+#include "base/task_scope.hpp"
 #include "wire/call_options.hpp"
 #include "wire/codec.hpp"
 #include "worker/failure.hpp"
@@ -145,6 +146,7 @@ void run(const Start& start, const wire::ExecutionOptions& options, std::string_
   TaskReply reply;
   reply.value = &ended.value;
   {
+    const base::TaskScope scope;
     const ThrowTrace trace;
     task.run(TaskCall{&facts, &host}, reply);
   }

@@ -275,7 +275,8 @@ TEST_F(ProducerResults, RevokingAsksEveryBrokerAndTheStrongestVerdictCounts) {
     Writer writer{payload};
     writer.array(list.size());
     for (const auto& [verdict, state] : list) {
-      writer.array(2);
+      writer.array(3);
+      writer.str("id");
       writer.uinteger(static_cast<std::uint64_t>(verdict));
       writer.uinteger(static_cast<std::uint64_t>(state));
     }

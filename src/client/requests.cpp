@@ -1,0 +1,105 @@
+#include "client/requests.hpp"
+
+#include <algorithm>
+
+#include "baozi/codec.hpp"
+
+namespace baozi::client {
+
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// What a peer said instead of an answer: a packed text.
+std::string error_text(const Answer::Reply& reply) {
+  Reader in{reply.payload};
+  const std::string_view text = in.str();
+  if (in.ok()) return std::string{text};
+  return wire::to_string(static_cast<wire::ErrorCode>(reply.code));
+}
+
+void require_answers(Engine& engine, const Answer& answer, const char* whom) {
+  if (!answer.refusals.empty()) {
+    const Answer::Reply& refusal = answer.refusals.front();
+    throw NoAnswer{refusal.peer + ": " + error_text(refusal)};
+  }
+  if (answer.answered > 0) return;
+  const std::string why = engine.trouble();
+  if (!why.empty()) throw NoAnswer{why};
+  throw NoAnswer{answer.silent.empty() ? std::string{"no "} + whom + " is known"
+                                       : joined(answer.silent) + ": no answer"};
+}
+
+template <class Each>
+void in_chunks(const std::vector<TaskId>& ids, Each&& each) {
+  for (std::size_t at = 0; at < ids.size(); at += Question::ids_max) {
+    const std::size_t end = std::min(ids.size(), at + Question::ids_max);
+    each(std::vector<TaskId>{ids.begin() + static_cast<std::ptrdiff_t>(at),
+                             ids.begin() + static_cast<std::ptrdiff_t>(end)});
+  }
+}
+
+}  // namespace
+
+std::size_t forget(Engine& engine, const std::vector<TaskId>& ids) {
+  std::size_t erased = 0;
+  in_chunks(ids, [&](std::vector<TaskId> chunk) {
+    Question question;
+    question.kind = Question::Kind::forget;
+    question.ids = std::move(chunk);
+    const Answer answer = engine.ask(std::move(question));
+    require_answers(engine, answer, "collector");
+    if (!answer.silent.empty()) throw NoAnswer{joined(answer.silent) + ": no answer"};
+    erased += answer.erased;
+  });
+  return erased;
+}
+
+std::vector<Revocation> revoke(Engine& engine, const std::vector<TaskId>& ids, bool terminate) {
+  std::vector<Revocation> revocations;
+  in_chunks(ids, [&](std::vector<TaskId> chunk) {
+    Question question;
+    question.kind = Question::Kind::revoke;
+    question.ids = std::move(chunk);
+    question.terminate = terminate;
+    const Answer answer = engine.ask(std::move(question));
+    require_answers(engine, answer, "broker");
+    const std::string unasked = joined(answer.silent);
+    for (const Answer::Verdict& verdict : answer.verdicts) {
+      revocations.push_back({static_cast<Revocation::Verdict>(verdict.verdict),
+                             static_cast<State>(verdict.state), unasked});
+    }
+  });
+  return revocations;
+}
+
+NodeReplies control(Engine& engine, std::string_view command, const Value& arguments) {
+  Question question;
+  question.kind = Question::Kind::control;
+  question.command = command;
+  if (!arguments.is_null()) question.arguments = pack(arguments);
+  Answer answer = engine.ask(std::move(question));
+  NodeReplies replies;
+  for (const Answer::Reply& reply : answer.replies) {
+    NodeReply& one = replies.replies.emplace_back();
+    one.node = reply.peer;
+    if (reply.code != 0) {
+      one.error = error_text(reply);
+    } else if (!reply.payload.empty()) {
+      try {
+        one.payload = unpack<Value>(reply.payload);
+      } catch (const DecodeError& error) {
+        one.error = std::string{"its answer cannot be read: "} + error.what();
+      }
+    }
+  }
+  replies.silent = std::move(answer.silent);
+  if (replies.replies.empty()) require_answers(engine, answer, "broker");
+  return replies;
+}
+
+}  // namespace baozi::client
