@@ -44,6 +44,7 @@ void WorkerCore::on_connected(actor::LinkId id, Now now, WorkerEffects& out) {
   const auto found = links_.find(static_cast<std::uint32_t>(id));
   if (found == links_.end()) return;
   const PeerRef peer = found->second;
+  if (peer.broker != nullptr ? peer.broker->finished : peer.collector->finished) return;
   actor::Link& link = peer.broker != nullptr ? peer.broker->link : peer.collector->link;
   if (link.state() != actor::Link::State::down) on_disconnected(id, now, out);
   if (peer.broker != nullptr) {
@@ -112,6 +113,9 @@ std::vector<wire::HeldDelivery> WorkerCore::holds(std::size_t broker) const {
 
 void WorkerCore::lost(PeerRef peer, Now now, WorkerEffects& out) {
   ++counters_.sessions_lost;
+  const std::string& who = peer.broker != nullptr ? peer.broker->endpoint : peer.collector->name;
+  out.warnings.push_back((peer.broker != nullptr ? "lost the broker at " : "lost collector ") +
+                         who);
   if (peer.broker != nullptr) {
     broker_session_ended(*peer.broker, out);
   } else {
@@ -161,6 +165,7 @@ void WorkerCore::on_frame(actor::LinkId id, BytesView bytes, Now now, WorkerEffe
         broker_welcome(*peer.broker, now, out);
       } else {
         collector_welcome(*peer.collector);
+        out.notices.push_back("results go to " + peer.collector->name);
       }
       return;
     case actor::Link::Event::message: break;
@@ -173,6 +178,8 @@ void WorkerCore::on_frame(actor::LinkId id, BytesView bytes, Now now, WorkerEffe
 }
 
 void WorkerCore::broker_welcome(BrokerPeer& broker, Now now, WorkerEffects& out) {
+  out.notices.push_back("working for " + std::string{broker.link.welcome().name} + " at " +
+                        broker.endpoint);
   broker.stale = false;
   broker.collectors = broker.link.welcome().collectors;
   list_collectors(now, out);
@@ -285,7 +292,7 @@ void WorkerCore::turn(Now now, WorkerEffects& out) {
     watch_staleness(*broker, now, out);
   }
   for (const auto& [name, collector] : collectors_) {
-    if (!collector->id) continue;
+    if (!collector->id || collector->finished) continue;
     tick({nullptr, collector.get()}, now, out);
     if (!collector->reached) try_next_endpoint(*collector, now, out);
   }
@@ -307,12 +314,13 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
     if (at && (!next || *at < *next)) next = at;
   };
   for (const auto& broker : brokers_) {
+    if (broker->finished) continue;
     consider(broker->link.next_deadline());
     consider(broker->flush_at);
     if (broker->link.is_open() && !broker->stale) consider(broker->link.stale_at());
   }
   for (const auto& [name, collector] : collectors_) {
-    if (!collector->id) continue;
+    if (!collector->id || collector->finished) continue;
     consider(collector->link.next_deadline());
     if (!collector->reached && collector->endpoints.size() > 1) {
       consider(collector->tried_since + options_.connect_patience);

@@ -42,6 +42,7 @@ struct WorkerEffects {
   std::vector<Token> interrupts;
   std::vector<Start> starts;
   actor::NetEffects net;
+  std::vector<std::string> notices;   ///< lines for the log: who came
   std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
 
   void clear() {
@@ -49,6 +50,7 @@ struct WorkerEffects {
     interrupts.clear();
     starts.clear();
     net.clear();
+    notices.clear();
     warnings.clear();
   }
 };
@@ -144,6 +146,7 @@ class WorkerCore {
   void begin_drain(Drain mode, Now now, WorkerEffects& out);
   /// Everything is settled and every peer was told GOODBYE.
   [[nodiscard]] bool is_drained() const;
+  [[nodiscard]] bool is_draining() const { return drain_.has_value(); }
 
   /// Call once at the end of every turn of the shell: silent peers, starts, frames.
   void turn(Now now, WorkerEffects& out);

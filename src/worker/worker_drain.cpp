@@ -64,10 +64,8 @@ void WorkerCore::drain_turn(Now now, WorkerEffects& out) {
     broker->finished = true;
     if (broker->link.is_open()) {
       send(broker->id, broker->link, wire::Goodbye{"drained"}, now, out);
-      broker->link.drop();
     }
-    out.net.close_links.push_back(broker->id);
-    links_.erase(static_cast<std::uint32_t>(broker->id));
+    broker->link.drop();  // the connection stays, so that the GOODBYE leaves by it
   }
   if (!std::all_of(brokers_.begin(), brokers_.end(),
                    [](const auto& one) { return one->finished; })) {
@@ -76,11 +74,10 @@ void WorkerCore::drain_turn(Now now, WorkerEffects& out) {
   for (const auto& [name, collector] : collectors_) {
     if (collector->finished) continue;
     collector->finished = true;
-    if (!collector->id) continue;
     if (collector->link.is_open()) {
       send(*collector->id, collector->link, wire::Goodbye{"drained"}, now, out);
     }
-    disconnect(*collector, out);
+    collector->link.drop();
   }
 }
 

@@ -18,7 +18,9 @@ TEST_F(WorkerDrain, AnIdleWorkerSaysGoodbyeAtOnce) {
   EXPECT_TRUE(core->is_drained());
   EXPECT_EQ(broker().take<wire::Goodbye>(wire::Type::goodbye).size(), 1u);
   EXPECT_EQ(collector->take<wire::Goodbye>(wire::Type::goodbye).size(), 1u);
-  EXPECT_EQ(closed.size(), 2u);
+  core->on_connected(broker().link, now, out);
+  turn();
+  EXPECT_TRUE(broker().frames.empty()) << "it does not come back";
 }
 
 TEST_F(WorkerDrain, WarmFinishesWhatRunsAndHandsBackTheRest) {
@@ -134,7 +136,6 @@ TEST_F(WorkerDrain, ABrokerThatIsAwayIsWaitedForOnlyWhileItIsOwedSomething) {
   welcome(broker(0), connect(broker(0)));
   deliver(broker(0), {{.number = 1, .task = task_bytes(1, "quiet")}});
   drain(Drain::warm);
-  ASSERT_EQ(closed.size(), 1u);  // the one that never answered
   core->on_disconnected(broker(0).link, now, out);
   finish(starts[0].token, success());
   pass(Micros{1'000});

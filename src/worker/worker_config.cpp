@@ -1,0 +1,107 @@
+#include "worker/worker_config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+#include <unistd.h>
+
+#include <baozi/version.hpp>
+
+#include "base/node_name.hpp"
+#include "net/endpoint.hpp"
+#include "wire/codec.hpp"
+
+namespace baozi::worker {
+
+namespace {
+
+constexpr std::uint32_t concurrency_max = 1'024;
+constexpr std::uint32_t prefetch_max = 20'000;
+
+/// 0 for "auto"; nothing for what is neither that nor a number in range.
+std::optional<std::uint32_t> read_prefetch(const std::string& text) {
+  if (text == "auto") return 0;
+  std::uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, number);
+  if (failure != std::errc{} || stop != end || number == 0 || number > prefetch_max) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+}  // namespace
+
+void WorkerConfig::declare(base::OptionTable& table) {
+  table.begin_group("Worker");
+  table.add("app", apps, "libraries of tasks to run: libtasks.so, or a path")
+      .short_name('A')
+      .word("LIBRARY")
+      .required();
+  table
+      .add("broker", brokers, "the brokers to work for, all at once (default tcp://127.0.0.1:7170)")
+      .word("ENDPOINT");
+  table
+      .add("queues", queues,
+           "the queues to take tasks from; without any, the broker's default queue")
+      .short_name('Q')
+      .word("QUEUE")
+      .check([](const std::vector<std::string>& names) {
+        for (const std::string& name : names) {
+          if (!wire::is_valid_name(name)) return "'" + name + "' is no name for a queue";
+        }
+        return names.size() > limits::queues_per_worker_max ? std::string{"too many queues"}
+                                                            : std::string{};
+      });
+  table
+      .add("concurrency", concurrency, "tasks that run at the same time; 0: one for each processor")
+      .short_name('c')
+      .range(0, concurrency_max);
+  table.add("pool", pool, "what runs the tasks: threads, or solo (one thread for all of them)")
+      .short_name('P')
+      .choices({{"threads", PoolKind::threads}, {"solo", PoolKind::solo}})
+      .word("POOL");
+  table
+      .add("prefetch", prefetch,
+           "deliveries to hold at most, waiting or running; auto follows the tasks' duration")
+      .word("auto|N")
+      .check([](const std::string& text) {
+        return read_prefetch(text) ? std::string{}
+                                   : "'" + text + "' is neither auto nor a number from 1 to " +
+                                         std::to_string(prefetch_max);
+      });
+  table.add("prefetch-bytes", prefetch_bytes, "bytes of deliveries to hold at most");
+  table.add(
+      "drain-timeout", drain_timeout,
+      "how long running tasks may take to finish when the worker is asked to stop, before they "
+      "are handed back; 0: as long as they need");
+}
+
+WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
+  WorkerOptions options;
+  options.name = node_name;
+  options.software = std::string{"baozi "} + version_text;
+  options.host = base::host_name();
+  options.pid = static_cast<std::uint64_t>(getpid());
+  options.brokers = brokers.empty() ? std::vector<std::string>{"tcp://127.0.0.1:7170"} : brokers;
+  for (std::string& broker : options.brokers) {
+    const auto endpoint = net::parse_endpoint(broker, net::Purpose::connect);
+    if (!endpoint) throw base::ConfigError{"--broker: " + endpoint.error().message};
+    broker = endpoint->to_string();
+  }
+  // Named twice, a broker would count as two, and each half would get half of the credit.
+  std::sort(options.brokers.begin(), options.brokers.end());
+  options.brokers.erase(std::unique(options.brokers.begin(), options.brokers.end()),
+                        options.brokers.end());
+  options.queues = queues;
+  options.concurrency = concurrency != 0
+                            ? concurrency
+                            : std::clamp(std::thread::hardware_concurrency(), 1U, concurrency_max);
+  if (pool == PoolKind::solo) options.concurrency = 1;
+  options.prefetch = *read_prefetch(prefetch);
+  options.prefetch_bytes = std::max<std::uint64_t>(prefetch_bytes.value, 1);
+  return options;
+}
+
+}  // namespace baozi::worker

@@ -1,0 +1,33 @@
+/// \file worker_config.hpp
+/// What an operator may say to `baozi-worker`; the same sentences stand in docs/configuration.md.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/config.hpp"
+#include "worker/options.hpp"
+
+namespace baozi::worker {
+
+enum class PoolKind : std::uint8_t { threads, solo };
+
+struct WorkerConfig {
+  std::vector<std::string> apps;  ///< task libraries
+  std::vector<std::string>
+      brokers;                      ///< as --broker; empty: BAOZI_BROKER, else tcp://127.0.0.1:7170
+  std::vector<std::string> queues;  ///< empty: the broker's default queue
+  std::uint32_t concurrency = 0;    ///< 0: one for each processor
+  PoolKind pool = PoolKind::threads;
+  std::string prefetch = "auto";
+  ByteCount prefetch_bytes{std::uint64_t{16} << 20U};
+  Micros drain_timeout{0};
+
+  void declare(base::OptionTable& table);
+  /// The same with what is not said filled in.
+  /// \throws base::ConfigError  for an endpoint that cannot be connected to, or no place for the
+  /// concurrency.
+  [[nodiscard]] WorkerOptions core_options(const std::string& node_name) const;
+};
+
+}  // namespace baozi::worker

@@ -1,0 +1,174 @@
+#include "worker/worker_node.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "base/system_clock.hpp"
+#include "worker/plugin.hpp"
+#include "worker/thread_pool.hpp"
+
+namespace baozi::worker {
+
+namespace {
+
+constexpr int frames_per_turn_max = 256;
+constexpr Micros spin_after_traffic{50};
+constexpr Micros settle_patience{10'000'000};  // for answers, once nothing runs any more
+constexpr Micros stop_patience{1'000'000};     // for answers, when asked to stop now
+
+std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions& options,
+                                Pool::Notify notify) {
+  ThreadPool::Options pool;
+  pool.threads = options.concurrency;
+  pool.worker_name = options.name;
+  if (config.pool == PoolKind::solo) {
+    return std::make_unique<SoloPool>(std::move(pool), std::move(notify));
+  }
+  return std::make_unique<ThreadPool>(std::move(pool), std::move(notify));
+}
+
+}  // namespace
+
+WorkerNode::WorkerNode(WorkerConfig config, const std::string& name)
+    : WorkerNode{std::move(config), name, TaskTable{}} {}
+
+WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable tasks)
+    : config_{std::move(config)},
+      options_{config_.core_options(name)},
+      loop_{{.spin = spin_after_traffic}},
+      links_{loop_},
+      tasks_{std::move(tasks)} {
+  options_.incarnation = Incarnation{entropy64() >> 1U};
+  for (const std::string& app : config_.apps) load_plugin(app, tasks_);
+  core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
+  pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
+}
+
+WorkerNode::~WorkerNode() = default;
+
+void WorkerNode::obey(base::NodeContext& program) {
+  program_ = &program;
+  loop_.watch(program.signals().fd(), [this] {
+    switch (program_->signals().asked()) {
+      case base::Signals::Asked::nothing: break;
+      case base::Signals::Asked::drain: drain(Drain::warm); break;
+      case base::Signals::Asked::stop: drain(Drain::cold); break;
+    }
+  });
+}
+
+void WorkerNode::ask_to_drain() {
+  loop_.post([this] { drain(Drain::warm); });
+}
+void WorkerNode::ask_to_stop() {
+  loop_.post([this] { drain(Drain::cold); });
+}
+
+void WorkerNode::drain(Drain mode) {
+  const Now now = base::system_now();
+  const bool again = core_->is_draining();
+  if (cold_ || (again && mode == Drain::warm)) return;
+  if (!again && program_ != nullptr) program_->stopping();
+  if (mode == Drain::cold) {
+    log::info("stopping now: what runs is handed back");
+    cold_ = true;
+    leave_at_ = now.mono + stop_patience;
+  } else {
+    log::info("draining: what runs is finished, the rest is handed back");
+    if (config_.drain_timeout > Micros{0}) cold_at_ = now.mono + config_.drain_timeout;
+  }
+  core_->begin_drain(mode, now, effects_);
+}
+
+std::optional<MonoTime> WorkerNode::drain_deadline() const {
+  if (!cold_ && cold_at_ && leave_at_) return std::min(*cold_at_, *leave_at_);
+  return !cold_ && cold_at_ ? cold_at_ : leave_at_;
+}
+
+void WorkerNode::check_drain(Now now) {
+  if (cold_at_ && !cold_ && now.mono >= *cold_at_) drain(Drain::cold);
+  // Nothing runs: what is left waits for answers only, and a peer that is away may never give them.
+  if (!cold_ && !leave_at_ && pool_->in_hand() == 0 && core_->is_draining()) {
+    leave_at_ = now.mono + settle_patience;
+  }
+}
+
+int WorkerNode::run() {
+  Now now = base::system_now();
+  core_->start(now, effects_);
+  perform(now);
+  log::info("ready: {} tasks, {} at a time", tasks_.size(), options_.concurrency);
+  for (const std::string& task : tasks_.names()) log::debug("task {}", task);
+  if (program_ != nullptr) program_->ready();
+  while (!core_->is_drained() && !(leave_at_ && now.mono >= *leave_at_)) {
+    const std::optional<MonoTime> core_next = core_->next_deadline();
+    const std::optional<MonoTime> drain_next = drain_deadline();
+    loop_.wait(core_next && drain_next ? std::min(*core_next, *drain_next)
+               : core_next             ? core_next
+                                       : drain_next);
+    now = base::system_now();
+    links_.receive(
+        frames_per_turn_max,
+        {.connected = [&](actor::LinkId id) { core_->on_connected(id, now, effects_); },
+         .disconnected = [&](actor::LinkId id) { core_->on_disconnected(id, now, effects_); },
+         .frame = [&](actor::LinkId id,
+                      BytesView frame) { core_->on_frame(id, frame, now, effects_); }});
+    take_pool_events(now);
+    check_drain(now);
+    perform(now);
+  }
+  const WorkerStatus left = core_->status();
+  if (core_->is_drained()) {
+    log::info("stopped: everything is settled");
+  } else {
+    log::warning("stopped: {} tasks run still, {} ends are not settled; their broker decides",
+                 left.running, left.results + left.settling);
+  }
+  return 0;
+}
+
+void WorkerNode::take_pool_events(Now now) {
+  pool_->take_events(events_);
+  for (const StateUpdate& update : events_.updates) {
+    core_->on_state_update(update.token, update.state, update.meta);
+  }
+  for (const Ended& ended : events_.completions) core_->on_finished(ended.token, ended.view(), now);
+  events_.clear();
+}
+
+bool WorkerNode::take_back(Token token, bool interrupt, Now now) {
+  if (pool_->cancel(token, interrupt) != Cancelled::taken_back) return false;
+  core_->on_cancelled(token, now);
+  return true;
+}
+
+void WorkerNode::perform(Now now) {
+  for (bool again = true; again;) {
+    again = false;
+    core_->turn(now, effects_);
+    for (const Token token : effects_.cancels) again |= take_back(token, false, now);
+    for (const Token token : effects_.interrupts) again |= take_back(token, true, now);
+    const std::size_t taken = pool_->submit(effects_.starts);
+    for (std::size_t i = taken; i < effects_.starts.size(); ++i) {
+      core_->on_cancelled(effects_.starts[i].token, now);  // no room: back to the broker
+      again = true;
+    }
+    links_.perform(effects_.net);
+    for (const std::string& notice : effects_.notices) log::info("{}", notice);
+    for (const std::string& warning : effects_.warnings) log::warning("{}", warning);
+    effects_.clear();
+  }
+}
+
+int serve(const WorkerConfig& config, base::NodeContext& program, bool& tasks_left) {
+  auto node = std::make_unique<WorkerNode>(config, program.name());
+  node->obey(program);
+  const int code = node->run();
+  tasks_left = node->has_running_tasks();
+  if (tasks_left) static_cast<void>(node.release());  // its threads go on until the process ends
+  return code;
+}
+
+}  // namespace baozi::worker
