@@ -7,7 +7,8 @@
 /// frames of a newer one, and nothing that was sent before is sent again. (libzmq alone reconnects
 /// by itself, gives up after some errors, and keeps quiet about both.)
 ///
-/// Order of what `try_receive` hands out: `connected`, frames, `gone`, `connected`, …
+/// Order of what `try_receive` hands out: `connected`, frames, `gone`, `connected`, … When a
+/// connection breaks, libzmq throws away what came by it and was not received yet.
 ///
 /// Threading: owned by the loop's thread. Time: passed to `prepare_wait`.
 /// A host *name* is looked up by libzmq's I/O thread, which all sockets of the process share: a

@@ -98,24 +98,6 @@ TEST(Connector, ConnectsAgainWhenTheListenerComesBackAndSendsNothingOld) {
   EXPECT_EQ(connector.heard.order, "cgc");
 }
 
-TEST(Connector, HandsOutTheLastFramesOfAConnectionBeforeItIsGone) {
-  World world;
-  auto& listener = world.listen(any_port);
-  auto& connector = world.connect(listener->endpoints().front());
-  const PeerKey peer = world.greet(listener, connector);
-  world.set_deaf(connector, true);
-  for (int i = 0; i < 20; ++i) listener->send(peer, "last words");
-  // The kernel has them when a later frame of another connection has made its way.
-  auto& other = world.connect(listener->endpoints().front());
-  const PeerKey other_peer = world.greet(listener, other);
-  listener->send(other_peer, "after");
-  ASSERT_TRUE(world.until([&] { return other.heard.has("after"); }));
-  world.close(listener);
-  world.set_deaf(connector, false);
-  ASSERT_TRUE(world.until([&] { return !connector.heard.gone.empty(); }));
-  EXPECT_EQ(connector.heard.order, "c" + std::string(20, 'f') + "g");
-}
-
 TEST(Connector, ResetMakesAFreshConnectionThatNothingOfTheOldOneFollows) {
   World world;
   auto& listener = world.listen(any_port);
