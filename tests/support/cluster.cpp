@@ -1,6 +1,7 @@
 #include "support/cluster.hpp"
 
-#include <nlohmann/json.hpp>
+#include <baozi/client.hpp>
+
 #include <sstream>
 #include <stdexcept>
 
@@ -94,17 +95,17 @@ Ran Cluster::baozi(std::vector<std::string> arguments) const {
 }
 
 long long Cluster::status(const std::string& path) const {
-  const Ran ran = baozi({"status", "--json"});
-  auto json = nlohmann::json::parse(ran.out, nullptr, false);
-  if (json.is_array() && !json.empty()) json = json[0];
-  const nlohmann::json* at = &json;
+  App app{AppOptions{.broker = broker_address_}};
+  const NodeReplies answers = app.control("status");
+  if (answers.replies.empty()) return -1;
+  const Value* at = &answers.replies.front().payload;
   std::istringstream parts{path};
   for (std::string part; std::getline(parts, part, '.');) {
-    if (!at->is_object() || !at->contains(part)) return -1;
-    at = &(*at)[part];
+    at = at->is_object() ? at->find(part) : nullptr;
+    if (at == nullptr) return -1;
   }
-  if (at->is_boolean()) return at->get<bool>() ? 1 : 0;
-  return at->is_number() ? at->get<long long>() : -1;
+  if (at->is_bool()) return at->to<bool>() ? 1 : 0;
+  return at->is_integer() ? at->to<long long>() : -1;
 }
 
 bool Cluster::books_balance() const { return status("books.balanced") == 1; }

@@ -33,7 +33,7 @@ class Cluster {
 
   /// `baozi ARGUMENTS… --broker ADDRESS`.
   [[nodiscard]] Ran baozi(std::vector<std::string> arguments) const;
-  /// A number of `baozi status --json`, by its path: "books.accepted", "counters.redelivered"; -1 when it is not there.
+  /// A number of the broker's status, by its path: "books.accepted", "counters.redelivered"; -1 when it is not there.
   [[nodiscard]] long long status(const std::string& path) const;
   /// accepted = what ended + what is open, as the broker tells it.
   [[nodiscard]] bool books_balance() const;
