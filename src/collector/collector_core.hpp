@@ -138,6 +138,8 @@ class CollectorCore {
   void drain(Now now, CollectorEffects& out);
   [[nodiscard]] bool is_drained() const { return drained_; }
 
+  /// Results that are not committed and answered yet.
+  [[nodiscard]] bool has_pending() const { return !commits_.empty(); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   /// A packed map for people and `baozi status`.
   [[nodiscard]] Bytes status() const;

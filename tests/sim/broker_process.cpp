@@ -1,0 +1,114 @@
+#include "broker_process.hpp"
+
+#include <array>
+#include <utility>
+
+#include "broker/queue_table.hpp"
+
+namespace baozi::sim {
+
+BrokerProcess::BrokerProcess(World& world, Network& network, Ledger& ledger, std::string name,
+                             broker::BrokerOptions options, const Rules& rules)
+    : Process{world, network, name, "sim://" + name},
+      ledger_{ledger},
+      options_{std::move(options)},
+      rules_{rules},
+      disk_{world, *this} {
+  options_.name = name;
+  disk_.on_stalled = [this] { post([this](Now now) { core_->on_store_full(now, effects_); }); };
+}
+
+std::uint64_t BrokerProcess::free_bytes() const {
+  return disk_.full ? options_.reserve_bytes / 2 : std::uint64_t{1} << 40U;
+}
+
+void BrokerProcess::boot(Now now) {
+  broker::Recovered recovered;
+  for (std::size_t i = 0; i < store::space_count; ++i) {
+    auto records = file_.records(static_cast<store::Space>(i));
+    for (store::Record& record : *records) recovered.records.push_back(std::move(record));
+  }
+  recovered.ranges = *file_.count_by_prefix(broker::lane_shift);
+  options_.incarnation = Incarnation{world_.chance.next()};
+  core_ = std::make_unique<broker::BrokerCore>(options_, recovered, world_.chance.next() >> 40U,
+                                               now, rules_);
+  ledger_.broker_started(*this);
+}
+
+void BrokerProcess::halt() {
+  if (!core_->is_drained()) ledger_.broker_crashed(*this);
+  core_.reset();
+  effects_.clear();
+  disk_.crash();
+}
+
+void BrokerProcess::drain() {
+  post([this](Now now) { core_->begin_drain(now); });
+}
+
+void BrokerProcess::turn(Now now) {
+  core_->turn(now, effects_);
+  check_books();
+  if (world_.logging) {
+    for (const std::string& warning : effects_.warnings) world_.say(name(), "warns: " + warning);
+  }
+  perform(effects_.net);
+  for (store::TaskBatch& batch : effects_.commits) {
+    const auto shared = std::make_shared<store::TaskBatch>(std::move(batch));
+    if (world_.logging) {
+      world_.say(name(), "    commit " + std::to_string(shared->n) + ": " +
+                             std::to_string(shared->puts.size()) + " puts, " +
+                             std::to_string(shared->erases.size()) + " erases, " +
+                             std::to_string(shared->records.size()) + " records");
+    }
+    disk_.commit(
+        [this, shared] {
+          if (world_.logging)
+            world_.say(name(), "    commit " + std::to_string(shared->n) + " is on disk");
+          const std::array batches{*shared};
+          if (!file_.commit(batches)) world_.violation("the simulated file failed");
+          ledger_.tasks_committed(*this, *shared);
+        },
+        [this, n = shared->n] {
+          post([this, n](Now later) { core_->on_persisted(n, free_bytes(), later, effects_); });
+        });
+  }
+  for (const broker::BrokerEffects::Load& load : effects_.loads) {
+    disk_.request([this, load] {
+      auto rows = std::make_shared<std::vector<store::TaskRow>>(
+          *file_.load(load.from, load.to, load.rows_max, load.bytes_max));
+      post([this, request = load.request, rows](Now later) {
+        core_->on_loaded(request, std::move(*rows), later, effects_);
+      });
+    });
+  }
+  effects_.clear();
+  if (core_->is_drained() && disk_.is_idle()) end();
+}
+
+void BrokerProcess::check_books() const {
+  const broker::Books& books = core_->books();
+  if (books.accepted != books.ended() + core_->open_tasks()) {
+    world_.violation("D32: " + name() + "'s books: accepted " + std::to_string(books.accepted) +
+                     ", ended " + std::to_string(books.ended()) + ", open " +
+                     std::to_string(core_->open_tasks()));
+  }
+  const broker::BrokerCounters& counters = core_->counters();
+  if (counters.books_mismatch != 0)
+    world_.violation("D32: " + name() + "'s books did not add up at its start");
+  if (counters.corrupt_rows != 0) world_.violation(name() + " finds a row that it cannot read");
+  if (counters.foreign_done != 0)
+    world_.violation(name() + " is told DONE of a delivery that it never made");
+}
+
+bool BrokerProcess::is_idle() const {
+  return core_ != nullptr && core_->open_tasks() == 0 && disk_.is_idle();
+}
+
+std::string BrokerProcess::busy_with() const {
+  if (core_ == nullptr) return "it is down";
+  return std::to_string(core_->open_tasks()) + " open tasks" +
+         (core_->is_holding() ? ", holding" : "");
+}
+
+}  // namespace baozi::sim

@@ -1,0 +1,498 @@
+#include "ledger.hpp"
+
+#include <algorithm>
+
+#include "broker/row.hpp"
+#include "frame_text.hpp"
+#include "process.hpp"
+#include "wire/codec.hpp"
+
+namespace baozi::sim {
+
+namespace {
+
+const char* to_string(Execution::End end) {
+  static constexpr const char* names[] = {"running", "success",  "failure", "retried",
+                                          "revoked", "rejected", "killed"};
+  return names[static_cast<std::size_t>(end)];
+}
+
+const char* to_string(Truth::Told told) {
+  static constexpr const char* names[] = {"nothing",  "confirmed", "rejected",
+                                          "not sent", "unknown",   "closed"};
+  return names[static_cast<std::size_t>(told)];
+}
+
+TaskId make_id(std::uint64_t serial) {
+  if (serial % 16 == 0) return TaskId::from_text("text-" + std::to_string(serial));
+  Uuid id;
+  for (std::size_t i = 0; i < 8; ++i) {
+    id.bytes[i] = 0xA0;
+    id.bytes[15 - i] = static_cast<std::uint8_t>(serial >> (8 * i));
+  }
+  return TaskId{id};
+}
+
+bool contains(const std::vector<TaskId>& ids, const TaskId& id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+}  // namespace
+
+void Ledger::know(const std::vector<Process*>& brokers, const std::vector<Process*>& workers) {
+  brokers_ = brokers;
+  workers_ = workers;
+}
+
+bool Ledger::is_broker(const Process& process) const {
+  return std::find(brokers_.begin(), brokers_.end(), &process) != brokers_.end();
+}
+bool Ledger::is_worker(const Process& process) const {
+  return std::find(workers_.begin(), workers_.end(), &process) != workers_.end();
+}
+
+std::string Ledger::story(const Truth& truth) const {
+  std::string text =
+      short_id(truth.id) + " (" + plan_text(truth.plan) + "; told " + to_string(truth.told);
+  if (truth.parent) text += "; follow-up of " + short_id(*truth.parent);
+  if (!truth.rows.empty()) text += "; stored";
+  if (truth.removed) text += "; removed";
+  if (truth.dead) text += "; dead";
+  if (truth.result)
+    text += std::string{"; result "} +
+            wire::to_string(static_cast<wire::TaskState>(truth.result->state));
+  for (const Execution& execution : truth.executions) {
+    text += "; ran at " + std::to_string(execution.began / 1000) + "ms on worker process " +
+            std::to_string(execution.worker) + "/" + std::to_string(execution.start) + ": " +
+            to_string(execution.end);
+  }
+  return text + ")";
+}
+
+void Ledger::violated(const Truth& truth, const std::string& text) const {
+  world_.violation(text + ": " + story(truth));
+}
+
+Truth& Ledger::create(const Plan& plan) {
+  const std::uint64_t serial = next_serial_++;
+  const TaskId id = make_id(serial);
+  Truth& truth = truths_[id];
+  truth.id = id;
+  truth.serial = serial;
+  truth.plan = plan;
+  return truth;
+}
+
+Truth& Ledger::of(const TaskId& id) {
+  const auto found = truths_.find(id);
+  if (found == truths_.end()) world_.violation("a task that nobody made: " + id.to_string());
+  return found->second;
+}
+
+// ---- what is safe
+
+bool Ledger::is_finished(const Truth& truth) const {
+  if (truth.result) return true;
+  return truth.plan.ignore_result &&
+         std::any_of(truth.executions.begin(), truth.executions.end(),
+                     [](const Execution& e) { return e.end == Execution::End::success; });
+}
+
+bool Ledger::is_safe(const Truth& truth) const { return !truth.rows.empty() || is_finished(truth); }
+
+std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
+  if (truth.result) {
+    std::vector<TaskId> ids;
+    if (truth.result->followups.empty()) return ids;
+    const auto tasks = wire::decode_tasks(truth.result->followups, limits::follow_ups_max);
+    if (!tasks) violated(truth, "its stored follow-ups do not parse");
+    for (const wire::TaskView& task : *tasks) ids.push_back(task.id.to_id());
+    return ids;
+  }
+  const Execution* only = nullptr;
+  for (const Execution& execution : truth.executions) {
+    if (execution.end != Execution::End::success) continue;
+    const bool lives = std::any_of(
+        execution.follow_ups.begin(), execution.follow_ups.end(), [&](const TaskId& id) {
+          const Truth& child = truths_.at(id);
+          return child.ever_stored || !child.executions.empty() || child.delivered;
+        });
+    if (lives) return execution.follow_ups;
+    only = only == nullptr ? &execution : nullptr;
+  }
+  return only == nullptr ? std::vector<TaskId>{} : only->follow_ups;
+}
+
+void Ledger::check_follow_ups_safe(const Truth& truth, const char* when) {
+  for (const TaskId& id : winning_follow_ups(truth)) {
+    if (!is_safe(of(id)))
+      violated(truth, "P5: its follow-up " + short_id(id) + " is not stored " + when);
+  }
+}
+
+void Ledger::check_may_exist(const Truth& truth, const char* what) {
+  if (truth.told == Truth::Told::rejected || truth.told == Truth::Told::not_sent ||
+      truth.told == Truth::Told::closed) {
+    violated(truth, std::string{"a task that was said not to exist "} + what);
+  }
+  if (!truth.parent) return;
+  const Truth& parent = of(*truth.parent);
+  if (!is_finished(parent))
+    violated(truth, std::string{"a follow-up "} + what + " before its parent's outcome is decided");
+  if (parent.result) {
+    if (!contains(winning_follow_ups(parent), truth.id)) {
+      violated(truth, std::string{"D18: a follow-up of a losing result "} + what);
+    }
+    return;
+  }
+  for (const Execution& execution : parent.executions) {
+    if (contains(execution.follow_ups, truth.id)) continue;
+    for (const TaskId& id : execution.follow_ups) {
+      const Truth& other = of(id);
+      if (other.ever_stored || other.delivered) {
+        violated(truth, std::string{"P5: follow-ups of two executions live; one "} + what);
+      }
+    }
+  }
+}
+
+// ---- producers
+
+void Ledger::told_confirmed(Truth& truth) {
+  if (truth.told == Truth::Told::confirmed) violated(truth, "confirmed twice");
+  if (truth.told != Truth::Told::nothing) violated(truth, "confirmed after another word");
+  truth.told = Truth::Told::confirmed;
+  if (!is_safe(truth)) violated(truth, "P1: confirmed, but neither stored nor finished");
+  if (truth.rows.empty()) check_follow_ups_safe(truth, "when its parent is confirmed");
+}
+
+void Ledger::told_failed(Truth& truth, client::Fate fate) {
+  if (truth.told != Truth::Told::nothing) violated(truth, "told a second fate");
+  switch (fate) {
+    case client::Fate::not_sent: truth.told = Truth::Told::not_sent; break;
+    case client::Fate::rejected: truth.told = Truth::Told::rejected; break;
+    case client::Fate::unknown: truth.told = Truth::Told::unknown; return;
+    case client::Fate::closed: truth.told = Truth::Told::closed; break;
+  }
+  if (truth.ever_stored || truth.delivered || truth.result)
+    violated(truth, "said not to exist, but it does");
+}
+
+void Ledger::told_result(Truth& truth, const wire::RecordView& record, bool durable) {
+  if (truth.told_result) violated(truth, "its result was told twice");
+  truth.told_result = true;
+  if (durable && !truth.result)
+    violated(truth, "D22: a durable result was told that is not stored");
+  if (durable && BytesView{truth.result->record} != record.raw) {
+    violated(truth, "D22: a durable result was told that did not win");
+  }
+}
+
+void Ledger::told_verdict(Truth& truth, wire::Verdict verdict) {
+  if (verdict != wire::Verdict::revoked) return;
+  if (!truth.result ||
+      static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked) {
+    violated(truth, "D28: said to be revoked, but REVOKED is not its stored result");
+  }
+  truth.revoked = true;
+}
+
+// ---- workers
+
+bool Ledger::was_lost(const Truth& truth, const Execution& execution) const {
+  const auto worker = std::find_if(workers_.begin(), workers_.end(), [&](const Process* process) {
+    return process->index() == execution.worker;
+  });
+  if (!(*worker)->is_up() || (*worker)->starts() != execution.start) return true;
+  if (truth.broker == nobody) return true;
+  const auto found = hearings_.find({truth.broker, {execution.worker, execution.start}});
+  if (found == hearings_.end()) return true;
+  const std::int64_t silence = settings_.liveness.count() * 19 / 20;
+  const auto broker = std::find_if(brokers_.begin(), brokers_.end(), [&](const Process* process) {
+    return process->index() == truth.broker;
+  });
+  if ((*broker)->awake() - found->second.last >= silence) return true;
+  return std::any_of(
+      found->second.silences.begin(), found->second.silences.end(),
+      [&](const auto& gap) { return gap.first >= execution.began && gap.second >= silence; });
+}
+
+std::size_t Ledger::execution_begins(Truth& truth, const Process& worker, std::int64_t wall_us) {
+  check_may_exist(truth, "runs");
+  if (truth.revoked) violated(truth, "D28: runs after it was said to be revoked");
+  std::uint64_t lost = 1;  // this one, should it be
+  for (const Execution& earlier : truth.executions) {
+    if (earlier.end == Execution::End::retried) continue;
+    ++lost;
+    if (!was_lost(truth, earlier))
+      violated(truth, "P3: runs again although its worker was not lost");
+    if (truth.plan.acks_early) violated(truth, "D17: acks_early, but it runs again");
+  }
+  const std::uint64_t limit =
+      truth.plan.delivery_limit != 0 ? truth.plan.delivery_limit : settings_.delivery_limit;
+  const auto crashes = crashes_.find(truth.broker);
+  if (lost > limit + (crashes == crashes_.end() ? 0 : crashes->second)) {
+    violated(truth,
+             "P8: runs more often than its delivery limit of " + std::to_string(limit) + " allows");
+  }
+  if (settings_.clocks_agree && truth.plan.eta_us && wall_us < *truth.plan.eta_us) {
+    violated(truth, "P6: runs before its ETA");
+  }
+  truth.executions.push_back(
+      {.worker = worker.index(), .start = worker.starts(), .began = world_.time.now()});
+  world_.mix(truth.serial);
+  return truth.executions.size() - 1;
+}
+
+void Ledger::execution_ends(Truth& truth, std::size_t execution, Execution::End end,
+                            std::vector<TaskId> follow_ups) {
+  truth.executions[execution].end = end;
+  truth.executions[execution].follow_ups = std::move(follow_ups);
+}
+
+void Ledger::worker_died(const Process& worker) {
+  for (auto& [id, truth] : truths_) {
+    for (Execution& execution : truth.executions) {
+      if (execution.worker == worker.index() && execution.end == Execution::End::running) {
+        execution.end = Execution::End::killed;
+      }
+    }
+  }
+}
+
+// ---- files
+
+void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batch) {
+  auto& rows = rows_[broker.index()];
+  std::set<TaskId> touched;
+  for (const std::int64_t key : batch.erases) {
+    const auto row = rows.find(key);
+    if (row == rows.end()) continue;
+    Truth& truth = of(row->second);
+    truth.rows.erase(key);
+    touched.insert(truth.id);
+    rows.erase(row);
+  }
+  for (const store::TaskRow& put : batch.puts) {
+    const auto view = broker::unpack_row(put.rec);
+    if (!view) world_.violation(broker.name() + " stores a row that does not parse");
+    Truth& truth = of(view->task.id.to_id());
+    if (truth.removed) violated(truth, "P2: stored again after it was done");
+    if (truth.broker != nobody && truth.broker != broker.index() && truth.ever_stored) {
+      violated(truth, "P2: stored by a second broker");
+    }
+    check_may_exist(truth, "is stored");
+    if (const auto old = rows.find(put.key); old != rows.end() && old->second != truth.id) {
+      violated(truth, "its row takes the key of " + short_id(old->second));
+    }
+    truth.broker = broker.index();
+    truth.ever_stored = true;
+    truth.rows.insert(put.key);
+    rows[put.key] = truth.id;
+    touched.insert(truth.id);
+  }
+  for (const store::Record& record : batch.records) {
+    if (record.space != store::Space::dead || !record.value) continue;
+    const auto letter = broker::unpack_dead(*record.value);
+    if (!letter) world_.violation(broker.name() + " stores a dead letter that does not parse");
+    const auto task = wire::decode_task(letter->task);
+    if (!task) world_.violation(broker.name() + " stores a dead letter without a task");
+    of(task->id.to_id()).dead = true;
+  }
+  for (const TaskId& id : touched) {
+    Truth& truth = of(id);
+    if (truth.rows.size() > 1) violated(truth, "P2: stored twice");
+    if (!truth.rows.empty()) continue;
+    truth.removed = true;
+    if (!is_finished(truth)) violated(truth, "P4: leaves its broker before its result is stored");
+    check_follow_ups_safe(truth, "in the commit that removes its parent");
+  }
+}
+
+void Ledger::results_committed(const Process& collector, const std::vector<store::ResultRow>& rows,
+                               const std::vector<store::Loss>& losses) {
+  std::size_t next_loss = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const store::ResultRow& row = rows[i];
+    Truth& truth = of(row.id);
+    const bool lost = next_loss < losses.size() && losses[next_loss].index == i;
+    if (lost) {
+      if (!truth.result || !(losses[next_loss].winner == *truth.result))
+        violated(truth, "P4: lost to who did not win");
+      ++next_loss;
+      continue;
+    }
+    if (truth.result) {
+      if (truth.collector != collector.index()) violated(truth, "D21: results at two collectors");
+      if (truth.result->number != row.number || truth.result->incarnation != row.incarnation) {
+        violated(truth, "P4: a second result replaced the first one");
+      }
+      continue;
+    }
+    truth.result = row;
+    truth.collector = collector.index();
+    const auto state = static_cast<wire::TaskState>(row.state);
+    const bool asked = truth.revoke_asked || truth.plan.expires_us || settings_.tasks_are_dropped;
+    if (state == wire::TaskState::revoked && !asked)
+      violated(truth, "REVOKED, but nobody asked for that");
+    if (state == wire::TaskState::success) {
+      const std::vector<TaskId> follow_ups = winning_follow_ups(truth);
+      const bool ran =
+          std::any_of(truth.executions.begin(), truth.executions.end(), [&](const Execution& e) {
+            return e.end == Execution::End::success && e.follow_ups == follow_ups;
+          });
+      if (!ran) violated(truth, "SUCCESS with follow-ups that no execution made");
+    } else if (!row.followups.empty()) {
+      violated(truth, "follow-ups without success");
+    }
+  }
+}
+
+void Ledger::broker_started(const Process& broker) {
+  for (auto& [who, hearing] : hearings_) {
+    if (who.first != broker.index()) continue;
+    hearing.last = std::max(hearing.last, broker.awake());
+    hearing.session = 0;
+  }
+}
+
+void Ledger::broker_crashed(const Process& broker) { ++crashes_[broker.index()]; }
+
+// ---- frames
+
+Ledger::Hearing& Ledger::hearing(const Process& broker, const Process& worker) {
+  const auto [at, fresh] =
+      hearings_.try_emplace({broker.index(), {worker.index(), worker.starts()}});
+  if (fresh) at->second.last = broker.awake();
+  return at->second;
+}
+
+void Ledger::heard(const Process& broker, Hearing& hearing) {
+  const std::int64_t length = broker.awake() - hearing.last;
+  if (length >= settings_.liveness.count() / 2)
+    hearing.silences.emplace_back(world_.time.now(), length);
+  hearing.last = broker.awake();
+}
+
+void Ledger::on_delivered(Process& from, Process& to, actor::PeerKey connection, BytesView bytes) {
+  if (!is_worker(from) || !is_broker(to) || !from.is_up()) return;
+  const auto frame = wire::open_frame(bytes);
+  if (!frame) return;
+  Hearing& ear = hearing(to, from);
+  if (frame->header.type == wire::Type::hello) {
+    ear.connection = connection;
+    heard(to, ear);
+  } else if (frame->header.session == ear.session && ear.session != 0) {
+    heard(to, ear);
+    if (frame->header.type == wire::Type::goodbye) ear.session = 0;
+  }
+}
+
+void Ledger::on_gone(Process& router, Process& dealer, actor::PeerKey connection) {
+  if (!is_worker(dealer) || !is_broker(router)) return;
+  Hearing& ear = hearing(router, dealer);
+  if (ear.connection == connection) ear.session = 0;
+}
+
+void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, BytesView bytes) {
+  if (!is_broker(from) || !is_worker(to)) return;
+  const auto frame = wire::open_frame(bytes);
+  if (!frame) world_.violation(from.name() + " sends a frame that does not open");
+  switch (frame->header.type) {
+    case wire::Type::welcome: {
+      Hearing& ear = hearing(from, to);
+      ear.session = frame->header.session;
+      ear.connection = connection;
+      break;
+    }
+    case wire::Type::error: {
+      Hearing& ear = hearing(from, to);
+      if (frame->header.session == ear.session) ear.session = 0;
+      break;
+    }
+    case wire::Type::deliver: {
+      wire::Deliver message;
+      if (!wire::decode(*frame, message))
+        world_.violation(from.name() + " sends a DELIVER that does not parse");
+      for (const wire::DeliveryGroup& group : message.groups) {
+        for (const wire::Delivery& delivery : group.deliveries) {
+          Truth& truth = of(delivery.task.id.to_id());
+          if (truth.broker != nobody && truth.broker != from.index())
+            violated(truth, "P2: delivered by a second broker");
+          if (truth.revoked) violated(truth, "D28: delivered after it was said to be revoked");
+          truth.broker = from.index();
+          if (settings_.clean && !truth.delivered && delivery.count == 1 && delivery.retries == 0) {
+            check_first_delivery_order(truth, from.index());
+          }
+          check_may_exist(truth, "is delivered");
+          truth.delivered = true;
+        }
+      }
+      break;
+    }
+    default: break;
+  }
+}
+
+void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) {
+  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early)
+    return;  // these wait for something first
+  Order& order = order_[{broker, truth.producer, truth.plan.queue, truth.plan.priority}];
+  if (order.turn != world_.time.now()) order = {world_.time.now(), order.last, order.last};
+  if (truth.serial < order.last_before)
+    violated(truth, "first deliveries are out of order within a priority");
+  order.last = std::max(order.last, truth.serial);
+}
+
+// ---- the end
+
+void Ledger::check_end(const std::function<bool(const Truth&)>& producer_is_alive,
+                       std::uint64_t accepted) {
+  std::uint64_t certain = 0;
+  std::uint64_t possible = 0;
+  for (auto& [id, truth] : truths_) {
+    if (!truth.rows.empty()) violated(truth, "still stored after everything ended");
+    const bool finished = is_finished(truth);
+    const bool alive = truth.producer != nobody && producer_is_alive(truth);
+    if (truth.told == Truth::Told::confirmed && !finished)
+      violated(truth, "P1: confirmed, and lost");
+    if (alive && truth.told == Truth::Told::nothing)
+      violated(truth, "its producer was never told its fate");
+    const bool is_certain = truth.ever_stored || truth.told == Truth::Told::confirmed;
+    if (is_certain) ++certain;
+    if (is_certain || truth.delivered) ++possible;
+    if (truth.ever_stored && !finished) violated(truth, "stored once, and lost");
+    if (is_certain && finished) {
+      for (const TaskId& child : winning_follow_ups(truth)) {
+        if (!is_finished(of(child)))
+          violated(truth, "P5: its follow-up " + short_id(child) + " was lost");
+      }
+    }
+    if (truth.revoked &&
+        static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked) {
+      violated(truth, "D28: said to be revoked, and it ended otherwise");
+    }
+    if (alive && truth.told == Truth::Told::confirmed && truth.wants_result && truth.result &&
+        !truth.told_result) {
+      violated(truth, "its producer was never told its result");
+    }
+  }
+  if (accepted < certain || accepted > possible) {
+    world_.violation("D32: the books say that " + std::to_string(accepted) +
+                     " tasks were accepted, in truth it is " + std::to_string(certain) + " to " +
+                     std::to_string(possible));
+  }
+}
+
+std::string Ledger::open_text() const {
+  std::string text;
+  int shown = 0;
+  for (const auto& [id, truth] : truths_) {
+    const bool lost = truth.told == Truth::Told::confirmed && !is_finished(truth);
+    if (truth.rows.empty() && !lost) continue;
+    if (++shown <= 5) text += "\n    " + story(truth);
+  }
+  return text;
+}
+
+}  // namespace baozi::sim

@@ -1,0 +1,147 @@
+/// \file ledger.hpp
+/// What really happened, kept outside of the system under test, and the promises that it must keep:
+/// checked at every step where they can be broken, and once more when all is quiet. Source:
+/// docs/delivery.md; promises P1 to P9.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "client/producer_effects.hpp"
+#include "network.hpp"
+#include "plan.hpp"
+#include "store/result_store.hpp"
+#include "store/task_store.hpp"
+#include "world.hpp"
+
+namespace baozi::sim {
+
+inline constexpr std::size_t nobody = SIZE_MAX;
+
+struct Execution {
+  enum class End : std::uint8_t { running, success, failure, retried, revoked, rejected, killed };
+  std::size_t worker = nobody;
+  std::uint64_t start = 0;  ///< of the worker's process
+  std::int64_t began = 0;
+  End end = End::running;
+  std::vector<TaskId> follow_ups;
+};
+
+struct Truth {
+  enum class Told : std::uint8_t { nothing, confirmed, rejected, not_sent, unknown, closed };
+  TaskId id;
+  std::uint64_t serial = 0;
+  Plan plan;
+  std::size_t producer = nobody;  ///< nobody: a follow-up
+  std::uint64_t producer_start = 0;
+  bool wants_result = false;
+  std::optional<TaskId> parent;
+  Told told = Told::nothing;
+  bool told_result = false;
+  bool revoke_asked = false;
+  bool revoked = false;  ///< somebody was told so
+  std::vector<Execution> executions;
+  std::size_t broker = nobody;  ///< that stores or delivers it
+  std::set<std::int64_t> rows;  ///< its keys in that broker's file
+  bool ever_stored = false;
+  bool removed = false;  ///< its row is gone for good
+  bool delivered = false;
+  bool dead = false;
+  std::optional<store::ResultRow> result;
+  std::size_t collector = nobody;
+};
+
+class Ledger : public Network::Witness {
+ public:
+  struct Settings {
+    Micros liveness{10'000'000};
+    std::uint32_t delivery_limit = 5;
+    bool clean = false;        ///< no faults: nothing may run twice, first deliveries are in order
+    bool clocks_agree = true;  ///< no wall clock is stepped
+    bool tasks_are_dropped = false;  ///< some queue drops its head
+  };
+  Ledger(World& world, const Settings& settings) : world_{world}, settings_{settings} {}
+
+  void know(const std::vector<Process*>& brokers, const std::vector<Process*>& workers);
+
+  Truth& create(const Plan& plan);
+  [[nodiscard]] Truth& of(const TaskId& id);
+  [[nodiscard]] const std::map<TaskId, Truth>& all() const { return truths_; }
+
+  // Producers and those who ask.
+  void told_confirmed(Truth& truth);
+  void told_failed(Truth& truth, client::Fate fate);
+  void told_result(Truth& truth, const wire::RecordView& record, bool durable);
+  void told_verdict(Truth& truth, wire::Verdict verdict);
+
+  // Workers.
+  std::size_t execution_begins(Truth& truth, const Process& worker, std::int64_t wall_us);
+  void execution_ends(Truth& truth, std::size_t execution, Execution::End end,
+                      std::vector<TaskId> follow_ups);
+  void worker_died(const Process& worker);
+
+  // Files.
+  void tasks_committed(const Process& broker, const store::TaskBatch& batch);
+  void results_committed(const Process& collector, const std::vector<store::ResultRow>& rows,
+                         const std::vector<store::Loss>& losses);
+  void broker_started(const Process& broker);
+  void broker_crashed(const Process& broker);
+
+  // Frames.
+  void on_sent(Process& from, Process& to, actor::PeerKey connection, BytesView frame) override;
+  void on_delivered(Process& from, Process& to, actor::PeerKey connection,
+                    BytesView frame) override;
+  void on_gone(Process& router, Process& dealer, actor::PeerKey connection) override;
+
+  /// Everything is quiet: what must be true of the whole.
+  /// \param accepted  what the brokers' books say together.
+  void check_end(const std::function<bool(const Truth&)>& producer_is_alive,
+                 std::uint64_t accepted);
+  [[nodiscard]] std::string open_text() const;
+
+ private:
+  struct Hearing {              // of one worker's process by one broker
+    std::int64_t last = 0;      // in the broker's awake time
+    std::uint64_t session = 0;  // 0: none that counts
+    actor::PeerKey connection{};
+    std::vector<std::pair<std::int64_t, std::int64_t>>
+        silences;  // virtual time of their end, length
+  };
+  [[nodiscard]] bool is_finished(const Truth& truth) const;
+  [[nodiscard]] bool is_safe(const Truth& truth) const;
+  void check_follow_ups_safe(const Truth& truth, const char* when);
+  [[nodiscard]] std::vector<TaskId> winning_follow_ups(const Truth& truth) const;
+  void check_may_exist(const Truth& truth, const char* what);
+  [[nodiscard]] bool was_lost(const Truth& truth, const Execution& execution) const;
+  Hearing& hearing(const Process& broker, const Process& worker);
+  void heard(const Process& broker, Hearing& hearing);
+  void check_first_delivery_order(const Truth& truth, std::size_t broker);
+  [[nodiscard]] bool is_broker(const Process& process) const;
+  [[nodiscard]] bool is_worker(const Process& process) const;
+  [[noreturn]] void violated(const Truth& truth, const std::string& text) const;
+  [[nodiscard]] std::string story(const Truth& truth) const;
+
+  World& world_;
+  Settings settings_;
+  std::uint64_t next_serial_ = 1;
+  std::map<TaskId, Truth> truths_;
+  std::vector<Process*> brokers_;
+  std::vector<Process*> workers_;
+  std::map<std::size_t, std::map<std::int64_t, TaskId>> rows_;  // by broker and key
+  std::map<std::pair<std::size_t, std::pair<std::size_t, std::uint64_t>>, Hearing> hearings_;
+  std::map<std::size_t, std::uint64_t> crashes_;  // by broker
+  struct Order {  // of first deliveries in one lane; those of one turn go to several workers at
+                  // once
+    std::int64_t turn = 0;
+    std::uint64_t last_before = 0;
+    std::uint64_t last = 0;
+  };
+  std::map<std::tuple<std::size_t, std::size_t, std::uint8_t, std::uint8_t>, Order> order_;
+};
+
+}  // namespace baozi::sim

@@ -1,0 +1,188 @@
+#include "producer_process.hpp"
+
+#include <utility>
+
+#include "frame_text.hpp"
+
+namespace baozi::sim {
+
+namespace {
+
+const char* to_string(client::Fate fate) {
+  switch (fate) {
+    case client::Fate::not_sent: return "not sent";
+    case client::Fate::rejected: return "rejected";
+    case client::Fate::unknown: return "unknown";
+    case client::Fate::closed: return "closed";
+  }
+  return "?";
+}
+
+}  // namespace
+
+ProducerProcess::ProducerProcess(World& world, Network& network, Ledger& ledger, std::string name,
+                                 client::ProducerOptions options, Appetite appetite,
+                                 const Rules& rules)
+    : Process{world, network, name, ""},
+      ledger_{ledger},
+      options_{std::move(options)},
+      appetite_{appetite},
+      rules_{rules} {
+  options_.name = name;
+}
+
+void ProducerProcess::boot(Now now) {
+  options_.incarnation = Incarnation{world_.chance.next()};
+  options_.seed = world_.chance.next();
+  options_.origin = make_uuid7(now.wall, world_.chance.next(), world_.chance.next());
+  tags_.clear();
+  watches_.clear();
+  questions_.clear();
+  core_ = std::make_unique<client::ProducerCore>(options_, rules_);
+  core_->start(now, effects_);
+  plan_next_submit();
+}
+
+void ProducerProcess::halt() {
+  core_.reset();
+  effects_.clear();
+}
+
+void ProducerProcess::plan_next_submit() {
+  if (submitted_ >= appetite_.tasks) return;
+  const Micros mean = appetite_.span * appetite_.batch_max / (2 * appetite_.tasks);
+  later(world_.chance.wait(mean), [this] {
+    post([this](Now) { submit_some(); });
+    plan_next_submit();
+  });
+}
+
+void ProducerProcess::submit_some() {
+  if (submitted_ >= appetite_.tasks || !core_->has_room()) return;
+  const Now time = now();
+  client::TaskPile pile;
+  auto count = static_cast<std::uint32_t>(world_.chance.between(1, appetite_.batch_max));
+  for (count = std::min(count, appetite_.tasks - submitted_); count > 0; --count) {
+    ++submitted_;
+    const Plan plan = draw_plan(world_.chance, appetite_.style, 0, micros(time.wall));
+    Truth& truth = ledger_.create(plan);
+    truth.producer = index();
+    truth.producer_start = starts();
+    // A success that stores no result tells nobody anything; only what always ends in a result is
+    // waited for.
+    truth.wants_result = !plan.ignore_result;
+    client::Submission submission;
+    submission.tag = client::Tag{next_tag_++};
+    submission.since = time.mono;
+    submission.wants_result = truth.wants_result;
+    submission.sync = world_.chance.yes(0.1);
+    if (world_.chance.yes(appetite_.impatient)) {
+      client::Terms terms;
+      terms.deadline = world_.chance.spread(Micros{50'000}, Micros{5'000'000});
+      terms.patience = world_.chance.spread(Micros{50'000}, Micros{5'000'000});
+      submission.terms = std::make_shared<const client::Terms>(terms);
+    }
+    tags_[submission.tag] = truth.id;
+    const Bytes options = pack_options(plan);
+    Bytes packed;
+    Writer out{packed};
+    wire::pack_task(out, wire::view_of(truth.id), "sim.task", queue_name(plan), options,
+                    "\x92\x90\x80");
+    if (world_.logging)
+      world_.say(name(), "submits " + short_id(truth.id) + " (" + plan_text(plan) + ")");
+    if (world_.chance.yes(appetite_.watching)) {
+      const client::Tag tag{next_tag_++};
+      watches_[tag] = truth.id;
+      core_->watch(tag, truth.id, time, effects_);
+    }
+    if (world_.chance.yes(appetite_.revoking)) {
+      later(world_.chance.spread(Micros{500}, Micros{3'000'000}),
+            [this, id = truth.id] { post([this, id](Now) { revoke(id); }); });
+    }
+    pile.add(std::move(submission), packed);
+  }
+  core_->submit(std::move(pile), time, effects_);
+  tell();
+}
+
+void ProducerProcess::revoke(const TaskId& id) {
+  client::Question question;
+  question.tag = client::Tag{next_tag_++};
+  question.kind = client::Question::Kind::revoke;
+  question.ids = {id};
+  question.patience = Micros{5'000'000};
+  ledger_.of(id).revoke_asked = true;
+  if (world_.logging) world_.say(name(), "revokes " + short_id(id));
+  questions_[question.tag] = {id};
+  core_->ask(std::move(question), now());
+}
+
+void ProducerProcess::turn(Now now) {
+  core_->turn(now, effects_);
+  tell();
+  perform(effects_.net);
+  effects_.clear();
+}
+
+void ProducerProcess::tell() {
+  for (const client::Tag tag : effects_.confirmed) {
+    Truth& truth = ledger_.of(tags_.at(tag));
+    if (world_.logging) world_.say(name(), "    is told: " + short_id(truth.id) + " confirmed");
+    ledger_.told_confirmed(truth);
+  }
+  effects_.confirmed.clear();
+  for (const client::SubmitFailure& failure : effects_.failed) {
+    Truth& truth = ledger_.of(tags_.at(failure.tag));
+    if (world_.logging)
+      world_.say(name(), "    is told: " + short_id(truth.id) + " " + to_string(failure.fate) +
+                             " (" + failure.text + ")");
+    ledger_.told_failed(truth, failure.fate);
+  }
+  effects_.failed.clear();
+  for (const client::ArrivedResult& result : effects_.results) {
+    const auto own = tags_.find(result.tag);
+    Truth& truth = ledger_.of(own != tags_.end() ? own->second : watches_.at(result.tag));
+    if (result.record.id.to_id() != truth.id)
+      world_.violation(name() + " is told the result of another task");
+    if (world_.logging)
+      world_.say(name(),
+                 "    is told: " + short_id(truth.id) + " " + wire::to_string(result.record.state));
+    if (own != tags_.end()) {
+      ledger_.told_result(truth, result.record, options_.durable_results);
+    } else {
+      watches_.erase(result.tag);
+    }
+  }
+  effects_.results.clear();
+  effects_.states.clear();
+  for (const client::Answer& answer : effects_.answers) {
+    const auto question = questions_.find(answer.tag);
+    if (question == questions_.end())
+      world_.violation(name() + " is told an answer to no question");
+    for (std::size_t i = 0; i < answer.verdicts.size(); ++i) {
+      Truth& truth = ledger_.of(question->second.at(i));
+      static constexpr const char* names[] = {"unknown", "revoked", "pending", "too late"};
+      if (world_.logging) {
+        world_.say(name(), "    is told: revoke of " + short_id(truth.id) + ": " +
+                               names[static_cast<std::size_t>(answer.verdicts[i].verdict)]);
+      }
+      ledger_.told_verdict(truth, answer.verdicts[i].verdict);
+    }
+    questions_.erase(question);
+  }
+  effects_.answers.clear();
+}
+
+bool ProducerProcess::is_idle() const {
+  return core_ != nullptr && submitted_ >= appetite_.tasks && core_->is_settled() &&
+         questions_.empty();
+}
+
+std::string ProducerProcess::busy_with() const {
+  if (core_ == nullptr) return "it is down";
+  return std::to_string(core_->open_tasks()) + " unsettled tasks, " +
+         std::to_string(questions_.size()) + " open questions, " +
+         std::to_string(appetite_.tasks - submitted_) + " not handed in";
+}
+
+}  // namespace baozi::sim

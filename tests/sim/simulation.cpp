@@ -1,0 +1,275 @@
+#include "simulation.hpp"
+
+#include <algorithm>
+
+namespace baozi::sim {
+
+namespace {
+
+Ledger::Settings settings_for(const Profile& profile) {
+  Ledger::Settings settings;
+  settings.liveness = Micros{static_cast<std::int64_t>(profile.heartbeats.liveness_us)};
+  settings.delivery_limit = profile.broker.delivery_limit;
+  settings.clean = profile.clean;
+  settings.clocks_agree = profile.faults.wall_clock == 0;
+  settings.tasks_are_dropped =
+      profile.broker.queue_defaults.policy == broker::FullPolicy::drop_head;
+  return settings;
+}
+
+// Longer than any ETA, retry, deadline and liveness together: what is not quiet by then never will
+// be.
+constexpr Micros quiet_within{600'000'000};
+
+}  // namespace
+
+Simulation::Simulation(std::uint64_t seed, const Profile& profile, const Rules& rules, bool logging)
+    : seed_{seed},
+      profile_{profile},
+      rules_{rules},
+      world_{seed},
+      ledger_{world_, settings_for(profile)},
+      network_{world_, ledger_} {
+  world_.logging = logging;
+}
+
+void Simulation::build() {
+  network_.weather = profile_.weather;
+  std::vector<std::string> endpoints;
+  for (std::size_t i = 0; i < profile_.brokers; ++i)
+    endpoints.push_back("sim://broker" + std::to_string(i));
+  std::vector<Process*> brokers;
+  std::vector<Process*> workers;
+  for (std::size_t i = 0; i < profile_.brokers; ++i) {
+    broker::BrokerOptions options = profile_.broker;
+    options.heartbeats = profile_.heartbeats;
+    options.host = "sim";
+    options.pid = 100 + i;
+    brokers_.push_back(std::make_unique<BrokerProcess>(
+        world_, network_, ledger_, "broker" + std::to_string(i), options, rules_));
+    brokers.push_back(brokers_.back().get());
+  }
+  for (std::size_t i = 0; i < profile_.collectors; ++i) {
+    collector::CollectorOptions options;
+    options.heartbeats = profile_.heartbeats;
+    options.brokers = endpoints;
+    collectors_.push_back(std::make_unique<CollectorProcess>(
+        world_, network_, ledger_, "collector" + std::to_string(i), options, rules_));
+  }
+  for (std::size_t i = 0; i < profile_.workers; ++i) {
+    worker::WorkerOptions options;
+    options.brokers = endpoints;
+    options.concurrency =
+        static_cast<std::uint32_t>(world_.chance.between(1, profile_.concurrency_max));
+    options.prefetch = profile_.prefetch;
+    options.host = "elsewhere";
+    options.pid = 200 + i;
+    options.queues = {"default"};
+    for (std::uint32_t q = 1; q < profile_.appetite.style.queues; ++q)
+      options.queues.push_back("q" + std::to_string(q));
+    workers_.push_back(std::make_unique<WorkerProcess>(world_, network_, ledger_,
+                                                       "worker" + std::to_string(i), options,
+                                                       profile_.appetite.style, rules_));
+    workers.push_back(workers_.back().get());
+  }
+  for (std::size_t i = 0; i < profile_.producers; ++i) {
+    client::ProducerOptions options;
+    options.brokers = endpoints;
+    options.durable_results = profile_.durable_results;
+    producers_.push_back(std::make_unique<ProducerProcess>(world_, network_, ledger_,
+                                                           "producer" + std::to_string(i), options,
+                                                           profile_.appetite, rules_));
+  }
+  for (const auto& p : brokers_) all_.push_back(p.get());
+  for (const auto& p : collectors_) all_.push_back(p.get());
+  for (const auto& p : workers_) all_.push_back(p.get());
+  for (const auto& p : producers_) all_.push_back(p.get());
+  ledger_.know(brokers, workers);
+  for (Process* process : all_) {
+    world_.time.after(world_.chance.between(Micros{0}, Micros{200'000}),
+                      [process] { process->start(); });
+  }
+}
+
+void Simulation::plan_fault() {
+  if (profile_.faults.total() <= 0) return;
+  world_.time.after(world_.chance.wait(profile_.faults.mean), [this] {
+    if (healed_) return;
+    fault();
+    plan_fault();
+  });
+}
+
+void Simulation::crash(Process& process) {
+  if (!process.is_up()) return;
+  process.crash("kill -9");
+  world_.time.after(outage(), [&process] { process.start(); });
+}
+
+void Simulation::pause(Process& process) {
+  if (!process.is_up() || process.is_paused()) return;
+  process.pause();
+  world_.time.after(outage(), [&process, start = process.starts()] {
+    if (process.starts() == start) process.resume();
+  });
+}
+
+void Simulation::partition() {
+  // One process from one other, or from everybody; in one direction, or in both.
+  const Process& cut = any(all_);
+  const bool alone = world_.chance.yes(0.5);
+  const Process& other = any(all_);
+  const bool out = world_.chance.yes(0.75);
+  const bool in = !out || world_.chance.yes(0.5);
+  const bool breaks = world_.chance.yes(0.5);
+  const Micros length = outage();
+  for (const Process* process : all_) {
+    if (process == &cut || (!alone && process != &other)) continue;
+    const std::size_t a = cut.index();
+    const std::size_t b = process->index();
+    if (out) network_.block(a, b);
+    if (in) network_.block(b, a);
+    world_.time.after(length, [this, a, b, out, in, breaks] {
+      if (healed_) return;
+      if (breaks) network_.break_between(a, b);
+      if (out) network_.unblock(a, b);
+      if (in) network_.unblock(b, a);
+    });
+  }
+}
+
+Disk& Simulation::any_disk() {
+  const std::size_t i = world_.chance.index(brokers_.size() + collectors_.size());
+  return i < brokers_.size() ? brokers_[i]->disk() : collectors_[i - brokers_.size()]->disk();
+}
+
+void Simulation::fault() {
+  ++faults_;
+  const Faults& f = profile_.faults;
+  double left = static_cast<double>(world_.chance.between(0, 1'000'000)) / 1'000'000 * f.total();
+  const auto drawn = [&](double weight) {
+    left -= weight;
+    return left < 0 && weight > 0;
+  };
+  if (drawn(f.crash_broker)) return crash(*brokers_[world_.chance.index(brokers_.size())]);
+  if (drawn(f.crash_collector)) return crash(*collectors_[world_.chance.index(collectors_.size())]);
+  if (drawn(f.crash_worker)) return crash(*workers_[world_.chance.index(workers_.size())]);
+  if (drawn(f.crash_producer)) return crash(*producers_[world_.chance.index(producers_.size())]);
+  if (drawn(f.drain)) {
+    Process& process = any(all_);
+    if (!process.is_up() || process.is_paused()) return;
+    if (world_.logging) world_.say(process.name(), "*** SIGTERM");
+    process.drain();
+    // If it is not done by then, it is killed; in either case it starts again.
+    world_.time.after(outage() + Micros{2'000'000}, [&process, start = process.starts()] {
+      if (process.is_up() && process.starts() == start && !dynamic_cast<ProducerProcess*>(&process))
+        process.crash("second SIGTERM");
+      process.start();
+    });
+    return;
+  }
+  if (drawn(f.pause)) return pause(any(all_));
+  if (drawn(f.partition)) return partition();
+  if (drawn(f.break_connection)) return static_cast<void>(network_.break_any());
+  if (drawn(f.slow_disk)) {
+    Disk& disk = any_disk();
+    disk.latency_max = world_.chance.spread(Micros{5'000}, Micros{2'000'000});
+    world_.time.after(outage(), [&disk] { disk.latency_max = Micros{1'500}; });
+    return;
+  }
+  if (drawn(f.full_disk)) {
+    Disk& disk = any_disk();
+    disk.full = true;
+    if (world_.logging) world_.say("disk", "*** full");
+    world_.time.after(outage(), [&disk] { disk.full = false; });
+    return;
+  }
+  if (drawn(f.wall_clock)) {
+    Process& process = any(all_);
+    const Micros by = world_.chance.spread(Micros{1'000}, Micros{3'600'000'000}) *
+                      (world_.chance.yes(0.5) ? 1 : -1);
+    if (world_.logging)
+      world_.say(process.name(),
+                 "*** its wall clock steps by " + std::to_string(by.count()) + " us");
+    process.step_wall_clock(by);
+  }
+}
+
+void Simulation::heal() {
+  if (world_.logging) world_.say("world", "*** heals");
+  healed_ = true;
+  network_.heal();
+  for (auto& process : brokers_)
+    process->disk().full = false, process->disk().latency_max = Micros{1'500};
+  for (auto& process : collectors_)
+    process->disk().full = false, process->disk().latency_max = Micros{1'500};
+  for (Process* process : all_) {
+    process->step_wall_clock(-process->wall_offset());
+    if (process->is_paused()) process->resume();
+    process->start();
+  }
+}
+
+bool Simulation::is_quiet() const {
+  return std::all_of(all_.begin(), all_.end(),
+                     [](const Process* process) { return process->is_up() && process->is_idle(); });
+}
+
+void Simulation::run_until_quiet() {
+  const std::int64_t limit = world_.time.now() + quiet_within.count();
+  int quiet_looks = 0;
+  while (world_.time.now() < limit) {
+    const std::int64_t look = world_.time.now() + 500'000;
+    while (world_.time.step(look)) {
+    }
+    // Quiet for a few looks in a row: late pushes and answers come in the meantime.
+    quiet_looks = is_quiet() ? quiet_looks + 1 : 0;
+    if (quiet_looks > 6) return;
+  }
+  std::string text = "it does not become quiet:";
+  for (const Process* process : all_) {
+    if (!process->is_up() || !process->is_idle())
+      text += "\n  " + process->name() + ": " + process->busy_with();
+  }
+  world_.violation(text + ledger_.open_text());
+}
+
+void Simulation::check_end() {
+  std::uint64_t accepted = 0;
+  for (const auto& process : brokers_) accepted += process->books().accepted;
+  ledger_.check_end(
+      [this](const Truth& truth) {
+        for (const auto& process : producers_) {
+          if (process->index() == truth.producer) return process->starts() == truth.producer_start;
+        }
+        return false;
+      },
+      accepted);
+}
+
+Outcome Simulation::run() {
+  Outcome outcome;
+  try {
+    build();
+    plan_fault();
+    const std::int64_t end = profile_.trouble.count();
+    while (world_.time.step(end)) {
+    }
+    heal();
+    run_until_quiet();
+    check_end();
+  } catch (const Violation& violation) {
+    outcome.good = false;
+    outcome.violation = violation.text;
+  }
+  outcome.hash = world_.hash;
+  outcome.tasks = ledger_.all().size();
+  for (const auto& [id, truth] : ledger_.all()) outcome.executions += truth.executions.size();
+  outcome.frames = network_.frames();
+  outcome.steps = world_.time.steps();
+  outcome.virtual_us = world_.time.now();
+  outcome.faults = faults_;
+  return outcome;
+}
+
+}  // namespace baozi::sim

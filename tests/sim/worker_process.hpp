@@ -1,0 +1,80 @@
+/// \file worker_process.hpp
+/// WorkerCore as a process, with a pool of virtual threads that do what each task's plan says.
+#pragma once
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "ledger.hpp"
+#include "process.hpp"
+#include "worker/worker_core.hpp"
+
+namespace baozi::sim {
+
+class WorkerProcess final : public Process {
+ public:
+  WorkerProcess(World& world, Network& network, Ledger& ledger, std::string name,
+                worker::WorkerOptions options, PlanStyle style, const Rules& rules);
+
+  void drain() override;
+  void on_connected(actor::LinkId link, Now now) override {
+    core_->on_connected(link, now, effects_);
+  }
+  void on_disconnected(actor::LinkId link, Now now) override {
+    core_->on_disconnected(link, now, effects_);
+  }
+  void on_frame(actor::LinkId link, BytesView frame, Now now) override {
+    core_->on_frame(link, frame, now, effects_);
+  }
+  [[nodiscard]] bool is_idle() const override;
+  [[nodiscard]] std::string busy_with() const override;
+
+  [[nodiscard]] const worker::WorkerCounters& counters() const { return core_->counters(); }
+
+ private:
+  class Policies final : public worker::TaskPolicies {
+   public:
+    [[nodiscard]] const worker::TaskFacts* find(std::string_view name) const override {
+      return name == "sim.task" ? &facts_ : nullptr;
+    }
+
+   private:
+    worker::TaskFacts facts_{.definition = this, .retry = {.max_retries = 0}};
+  };
+  struct Job {
+    worker::Token token{};
+    TaskId id;
+    std::uint32_t retries = 0;
+    bool running = false;
+    bool interrupted = false;
+    std::size_t execution = 0;
+    std::int64_t began = 0;
+    std::int64_t began_wall_us = 0;
+  };
+
+  void boot(Now now) override;
+  void halt() override;
+  void turn(Now now) override;
+  [[nodiscard]] std::optional<MonoTime> next_deadline() const override {
+    return core_->next_deadline();
+  }
+  /// Threads that are free take what waits.
+  void run_jobs();
+  void begin(Job& job);
+  void finish(worker::Token token);
+  /// Takes a job back that has not begun; false when it has, or is not there.
+  bool cancel(worker::Token token);
+  [[nodiscard]] Job* find(worker::Token token);
+
+  Ledger& ledger_;
+  worker::WorkerOptions options_;
+  PlanStyle style_;
+  Rules rules_;
+  Policies policies_;
+  std::unique_ptr<worker::WorkerCore> core_;
+  worker::WorkerEffects effects_;
+  std::deque<Job> jobs_;
+  std::uint32_t running_ = 0;
+};
+
+}  // namespace baozi::sim
