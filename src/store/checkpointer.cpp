@@ -8,11 +8,12 @@ namespace {
 
 // After an attempt that could not finish (no space, a foreign reader) the next waits this long,
 // unless asked.
-constexpr std::chrono::milliseconds retry_pause{500};
+constexpr std::chrono::milliseconds retry_pause{100};
 
 }  // namespace
 
-Checkpointer::Checkpointer(Database db, std::uint32_t pages_start, CommitGate& gate, Health& health)
+Checkpointer::Checkpointer(Database db, std::uint32_t pages_start, TransactionGate& gate,
+                           Health& health)
     : db_{std::move(db)}, pages_start_{pages_start}, gate_{gate}, health_{health}, thread_{[this] {
         run();
       }} {}
@@ -35,6 +36,14 @@ void Checkpointer::log_grew(std::uint32_t pages) {
   wake_.notify_one();
 }
 
+void Checkpointer::catch_up() {
+  std::unique_lock lock{mutex_};
+  const auto next = attempts_ + 1;
+  attempted_.wait(lock, [&] {
+    return hindered_ || attempts_ >= next || !wanted_.load(std::memory_order_relaxed);
+  });
+}
+
 void Checkpointer::make_room() { log_grew(pages_start_); }
 
 void Checkpointer::run() {
@@ -45,6 +54,9 @@ void Checkpointer::run() {
     lock.unlock();
     const Outcome outcome = move_pages();
     lock.lock();
+    ++attempts_;
+    hindered_ = outcome != Outcome::complete;
+    attempted_.notify_all();
     if (outcome == Outcome::failed) return;
     if (outcome == Outcome::partial) {
       wake_.wait_for(lock, retry_pause, [this] { return stop_; });

@@ -84,12 +84,18 @@ Result<void> SqliteFile::set_up(const FileKind& kind, const StoreOptions& option
   if (auto read = second->query_int("SELECT count(*) FROM about"); !read) {
     return Unexpected{read.error()};
   }
-  checkpointer_.emplace(std::move(*second), options.checkpoint_pages, gate_, health_);
+  // On a small disk the log must leave room for what the reserve is meant for.
+  const auto start =
+      std::min<std::uint64_t>(options.checkpoint_pages, reserve_bytes_ / 8 / page_bytes_);
+  checkpointer_.emplace(std::move(*second), std::max(static_cast<std::uint32_t>(start), 8U), gate_,
+                        health_);
   // Replaces SQLite's own hook, which would checkpoint inside the commit.
   sqlite3_wal_hook(
       db_.raw(),
       [](void* self, sqlite3*, const char*, int pages) {
-        static_cast<SqliteFile*>(self)->checkpointer_->log_grew(static_cast<std::uint32_t>(pages));
+        auto& file = *static_cast<SqliteFile*>(self);
+        file.log_pages_ = static_cast<std::uint32_t>(pages);
+        file.checkpointer_->log_grew(file.log_pages_);
         return SQLITE_OK;
       },
       this);
@@ -191,16 +197,17 @@ Unexpected SqliteFile::noted(Unexpected failure) {
 }
 
 Result<void> SqliteFile::begin() {
-  gate_.enter_commit();
+  gate_.enter();
   Result<void> begun = usable();
   if (begun && begin_.run() != SQLITE_OK) begun = noted(db_.failure("begin a transaction"));
-  if (!begun) gate_.leave_commit();
+  if (!begun) gate_.leave();
   return begun;
 }
 
 Result<void> SqliteFile::commit() {
   if (commit_.run() != SQLITE_OK) return roll_back(db_.failure("commit").error);
-  gate_.leave_commit();
+  gate_.leave();
+  if (log_pages_ > 3 * checkpointer_->pages_start()) checkpointer_->catch_up();
   // The checkpointer syncs the log too. If that failed meanwhile, the sync of this commit proves
   // nothing: the kernel reports lost pages once.
   return usable();
@@ -214,13 +221,14 @@ Result<void> SqliteFile::roll_back(const Error& error) {
       sqlite3_exec(db_.raw(), "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK) {
     health_.fail(db_.failure("roll back after: " + error.message).error);
   }
-  gate_.leave_commit();
+  gate_.leave();
   if (error.code == Errc::store_full) checkpointer_->make_room();
   return Unexpected{error};
 }
 
 std::uint64_t SqliteFile::free_bytes() {
   std::uint64_t inside = 0;
+  const Reading reading{*this};
   const ResetAtEnd reset{free_pages_};
   if (free_pages_.step() == SQLITE_ROW) {
     inside = static_cast<std::uint64_t>(free_pages_.column_int(0)) * page_bytes_;

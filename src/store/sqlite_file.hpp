@@ -62,7 +62,18 @@ class SqliteFile {
     return done ? commit() : roll_back(done.error());
   }
 
-  /// For reads: the fatal error, if there was one.
+  /// A scope in which statements that only read may be stepped. Not inside transaction().
+  class Reading {
+   public:
+    explicit Reading(SqliteFile& file) : gate_{file.gate_} { gate_.enter(); }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+    ~Reading() { gate_.leave(); }
+
+   private:
+    TransactionGate& gate_;
+  };
+  /// Before reads: the fatal error, if there was one.
   [[nodiscard]] Result<void> usable() const;
   /// A read's error on its way out; a fatal one ends the store.
   [[nodiscard]] Unexpected noted(Unexpected failure);
@@ -85,13 +96,14 @@ class SqliteFile {
 
   ProcessLock lock_;
   Health health_;
-  CommitGate gate_;
+  TransactionGate gate_;
   Database db_;
   Statement begin_;
   Statement commit_;
   Statement free_pages_;
   std::uint64_t page_bytes_ = 4096;
   std::uint64_t reserve_bytes_ = 0;
+  std::uint32_t log_pages_ = 0;  // after the last commit
   std::optional<Checkpointer> checkpointer_;
 };
 

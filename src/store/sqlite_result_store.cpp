@@ -235,6 +235,7 @@ Result<std::optional<ResultRow>> SqliteResultStore::read(const TaskId& id) {
 
 Result<std::vector<ResultRow>> SqliteResultStore::find(std::span<const TaskId> ids) {
   if (auto usable = file_->usable(); !usable) return Unexpected{usable.error()};
+  const SqliteFile::Reading reading{*file_};
   std::vector<ResultRow> found;
   for (const auto& id : ids) {
     auto row = read(id);
@@ -284,6 +285,7 @@ Result<Sweep> SqliteResultStore::expire(std::int64_t finished_before_us, std::si
 
 Result<SqliteResultStore::Swept> SqliteResultStore::look_for_expired(
     std::int64_t finished_before_us, std::size_t rows_max) {
+  const SqliteFile::Reading reading{*file_};
   const ResetAtEnd reset{sweep_};
   if (swept_to_) {
     bind_id(sweep_, 1, *swept_to_);

@@ -118,6 +118,7 @@ Result<void> SqliteTaskStore::put(std::span<const TaskRow* const> rows) {
 Result<std::vector<TaskRow>> SqliteTaskStore::load(std::int64_t from, std::int64_t to,
                                                    std::size_t rows_max, std::size_t bytes_max) {
   if (auto usable = file_->usable(); !usable) return Unexpected{usable.error()};
+  const SqliteFile::Reading reading{*file_};
   const ResetAtEnd reset{load_};
   load_.bind(1, from);
   load_.bind(2, to);
@@ -143,6 +144,7 @@ Result<std::vector<Record>> SqliteTaskStore::records_after(Space space, BytesVie
                                                            std::size_t rows_max) {
   if (auto usable = file_->usable(); !usable) return Unexpected{usable.error()};
   Statement& read = statements(space).read;
+  const SqliteFile::Reading reading{*file_};
   const ResetAtEnd reset{read};
   // An empty key is less than none: -1 is smaller than every blob, the empty one included.
   if (after.empty()) {
@@ -169,6 +171,7 @@ Result<std::vector<Record>> SqliteTaskStore::records_after(Space space, BytesVie
 
 Result<std::vector<PrefixCount>> SqliteTaskStore::count_by_prefix(unsigned shift) {
   if (auto usable = file_->usable(); !usable) return Unexpected{usable.error()};
+  const SqliteFile::Reading reading{*file_};
   const ResetAtEnd reset{count_};
   std::vector<PrefixCount> counts;
   while (true) {

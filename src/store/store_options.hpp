@@ -12,9 +12,9 @@ struct StoreOptions {
   std::uint64_t reserve_bytes = std::uint64_t{64} << 20U;
   /// Memory for pages, at most; given back when the store rests.
   std::uint32_t cache_kib = 16 * 1024;
-  /// Length of the log, in 4-KiB pages, at which a checkpoint starts. The log's size on disk is
-  /// about this plus what is committed while it runs.
-  std::uint32_t checkpoint_pages = 4096;
+  /// Length of the log, in 4-KiB pages, at which its pages are moved into the file; at three times
+  /// that commits wait for it. An eighth of the reserve at most, so less on a small disk.
+  std::uint32_t checkpoint_pages = 2048;
   /// Files up to this size are checked page by page on opening, about 0.7 s a gigabyte once they
   /// are in the page cache.
   std::uint64_t check_bytes_max = std::uint64_t{1} << 30U;

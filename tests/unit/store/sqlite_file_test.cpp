@@ -1,6 +1,8 @@
 /// Opening: what an operator meets when something is not as it should be. Each refusal names the
 /// file, says what to do, and leaves the bytes as they were.
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -283,6 +285,23 @@ TEST_F(SqliteFileTest, AnUnknownUrlIsRefusedWithTheOnesThatExist) {
     EXPECT_EQ(refused.error().code, Errc::invalid);
     EXPECT_NE(refused.error().message.find("sqlite:PATH"), std::string::npos);
   }
+}
+
+/// The log starts again from its beginning although commits and reads follow each other without a
+/// pause, and although nobody but the store's own threads sees to it.
+TEST_F(SqliteFileTest, TheLogStaysBoundedUnderSteadyTraffic) {
+  const StoreOptions options{.checkpoint_pages = 64};
+  const auto store = opened(open_task_store("sqlite:" + path(), options));
+  std::uintmax_t longest = 0;
+  for (std::int64_t n = 0; n < 1500; ++n) {
+    auto batch = hundred_tasks(n * 100);  // about six pages
+    for (std::int64_t i = 0; n > 10 && i < 100; ++i) batch.erases.push_back((n - 10) * 100 + i);
+    ASSERT_TRUE(store->commit({&batch, 1}));
+    ASSERT_GT(store->free_bytes(), 0U);
+    ASSERT_TRUE(store->load(n * 100, n * 100 + 10, 10, 10'000));
+    longest = std::max(longest, fs::file_size(path() + "-wal"));
+  }
+  EXPECT_LT(longest, (3 * 64 + 32) * std::uintmax_t{4096 + 24});
 }
 
 // ---- damage inside ----
