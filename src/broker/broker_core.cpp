@@ -360,9 +360,17 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
   if (open_dirty_ && in_flight_ == 0) {
     sooner(urgent_ ? last_now_.mono : open_since_ + Micros{options_.commit_delay_us});
   }
-  if (!schedule_.empty()) wall(schedule_.begin()->first.first);
-  if (!expiries_.empty()) wall(expiries_.begin()->first);
-  if (!retries_.empty()) sooner(retries_.begin()->first);
+  // What is due but has to wait for something else wakes nobody: that something brings the turn.
+  if (!schedule_.empty() && !holding_ && !is_crowded(queues_[tasks_[schedule_.begin()->second].queue])) {
+    wall(schedule_.begin()->first.first);
+  }
+  if (!expiries_.empty() && may_end_more()) wall(expiries_.begin()->first);
+  if (const auto retry = holding_ ? retries_.end() : std::find_if(retries_.begin(), retries_.end(), [this](const auto& entry) {
+        return !alive(entry.second) || is_committed(tasks_[entry.second.slot]);
+      });
+      retry != retries_.end()) {
+    sooner(retry->first);
+  }
   if (holding_until_) sooner(*holding_until_);
   for (const auto& worker : workers_) {
     if (worker != nullptr && worker->session == 0) {

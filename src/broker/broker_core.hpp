@@ -319,6 +319,8 @@ class BrokerCore {
   void schedule(Slot slot);
   void unschedule(Slot slot);
   void wake_scheduled(Now now);
+  /// Scheduled tasks that are due wait while their queue has twice its window in memory.
+  [[nodiscard]] bool is_crowded(const Queue& queue) const { return queue.in_memory >= options_.window_tasks * 2; }
   void trim_schedule();
   void page_in(Now now, BrokerEffects& out);
   void on_lane_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);

@@ -87,7 +87,7 @@ void BrokerCore::wake_scheduled(Now now) {
   for (auto it = schedule_.begin(); it != schedule_.end() && it->first.first <= micros(now.wall);) {
     const Slot slot = it->second;
     Queue& queue = queues_[tasks_[slot].queue];
-    if (queue.in_memory >= options_.window_tasks * 2) {  // its queue is crowded enough
+    if (is_crowded(queue)) {
       ++it;
       continue;
     }
@@ -129,7 +129,7 @@ void BrokerCore::page_in(Now now, BrokerEffects& out) {
     for (std::uint32_t priority = 10; priority-- > 0;) {
       Lane& lane = queue.lanes[priority];
       any = any || lane.on_disk > 0;
-      if (!served || lane.on_disk == 0 || lane.loading || lane.in_memory >= options_.window_tasks / 4 ||
+      if (!served || lane.on_disk == 0 || lane.loading || lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1) ||
           queue.in_memory >= options_.window_tasks) {
         continue;
       }
@@ -141,7 +141,7 @@ void BrokerCore::page_in(Now now, BrokerEffects& out) {
     }
     it = any ? std::next(it) : paged_queues_.erase(it);
   }
-  if (scheduled_on_disk_ > 0 && !schedule_loading_ && schedule_.size() < options_.scheduled_window / 2) {
+  if (scheduled_on_disk_ > 0 && !schedule_loading_ && schedule_.size() < std::max<std::uint64_t>(options_.scheduled_window / 2, 1)) {
     if (!open_inserts_.empty()) close_batch(now, out);
     schedule_loading_ = true;
     load({.kind = LoadKind::schedule}, schedule_disk_from_, schedule_end,

@@ -69,6 +69,7 @@ class QueueTable {
   Queue* get(std::string_view name);
   [[nodiscard]] Queue* find(std::string_view name);
   [[nodiscard]] Queue& operator[](std::uint32_t number) { return queues_[number]; }
+  [[nodiscard]] const Queue& operator[](std::uint32_t number) const { return queues_[number]; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(queues_.size()); }
   /// Puts a queue back under the number that its rows use.
   void restore(std::uint32_t number, std::string_view name);
