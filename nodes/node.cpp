@@ -9,6 +9,7 @@
 
 #include "broker/broker_node.hpp"
 #include "collector/collector_node.hpp"
+#include "worker/worker_node.hpp"
 
 namespace {
 
@@ -21,6 +22,7 @@ struct NodeConfig {
   std::string broker_store = "sqlite:baozi-broker.db";
   std::string collector_store = "sqlite:baozi-results.db";
   std::vector<std::string> brokers;
+  worker::WorkerConfig worker;
   bool insecure = false;
   Micros heartbeat{2'500'000};
   Micros liveness{10'000'000};
@@ -28,7 +30,7 @@ struct NodeConfig {
   void declare(base::OptionTable& table) {
     using namespace std::chrono_literals;
     table.begin_group("Roles");
-    table.add("roles", roles, "which roles this process plays: broker, collector").word("ROLE");
+    table.add("roles", roles, "which roles this process plays: broker, collector, worker").word("ROLE");
     table.add("insecure", insecure, "listen beyond this machine although nobody has to show a key");
     table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
     table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
@@ -38,7 +40,12 @@ struct NodeConfig {
     table.begin_group("Collector");
     table.add("collector-listen", collector_listen, "where producers and workers connect").word("ENDPOINT");
     table.add("collector-store", collector_store, "where results are kept: sqlite:PATH or memory:").word("URL");
-    table.add("broker", brokers, "brokers of other processes that the collector serves too").word("ENDPOINT");
+    table.begin_group("Worker");
+    table.add("app", worker.apps, "libraries of tasks to run").short_name('A').word("LIBRARY");
+    table.add("queues", worker.queues, "the queues to take tasks from; without any, the default queue").short_name('Q').word("QUEUE");
+    table.add("concurrency", worker.concurrency, "tasks that run at the same time; 0: one for each processor").short_name('c');
+    table.begin_group("Others");
+    table.add("broker", brokers, "brokers of other processes that collector and worker serve too").word("ENDPOINT");
   }
   [[nodiscard]] bool plays(const std::string& role) const {
     return std::find(roles.begin(), roles.end(), role) != roles.end();
@@ -69,8 +76,8 @@ class Role {
 
 int run(const NodeConfig& config, base::NodeContext& program) {
   for (const std::string& role : config.roles) {
-    if (role != "broker" && role != "collector") {
-      throw base::ConfigError{"--roles: '" + role + "' is not one of broker, collector"};
+    if (role != "broker" && role != "collector" && role != "worker") {
+      throw base::ConfigError{"--roles: '" + role + "' is not one of broker, collector, worker"};
     }
   }
   net::Loop loop;
@@ -92,17 +99,24 @@ int run(const NodeConfig& config, base::NodeContext& program) {
     options.liveness = config.liveness;
     broker_node = std::make_unique<broker::BrokerNode>(options, program.name());
   }
+  std::vector<std::string> brokers = config.brokers;
+  if (broker_node != nullptr) brokers.emplace_back(broker_inside);
   std::unique_ptr<collector::CollectorNode> collector_node;
   if (config.plays("collector")) {
     collector::CollectorConfig options;
     options.listen = config.collector_listen;
     options.store = config.collector_store;
-    options.brokers = config.brokers;
-    if (broker_node != nullptr) options.brokers.emplace_back(broker_inside);
+    options.brokers = brokers;
     options.insecure = config.insecure;
     options.heartbeat = config.heartbeat;
     options.liveness = config.liveness;
     collector_node = std::make_unique<collector::CollectorNode>(options, program.name());
+  }
+  std::unique_ptr<worker::WorkerNode> worker_node;
+  if (config.plays("worker")) {
+    worker::WorkerConfig options = config.worker;
+    options.brokers = brokers;
+    worker_node = std::make_unique<worker::WorkerNode>(options, program.name());
   }
   std::unique_ptr<Role<broker::BrokerNode>> broker_role;
   std::unique_ptr<Role<collector::CollectorNode>> collector_role;
@@ -110,17 +124,28 @@ int run(const NodeConfig& config, base::NodeContext& program) {
   if (collector_node) {
     collector_role = std::make_unique<Role<collector::CollectorNode>>(std::move(collector_node), failures, ended);
   }
+  std::unique_ptr<Role<worker::WorkerNode>> worker_role;
+  if (worker_node) worker_role = std::make_unique<Role<worker::WorkerNode>>(std::move(worker_node), failures, ended);
+  const auto drain_all = [&] {  // the worker first, while there is somebody to settle with
+    if (worker_role) return worker_role->ask_to_drain();
+    if (broker_role) broker_role->ask_to_drain();
+    if (collector_role) collector_role->ask_to_drain();
+  };
   loop.watch(program.signals().fd(), [&] {
     const auto asked = program.signals().asked();
     if (asked == base::Signals::Asked::nothing) return;
-    if (asked == base::Signals::Asked::drain) program.stopping();
-    // The broker first: what it still takes back, or ends, may need the collector.
-    const bool now = asked == base::Signals::Asked::stop;
-    if (broker_role) now ? broker_role->ask_to_stop() : broker_role->ask_to_drain();
-    if (collector_role) now ? collector_role->ask_to_stop() : collector_role->ask_to_drain();
+    if (asked == base::Signals::Asked::drain) {
+      program.stopping();
+      return drain_all();
+    }
+    if (worker_role) worker_role->ask_to_stop();
+    if (broker_role) broker_role->ask_to_stop();
+    if (collector_role) collector_role->ask_to_stop();
   });
   program.ready();
   while (!over) loop.wait(std::nullopt);
+  if (worker_role) worker_role->ask_to_drain();
+  worker_role.reset();
   if (broker_role) broker_role->ask_to_drain();
   if (collector_role) collector_role->ask_to_drain();
   broker_role.reset();
