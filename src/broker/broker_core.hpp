@@ -354,6 +354,8 @@ class BrokerCore {
   void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
   std::uint64_t purge(Queue& queue);
   Slot take_from_disk(const store::TaskRow& row, Now now);
+  /// Called when the task's row is about to be erased, or moved to another key.
+  void leave_tail_region(Task& task);
   /// True when a running sweep wants this task, which was just read for another reason.
   bool swept(Slot slot);
   std::uint64_t sweep_memory(Queue& queue, std::uint64_t room);
@@ -395,7 +397,10 @@ class BrokerCore {
   std::map<TaskId, SlotRef> held_ids_;               ///< tasks taken while holding
   std::map<std::uint64_t, SlotRef> adopted_;         ///< delivery numbers of earlier epochs
   std::set<std::uint64_t> roster_;                   ///< incarnations with a durable row
+  /// Rows that were taken out of turn from where the rest is still to be read. `no_slot`: the task is gone, but
+  /// its row may be read once more, by a load that is on its way or before the commit that erases it.
   std::unordered_map<std::int64_t, Slot> in_tail_region_;
+  std::size_t left_tail_region_ = 0;                 ///< how many of them are gone
   std::uint64_t old_sequence_end_ = 0;               ///< rows below it are of an earlier epoch
 
   // schedule, expiry

@@ -141,6 +141,10 @@ void BrokerCore::page_in(Now now, BrokerEffects& out) {
     }
     it = any ? std::next(it) : paged_queues_.erase(it);
   }
+  if (left_tail_region_ > 0 && paged_queues_.empty() && scheduled_on_disk_ == 0 && loads_.empty()) {
+    std::erase_if(in_tail_region_, [](const auto& entry) { return entry.second == no_slot; });
+    left_tail_region_ = 0;
+  }
   if (scheduled_on_disk_ > 0 && !schedule_loading_ && schedule_.size() < std::max<std::uint64_t>(options_.scheduled_window / 2, 1)) {
     if (!open_inserts_.empty()) close_batch(now, out);
     schedule_loading_ = true;
@@ -238,7 +242,7 @@ void BrokerCore::on_lane_rows(const LoadPurpose& purpose, std::vector<store::Tas
   lane.loading = false;
   for (const store::TaskRow& row : rows) {
     lane.disk_from = row.key + 1;
-    if (const auto resident = in_tail_region_.find(row.key); resident != in_tail_region_.end()) continue;
+    if (in_tail_region_.contains(row.key)) continue;
     if (lane.on_disk == 0) break;
     --lane.on_disk;
     --queue.ready;
@@ -256,7 +260,7 @@ void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store:
   schedule_loading_ = false;
   for (const store::TaskRow& row : rows) {
     schedule_disk_from_ = row.key + 1;
-    if (scheduled_keys_.contains(row.key)) continue;
+    if (scheduled_keys_.contains(row.key) || in_tail_region_.contains(row.key)) continue;
     if (scheduled_on_disk_ == 0) break;
     --scheduled_on_disk_;
     const Slot slot = restore(row, now);

@@ -219,6 +219,14 @@ Slot BrokerCore::take_from_disk(const store::TaskRow& row, Now now) {
   return slot;
 }
 
+void BrokerCore::leave_tail_region(Task& task) {
+  const bool scheduled = task.key < 0 && scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_;
+  if (!task.in_tail_region && !scheduled) return;
+  task.in_tail_region = false;
+  in_tail_region_[task.key] = no_slot;
+  ++left_tail_region_;
+}
+
 void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out) {
   static_cast<void>(out);
   if (sweeps_.empty() || sweeps_.front().number != purpose.number) return;

@@ -159,6 +159,7 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
     return close_claim(hold.number, slot, now);
   }
   claims_[hold.number] = std::move(claim);
+  if (!open_erases_.empty()) close_batch(now, out);  // a row whose task has ended must not be found
   load({.kind = LoadKind::claim, .number = hold.number}, hold.key, hold.key, 1, SIZE_MAX, out);
 }
 

@@ -172,6 +172,40 @@ TEST_F(BrokerCoreTest, AfterARestartNothingIsDeliveredUntilTheWorkerSaidWhatItHo
   expect_books_balance();
 }
 
+// Seen with a real worker: its DONEs came while the rows were still on disk, the page-in read those rows again,
+// ran the tasks twice, and as many at the end of the queue were never read.
+TEST_F(BrokerCoreTest, TasksThatWereReportedAndSettledAreNotReadFromDiskAgain) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 2);
+  settle();
+  submit(1, {task("a"), task("b"), task("c"), task("d"), task("e")});
+  settle();
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 2u);
+  ASSERT_EQ(store.tasks.size(), 5u);
+  crash_and_start();
+  std::vector<wire::HeldDelivery> holds;
+  for (const auto& delivery : given) {
+    holds.push_back({.number = delivery.number, .key = delivery.key, .position = delivery.position,
+                     .phase = wire::Hold::done_unanswered, .id = delivery.task.id});
+  }
+  connect(worker_a, {.role = wire::Role::worker, .name = "w1", .incarnation = 1, .concurrency = 4, .holds = holds});
+  wire::Done message;
+  message.first = 1;
+  for (const auto& delivery : given) {
+    message.entries.push_back({.number = delivery.number, .state = wire::TaskState::ignored});
+  }
+  say(*worker_a, message);
+  say(*worker_a, wire::Credit{.count = 10, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
+  settle();
+  std::vector<Bytes> ids;
+  for (const auto& delivery : deliveries(*worker_a)) ids.emplace_back(delivery.task.id.bytes);
+  EXPECT_EQ(ids, (std::vector<Bytes>{"c", "d", "e"}));
+  EXPECT_EQ(core->books().succeeded, 2u);
+  expect_books_balance();
+}
+
 TEST_F(BrokerCoreTest, AnOrphanIsJoinedWithItsResendAndNotDeliveredAgain) {
   start();
   connect_producer();
