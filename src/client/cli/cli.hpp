@@ -1,0 +1,49 @@
+/// \file cli.hpp
+/// The `baozi` command: one sub-command a function. Human output is aligned text on stdout; --json prints one
+/// JSON value. Errors are one line on stderr.
+/// Exit codes: 0, 1 (it failed), 2 (usage).
+#pragma once
+#include <string>
+#include <vector>
+
+#include <baozi/client.hpp>
+
+#include "base/config.hpp"
+
+namespace baozi::cli {
+
+int run(int argc, const char* const* argv);
+
+/// What all sub-commands share.
+struct Common {
+  std::vector<std::string> brokers;  ///< empty: BAOZI_BROKER, else tcp://127.0.0.1:7170
+  Micros timeout{5'000'000};
+  bool json = false;
+
+  void declare(base::OptionTable& table);
+  [[nodiscard]] App app() const;
+};
+
+using Words = std::vector<std::string>;
+int call(const Words& words);
+int result(const Words& words);
+int forget(const Words& words);
+int revoke(const Words& words);
+int status(const Words& words);
+int queues(const Words& words);
+int purge(const Words& words);
+int dead(const Words& words);
+
+/// Reads the words into the table's variables. True when the command is to run; otherwise help or version was printed.
+[[nodiscard]] bool read(base::OptionTable& table, const Words& words);
+/// Asks every broker; one line on stderr for each that is silent or refuses.
+struct Asked {
+  std::vector<NodeReply> replies;
+  bool complete = true;
+};
+[[nodiscard]] Asked ask(const Common& common, std::string_view command, const Value& arguments = Value::object());
+/// Prints objects as an aligned table; columns in the order in which they first appear.
+void print_table(const Value::Array& rows, const std::vector<std::string>& columns);
+[[nodiscard]] std::string to_text(const Value& value);
+
+}  // namespace baozi::cli

@@ -1,0 +1,205 @@
+// baozi call, result, forget, revoke.
+#include <cstdio>
+#include <ctime>
+
+#include "client/cli/cli.hpp"
+
+namespace baozi::cli {
+
+namespace {
+
+Value json_argument(const std::string& text, const char* what) {
+  try {
+    return Value::from_json(text);
+  } catch (const std::exception& error) {
+    throw base::ConfigError{std::string{what} + " is not JSON: " + error.what()};
+  }
+}
+
+/// "2026-03-01T08:15:30Z", with a fraction if you like, or "+01:00" instead of Z. A local time is refused.
+std::chrono::sys_time<std::chrono::microseconds> instant(const std::string& text) {
+  std::tm parts{};
+  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const auto wrong = [&] {
+    return base::ConfigError{"--eta '" + text + "': write 2026-03-01T08:15:30Z, or an offset such as +01:00 instead of Z"};
+  };
+  if (rest == nullptr) throw wrong();
+  std::int64_t us = static_cast<std::int64_t>(timegm(&parts)) * 1'000'000;
+  if (*rest == '.') {
+    std::int64_t unit = 100'000;
+    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10) us += (*rest - '0') * unit;
+  }
+  if (*rest == '+' || *rest == '-') {
+    int hours = 0;
+    int minutes = 0;
+    if (std::sscanf(rest + 1, "%2d:%2d", &hours, &minutes) != 2) throw wrong();
+    const std::int64_t offset = (static_cast<std::int64_t>(hours) * 3600 + minutes * 60) * 1'000'000;
+    us += *rest == '+' ? -offset : offset;
+  } else if (std::string_view{rest} != "Z") {
+    throw wrong();
+  }
+  return std::chrono::sys_time<std::chrono::microseconds>{std::chrono::microseconds{us}};
+}
+
+/// Waits for the task and prints what became of it.
+int show(const AsyncResult<Value>& task, bool wait, const std::optional<Micros>& patience, bool json) {
+  if (wait) {
+    const bool ended = patience ? task.wait(*patience) : (task.wait(), true);
+    if (!ended) {
+      std::fprintf(stderr, "baozi: %s has not ended in time (%s)\n", task.id().c_str(), to_string(task.state()));
+      return 1;
+    }
+  }
+  const State state = task.state();
+  const Outcome<Value> outcome = task.outcome();
+  const TaskError* const error = outcome.error();
+  if (json) {
+    Value::Object answer;
+    answer["id"] = Value{task.id()};
+    answer["state"] = Value{std::string{to_string(state)}};
+    if (outcome.state() == State::success) answer["result"] = outcome.value();
+    if (!task.worker().empty()) answer["worker"] = Value{task.worker()};
+    if (error != nullptr) {
+      answer["type"] = Value{std::string{error->type()}};
+      answer["message"] = Value{std::string{error->message()}};
+      answer["traceback"] = Value{std::string{error->traceback()}};
+    }
+    std::printf("%s\n", Value{answer}.to_json(2).c_str());
+  } else if (outcome.state() == State::success) {
+    std::printf("%s\n", outcome.value().to_json().c_str());
+  } else if (error != nullptr) {
+    std::fprintf(stderr, "baozi: %s: %s: %s: %s\n", task.id().c_str(), to_string(state),
+                 std::string{error->type()}.c_str(), std::string{error->message()}.c_str());
+    if (!task.traceback().empty()) std::fprintf(stderr, "%s\n", task.traceback().c_str());
+  } else {
+    std::printf("%s\n", to_string(state));
+  }
+  return outcome.state() == State::failure || outcome.state() == State::revoked ? 1 : 0;
+}
+
+std::optional<Micros> patience_of(const std::string& wait) {
+  if (wait.empty() || wait == "forever") return std::nullopt;
+  const auto parsed = base::parse_duration(wait);
+  if (!parsed) throw base::ConfigError{"--wait: " + parsed.error().message};
+  return *parsed;
+}
+
+}  // namespace
+
+int call(const Words& words) {
+  Common common;
+  std::string name;
+  std::string arguments = "[]";
+  std::string kwargs = "{}";
+  std::string eta;
+  std::string wait;
+  std::optional<Micros> countdown;
+  std::optional<Micros> expires;
+  std::optional<int> priority;
+  CallOptions options;
+  base::OptionTable table{"baozi call", "Hands in a task by its name."};
+  table.add_positional("NAME", name, "the task's name, such as c.add").required();
+  table.add_positional("ARGUMENTS", arguments, "its arguments, as a JSON array");
+  table.begin_group("Call");
+  table.add("kwargs", kwargs, "arguments by name, as a JSON object").word("JSON");
+  table.add("queue", options.queue, "the queue (default: the broker's default queue)");
+  table.add("countdown", countdown, "not before so long from now");
+  table.add("eta", eta, "not before this instant: 2026-03-01T08:15:30Z").word("INSTANT");
+  table.add("expires", expires, "not later than so long from now");
+  table.add("priority", priority, "0 to 9, 9 first");
+  table.add("id", options.task_id, "the task's id (default: a new UUID)");
+  table.add("ignore-result", options.ignore_result, "a success stores no result");
+  table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
+  common.declare(table);
+  if (!read(table, words)) return 0;
+  const Value args = json_argument(arguments, "ARGUMENTS");
+  const Value named = json_argument(kwargs, "--kwargs");
+  if (!args.is_array()) throw base::ConfigError{"ARGUMENTS must be a JSON array, such as '[1, 2]'"};
+  if (!named.is_object()) throw base::ConfigError{"--kwargs must be a JSON object, such as '{\"a\": 1}'"};
+  if (priority && (*priority < 0 || *priority > 9)) throw base::ConfigError{"--priority must be 0 to 9"};
+  options.countdown = countdown;
+  if (expires) options.expires = *expires;
+  if (!eta.empty()) options.eta = instant(eta);
+  options.priority = priority;
+  App app = common.app();
+  const AsyncResult<Value> task = app.apply(name, args.as_array(), named.as_object(), options);
+  task.wait_submitted(common.timeout + Micros{1'000'000});
+  if (!wait.empty()) return show(task, true, patience_of(wait), common.json);
+  if (common.json) {
+    Value::Object answer;
+    answer["id"] = Value{task.id()};
+    std::printf("%s\n", Value{answer}.to_json(2).c_str());
+  } else {
+    std::printf("%s\n", task.id().c_str());
+  }
+  return 0;
+}
+
+int result(const Words& words) {
+  Common common;
+  std::string id;
+  std::string wait;
+  base::OptionTable table{"baozi result", "Shows a task's state and result."};
+  table.add_positional("ID", id, "the task's id").required();
+  table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
+  common.declare(table);
+  if (!read(table, words)) return 0;
+  App app = common.app();
+  return show(app.result(id), !wait.empty(), patience_of(wait), common.json);
+}
+
+int forget(const Words& words) {
+  Common common;
+  Words ids;
+  base::OptionTable table{"baozi forget", "Erases stored results."};
+  table.add_positional("ID", ids, "the tasks' ids").required();
+  common.declare(table);
+  if (!read(table, words)) return 0;
+  App app = common.app();
+  const std::size_t erased = app.forget(ids);
+  if (common.json) {
+    std::printf("{\"forgotten\": %zu}\n", erased);
+  } else {
+    std::printf("%zu of %zu results erased\n", erased, ids.size());
+  }
+  return erased > 0 ? 0 : 1;
+}
+
+int revoke(const Words& words) {
+  Common common;
+  Words ids;
+  bool terminate = false;
+  base::OptionTable table{"baozi revoke", "Ends tasks before they run."};
+  table.add_positional("ID", ids, "the tasks' ids").required();
+  table.add("terminate", terminate, "also ask those that run to end");
+  common.declare(table);
+  if (!read(table, words)) return 0;
+  App app = common.app();
+  const std::vector<Revocation> answers = app.revoke(ids, terminate);
+  Value::Array rows;
+  bool all = true;
+  for (std::size_t i = 0; i < answers.size() && i < ids.size(); ++i) {
+    Value::Object row;
+    const char* verdict = "unknown";
+    switch (answers[i].verdict) {
+      case Revocation::Verdict::unknown: break;
+      case Revocation::Verdict::revoked: verdict = "revoked"; break;
+      case Revocation::Verdict::pending: verdict = "pending"; break;
+      case Revocation::Verdict::too_late: verdict = "too_late"; break;
+    }
+    all = all && (answers[i].verdict == Revocation::Verdict::revoked || answers[i].verdict == Revocation::Verdict::pending);
+    row["id"] = Value{ids[i]};
+    row["verdict"] = Value{std::string{verdict}};
+    if (answers[i].verdict == Revocation::Verdict::too_late) row["state"] = Value{std::string{to_string(answers[i].state)}};
+    if (!answers[i].unasked.empty()) row["not_asked"] = Value{answers[i].unasked};
+    rows.emplace_back(row);
+  }
+  if (common.json) {
+    std::printf("%s\n", Value{rows}.to_json(2).c_str());
+  } else {
+    print_table(rows, {"id", "verdict", "state"});
+  }
+  return all ? 0 : 1;
+}
+
+}  // namespace baozi::cli
