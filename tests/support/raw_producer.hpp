@@ -88,7 +88,7 @@ class RawProducer {
     const auto found = states_.find(state);
     return found == states_.end() ? 0 : found->second;
   }
-  [[nodiscard]] std::uint64_t confirmed() const { return confirmed_; }
+  [[nodiscard]] bool all_confirmed() const { return confirmed_ == submitted_; }
   [[nodiscard]] const std::vector<TaskId>& ids() const { return ids_; }
 
  private:
