@@ -34,6 +34,10 @@ void BrokerCore::note_erase(const Task& task) {
     ++counters_.cancelled_pairs;  // D12: its row was never written, and never will be
   } else {
     open_erases_.push_back(task.key);
+    if (!loads_.empty()) {  // they may still bring the row: it is old by then
+      gone_order_.push_back({loads_.rbegin()->first, task.key});
+      gone_.insert(task.key);
+    }
   }
 }
 

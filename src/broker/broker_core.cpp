@@ -333,9 +333,9 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   end_holding(now);
   wake_scheduled(now);
   check_expiry(now);
-  page_in(now, out);
+  page_in(out);
   deliver_ready(now);
-  run_sweep(now, out);
+  run_sweep(out);
   send_endings(now, out);
   send_asks(out);
   finish_revokes(out);

@@ -322,7 +322,7 @@ class BrokerCore {
   /// Scheduled tasks that are due wait while their queue has twice its window in memory.
   [[nodiscard]] bool is_crowded(const Queue& queue) const { return queue.in_memory >= options_.window_tasks * 2; }
   void trim_schedule();
-  void page_in(Now now, BrokerEffects& out);
+  void page_in(BrokerEffects& out);
   void on_lane_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);
   void on_schedule_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);
   /// Where a task that was read goes: its lane, an ending, a question.
@@ -331,6 +331,7 @@ class BrokerCore {
   void leave_memory();
   /// A task from its row, not yet in any list; `no_slot` when the row cannot be read.
   Slot restore(const store::TaskRow& row, Now now);
+  /// Reads rows; what is open is handed over first, so that none is read that was erased before.
   void load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows, std::size_t bytes, BrokerEffects& out);
 
   // ---- broker_commit.cpp
@@ -350,12 +351,10 @@ class BrokerCore {
   void revoke_settled(Slot slot, wire::TaskState state);
   void finish_revokes(BrokerEffects& out);
   Worker* holder_of(const Task& task);
-    void run_sweep(Now now, BrokerEffects& out);
+  void run_sweep(BrokerEffects& out);
   void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
   std::uint64_t purge(Queue& queue);
   Slot take_from_disk(const store::TaskRow& row, Now now);
-  /// Called when the task's row is about to be erased, or moved to another key.
-  void leave_tail_region(Task& task);
   /// True when a running sweep wants this task, which was just read for another reason.
   bool swept(Slot slot);
   std::uint64_t sweep_memory(Queue& queue, std::uint64_t room);
@@ -397,10 +396,8 @@ class BrokerCore {
   std::map<TaskId, SlotRef> held_ids_;               ///< tasks taken while holding
   std::map<std::uint64_t, SlotRef> adopted_;         ///< delivery numbers of earlier epochs
   std::set<std::uint64_t> roster_;                   ///< incarnations with a durable row
-  /// Rows that were taken out of turn from where the rest is still to be read. `no_slot`: the task is gone, but
-  /// its row may be read once more, by a load that is on its way or before the commit that erases it.
+  /// Tasks in memory whose rows lie where the rest is still to be read.
   std::unordered_map<std::int64_t, Slot> in_tail_region_;
-  std::size_t left_tail_region_ = 0;                 ///< how many of them are gone
   std::uint64_t old_sequence_end_ = 0;               ///< rows below it are of an earlier epoch
 
   // schedule, expiry
@@ -409,6 +406,7 @@ class BrokerCore {
   std::uint64_t scheduled_on_disk_ = 0;
   std::int64_t schedule_disk_from_ = 0;  ///< scheduled tasks on disk have keys from here on
   bool schedule_loading_ = false;
+  std::int64_t schedule_paged_from_ = INT64_MAX;  ///< lowest key that left memory since the last load was asked for
   std::multimap<std::int64_t, SlotRef> expiries_;
   std::multimap<MonoTime, SlotRef> retries_;  ///< tasks that wait for a retry, by the steady clock (D30)
   std::set<std::uint32_t> paged_queues_;      ///< queues with tasks that are only in the store
@@ -461,6 +459,12 @@ class BrokerCore {
 
   // loads
   std::map<std::uint64_t, LoadPurpose> loads_;
+  struct Gone {
+    std::uint64_t load;  ///< the last one that may still read the row
+    std::int64_t key;
+  };
+  std::deque<Gone> gone_order_;
+  std::unordered_set<std::int64_t> gone_;  ///< rows that were erased while loads were under way
 
   std::vector<SlotRef> taken_this_turn_;
   std::uint64_t delivered_before_ = 0;

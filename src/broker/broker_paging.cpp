@@ -17,6 +17,7 @@ void BrokerCore::page_out(Slot slot) {
   task.stage = Stage::paged;
   if (task.key < 0) {
     schedule_disk_from_ = scheduled_on_disk_ == 0 ? task.key : std::min(schedule_disk_from_, task.key);
+    schedule_paged_from_ = std::min(schedule_paged_from_, task.key);
     ++scheduled_on_disk_;
     ++queue.scheduled;
   } else {
@@ -111,6 +112,7 @@ void BrokerCore::wake_scheduled(Now now) {
 
 void BrokerCore::load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows, std::size_t bytes,
                       BrokerEffects& out) {
+  if (!open_inserts_.empty() || !open_erases_.empty() || !open_updates_.empty()) close_batch(last_now_, out);
   const std::uint64_t request = next_request_++;
   purpose.rows_max = rows;
   purpose.bytes_max = bytes;
@@ -118,7 +120,7 @@ void BrokerCore::load(LoadPurpose purpose, std::int64_t from, std::int64_t to, s
   out.loads.push_back({request, from, to, rows, bytes});
 }
 
-void BrokerCore::page_in(Now now, BrokerEffects& out) {
+void BrokerCore::page_in(BrokerEffects& out) {
   if (!may_deliver()) return;
   for (auto it = paged_queues_.begin(); it != paged_queues_.end();) {
     Queue& queue = queues_[*it];
@@ -133,7 +135,6 @@ void BrokerCore::page_in(Now now, BrokerEffects& out) {
           queue.in_memory >= options_.window_tasks) {
         continue;
       }
-      if (!open_inserts_.empty()) close_batch(now, out);  // what is to be read must have been handed over
       lane.loading = true;
       const std::int64_t lane_end = queued_key(queue.number, priority, sequence_mask);
       load({.kind = LoadKind::lane, .queue = queue.number, .priority = priority}, lane.disk_from, lane_end,
@@ -141,13 +142,9 @@ void BrokerCore::page_in(Now now, BrokerEffects& out) {
     }
     it = any ? std::next(it) : paged_queues_.erase(it);
   }
-  if (left_tail_region_ > 0 && paged_queues_.empty() && scheduled_on_disk_ == 0 && loads_.empty()) {
-    std::erase_if(in_tail_region_, [](const auto& entry) { return entry.second == no_slot; });
-    left_tail_region_ = 0;
-  }
   if (scheduled_on_disk_ > 0 && !schedule_loading_ && schedule_.size() < std::max<std::uint64_t>(options_.scheduled_window / 2, 1)) {
-    if (!open_inserts_.empty()) close_batch(now, out);
     schedule_loading_ = true;
+    schedule_paged_from_ = INT64_MAX;
     load({.kind = LoadKind::schedule}, schedule_disk_from_, schedule_end,
          std::min<std::size_t>(page_rows, options_.scheduled_window), page_bytes, out);
   }
@@ -160,10 +157,14 @@ void BrokerCore::on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& 
   const LoadPurpose purpose = found->second;
   loads_.erase(found);
   switch (purpose.kind) {
-    case LoadKind::lane: return on_lane_rows(purpose, rows, now);
-    case LoadKind::schedule: return on_schedule_rows(purpose, rows, now);
-    case LoadKind::claim: return on_claim_row(purpose.number, rows, now);
-    case LoadKind::sweep: return on_sweep_rows(purpose, rows, now, out);
+    case LoadKind::lane: on_lane_rows(purpose, rows, now); break;
+    case LoadKind::schedule: on_schedule_rows(purpose, rows, now); break;
+    case LoadKind::claim: on_claim_row(purpose.number, rows, now); break;
+    case LoadKind::sweep: on_sweep_rows(purpose, rows, now, out); break;
+  }
+  while (!gone_order_.empty() && (loads_.empty() || gone_order_.front().load < loads_.begin()->first)) {
+    gone_.erase(gone_order_.front().key);
+    gone_order_.pop_front();
   }
 }
 
@@ -242,7 +243,7 @@ void BrokerCore::on_lane_rows(const LoadPurpose& purpose, std::vector<store::Tas
   lane.loading = false;
   for (const store::TaskRow& row : rows) {
     lane.disk_from = row.key + 1;
-    if (in_tail_region_.contains(row.key)) continue;
+    if (in_tail_region_.contains(row.key) || gone_.contains(row.key)) continue;
     if (lane.on_disk == 0) break;
     --lane.on_disk;
     --queue.ready;
@@ -260,7 +261,7 @@ void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store:
   schedule_loading_ = false;
   for (const store::TaskRow& row : rows) {
     schedule_disk_from_ = row.key + 1;
-    if (scheduled_keys_.contains(row.key) || in_tail_region_.contains(row.key)) continue;
+    if (scheduled_keys_.contains(row.key) || gone_.contains(row.key)) continue;
     if (scheduled_on_disk_ == 0) break;
     --scheduled_on_disk_;
     const Slot slot = restore(row, now);
@@ -269,7 +270,10 @@ void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store:
     queue.scheduled -= std::min<std::uint64_t>(queue.scheduled, 1);
     admit(slot, now);
   }
-  if (rows.empty() && leave_memory_.empty() && scheduled_on_disk_ > 0) {
+  const bool at_end = rows.empty() && schedule_paged_from_ >= schedule_disk_from_;
+  // What left memory while this was being read may lie before what was read.
+  schedule_disk_from_ = std::min(schedule_disk_from_, schedule_paged_from_);
+  if (at_end && leave_memory_.empty() && scheduled_on_disk_ > 0) {
     ++counters_.books_mismatch;
     scheduled_on_disk_ = 0;
   }

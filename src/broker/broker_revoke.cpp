@@ -159,7 +159,7 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t room) {
   return endings_open_ - before;
 }
 
-void BrokerCore::run_sweep(Now now, BrokerEffects& out) {
+void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweeps_.empty()) return;
   Sweep& sweep = sweeps_.front();
   if (sweep.loading || !may_end_more()) return;
@@ -174,7 +174,6 @@ void BrokerCore::run_sweep(Now now, BrokerEffects& out) {
     sweeps_.pop_front();
     return;
   }
-  if (!open_inserts_.empty()) close_batch(now, out);
   sweep.loading = true;
   load({.kind = LoadKind::sweep, .number = sweep.number}, sweep.ranges.back().from, sweep.ranges.back().to,
        std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_), sweep_bytes, out);
@@ -219,14 +218,6 @@ Slot BrokerCore::take_from_disk(const store::TaskRow& row, Now now) {
   return slot;
 }
 
-void BrokerCore::leave_tail_region(Task& task) {
-  const bool scheduled = task.key < 0 && scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_;
-  if (!task.in_tail_region && !scheduled) return;
-  task.in_tail_region = false;
-  in_tail_region_[task.key] = no_slot;
-  ++left_tail_region_;
-}
-
 void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out) {
   static_cast<void>(out);
   if (sweeps_.empty() || sweeps_.front().number != purpose.number) return;
@@ -236,13 +227,15 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
   for (const store::TaskRow& row : rows) {
     bytes += row.rec.size();
     sweep.ranges.back().from = row.key + 1;
+    if (gone_.contains(row.key)) continue;
     if (row.key < 0) {
       // Read for another reason meanwhile: that reading asked `swept`.
       if (scheduled_keys_.contains(row.key) || row.key < schedule_disk_from_) continue;
     } else {
       const auto queue = static_cast<std::uint32_t>((row.key >> lane_shift) / 10);
       const auto priority = static_cast<std::size_t>(9 - (row.key >> lane_shift) % 10);
-      if (in_tail_region_.contains(row.key) || row.key < queues_[queue].lanes[priority].disk_from) continue;
+      const Lane& lane = queues_[queue].lanes[priority];
+      if (lane.on_disk == 0 || in_tail_region_.contains(row.key) || row.key < lane.disk_from) continue;
     }
     const auto view = unpack_row(row.rec);
     if (!view) continue;

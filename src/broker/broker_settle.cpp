@@ -131,7 +131,10 @@ void BrokerCore::retry(Slot slot, std::uint64_t delay_us, Now now) {
   note_erase(task);
   task.delay_us = delay;
   task.eta_us = micros(now.wall) + delay;
-  leave_tail_region(task);
+  if (task.in_tail_region) {
+    in_tail_region_.erase(task.key);
+    task.in_tail_region = false;
+  }
   if (task.key < 0) scheduled_keys_.erase(task.key);
   task.key = scheduled_key(task.eta_us, sequence_++);
   scheduled_keys_.insert(task.key);
@@ -225,7 +228,7 @@ void BrokerCore::remove_task(Slot slot) {
   Queue& queue = queues_[task.queue];
   queue.bytes -= std::min<std::uint64_t>(queue.bytes, task.bytes);
   queue.changed = true;
-  leave_tail_region(task);
+  if (task.in_tail_region) in_tail_region_.erase(task.key);
   if (task.key < 0) scheduled_keys_.erase(task.key);
   if (task.adopted != 0) adopted_.erase(task.adopted);
   if (task.history != nullptr && !adopted_.empty()) {

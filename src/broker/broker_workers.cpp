@@ -159,7 +159,6 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
     return close_claim(hold.number, slot, now);
   }
   claims_[hold.number] = std::move(claim);
-  if (!open_erases_.empty()) close_batch(now, out);  // a row whose task has ended must not be found
   load({.kind = LoadKind::claim, .number = hold.number}, hold.key, hold.key, 1, SIZE_MAX, out);
 }
 
@@ -168,7 +167,7 @@ void BrokerCore::on_claim_row(std::uint64_t number, std::vector<store::TaskRow>&
   if (found == claims_.end() || found->second.orphan) return;
   Claim& claim = found->second;
   if (const Slot slot = find_by_key(claim.key); slot != no_slot) return close_claim(number, slot, now);
-  if (!rows.empty()) {
+  if (!rows.empty() && !gone_.contains(claim.key)) {
     const auto view = unpack_row(rows.front().rec);
     if (view && view->task.id.to_id() == claim.id) {
       if (const Slot slot = take_from_disk(rows.front(), now); slot != no_slot) return close_claim(number, slot, now);
