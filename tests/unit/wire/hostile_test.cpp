@@ -93,7 +93,7 @@ TEST(Budget, HoldsForTheCheapestElementsInTheLargestNumber) {
 
 TEST(Truncation, EveryPrefixOfEveryVectorIsRefused) {
   for (const char* file : vector_files) {
-    for (const Json& vector : load_vectors(file + std::string{".json"})["vectors"]) {
+    for (const Json& vector : load_list(file + std::string{".json"}, "vectors")) {
       const Bytes whole = from_hex(vector["hex"].get<std::string>());
       for (std::size_t size = 0; size < whole.size(); ++size) {
         // A copy of just that size, so that a sanitizer sees a read beyond it.
@@ -114,7 +114,7 @@ TEST(Truncation, EveryPrefixOfEveryVectorIsRefused) {
 TEST(Mutation, AnyByteOfAnyVectorMayBeAnythingWithoutHarm) {
   Random random{20'240'607};
   for (const char* file : vector_files) {
-    for (const Json& vector : load_vectors(file + std::string{".json"})["vectors"]) {
+    for (const Json& vector : load_list(file + std::string{".json"}, "vectors")) {
       const Bytes whole = from_hex(vector["hex"].get<std::string>());
       for (std::size_t i = 0; i < whole.size(); ++i) {
         Bytes changed = whole;

@@ -25,7 +25,7 @@ TEST_P(Vectors, DecodeToTheirMeaning) {
 }
 
 TEST_P(Vectors, AreWhatOurEncoderWrites) {
-  for (const Json& vector : load_vectors(GetParam() + std::string{".json"})["vectors"]) {
+  for (const Json& vector : load_list(GetParam() + std::string{".json"}, "vectors")) {
     SCOPED_TRACE(vector["name"].get<std::string>());
     const Bytes frame = from_hex(vector["hex"].get<std::string>());
     EXPECT_EQ(to_hex(encoded_again(frame)), to_hex(frame));
@@ -38,7 +38,7 @@ INSTANTIATE_TEST_SUITE_P(Messages, Vectors, testing::ValuesIn(vector_files),
 TEST(Exchange, IsWhatWeWouldWriteAndStandsInTheDocument) {
   std::ifstream file{std::string{BAOZI_SOURCE_DIR} + "/docs/protocol.md"};
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
-  for (const Json& step : load_vectors("exchange.json")["frames"]) {
+  for (const Json& step : load_list("exchange.json", "frames")) {
     const auto hex = step["hex"].get<std::string>();
     SCOPED_TRACE(step["message"].get<std::string>() + " " + hex);
     EXPECT_EQ(meaning_of(from_hex(hex)), step["meaning"]);
@@ -49,12 +49,12 @@ TEST(Exchange, IsWhatWeWouldWriteAndStandsInTheDocument) {
 }
 
 TEST(Tolerance, FramesOfOtherAndNewerEncodersAreRead) {
-  for (const Json& row : load_vectors("tolerated.json")["frames"]) {
+  for (const Json& row : load_list("tolerated.json", "frames")) {
     SCOPED_TRACE(row["name"].get<std::string>());
     std::string file = row["like"][0].get<std::string>();
     for (char& c : file) c = static_cast<char>(std::tolower(c));
     bool found = false;
-    for (const Json& vector : load_vectors(file + ".json")["vectors"]) {
+    for (const Json& vector : load_list(file + ".json", "vectors")) {
       if (vector["name"] != row["like"][1]) continue;
       found = true;
       EXPECT_EQ(meaning_of(from_hex(row["hex"].get<std::string>())), vector["meaning"]);
@@ -64,7 +64,7 @@ TEST(Tolerance, FramesOfOtherAndNewerEncodersAreRead) {
 }
 
 TEST(Tolerance, WhatOtherClientsMustRefuseIsRefusedHere) {
-  for (const Json& row : load_vectors("refused.json")["frames"]) {
+  for (const Json& row : load_list("refused.json", "frames")) {
     SCOPED_TRACE(row["name"].get<std::string>());
     const auto refusal = refusal_of(from_hex(row["hex"].get<std::string>()));
     ASSERT_TRUE(refusal);
@@ -83,7 +83,7 @@ TEST(Tolerance, TheTextOfAUuidIsTheSameIdAsItsBytes) {
 }
 
 TEST(Options, AreReadWhereTheBrokerNeedsThem) {
-  const Json vectors = load_vectors("submit.json")["vectors"];
+  const Json vectors = load_list("submit.json", "vectors");
   const Bytes frame = from_hex(vectors[2]["hex"].get<std::string>());
   const auto open = wire::open_frame(frame);
   wire::Submit submit;
@@ -104,7 +104,7 @@ TEST(Options, AreReadWhereTheBrokerNeedsThem) {
 }
 
 TEST(Reuse, AMessageDecodedIntoAgainKeepsNothingOfTheFrameBefore) {
-  const Json vectors = load_vectors("deliver.json")["vectors"];
+  const Json vectors = load_list("deliver.json", "vectors");
   wire::Deliver reused;
   for (const int index : {2, 0, 1, 2, 0}) {
     const Bytes frame =
@@ -116,7 +116,7 @@ TEST(Reuse, AMessageDecodedIntoAgainKeepsNothingOfTheFrameBefore) {
 }
 
 TEST(Reuse, AFrameThatDoesNotDecodeLeavesAnEmptyList) {
-  const Bytes good = from_hex(load_vectors("submit.json")["vectors"][1]["hex"].get<std::string>());
+  const Bytes good = from_hex(load_list("submit.json", "vectors")[1]["hex"].get<std::string>());
   wire::Submit submit;
   ASSERT_TRUE(wire::decode(*wire::open_frame(good), submit));
   ASSERT_EQ(submit.tasks.size(), 2U);
@@ -128,7 +128,7 @@ TEST(Reuse, AFrameThatDoesNotDecodeLeavesAnEmptyList) {
 }
 
 TEST(PackedSubmit, IsTheSameFrameAsTheTasksOneByOne) {
-  const Bytes frame = from_hex(load_vectors("submit.json")["vectors"][2]["hex"].get<std::string>());
+  const Bytes frame = from_hex(load_list("submit.json", "vectors")[2]["hex"].get<std::string>());
   const auto open = wire::open_frame(frame);
   wire::Submit submit;
   ASSERT_TRUE(wire::decode(*open, submit));
