@@ -1,5 +1,6 @@
 // What is not in memory: lanes behind their window, the far end of the schedule (promise P9).
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "broker/broker_core.hpp"
@@ -128,13 +129,16 @@ void BrokerCore::page_in(BrokerEffects& out) {
       return workers_[index]->session != 0;
     });
     bool any = false;
+    bool above = false;  // a higher lane has tasks
     for (std::uint32_t priority = 10; priority-- > 0;) {
       Lane& lane = queue.lanes[priority];
+      const bool first = !std::exchange(above, above || lane.on_disk + lane.in_memory > 0);
       any = any || lane.on_disk > 0;
-      if (!served || lane.on_disk == 0 || lane.loading || lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1) ||
-          queue.in_memory >= options_.window_tasks) {
+      if (!served || lane.on_disk == 0 || lane.loading || lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1)) {
         continue;
       }
+      // The first lane is read whatever the others keep in memory: they wait for it.
+      if (!first && queue.in_memory >= options_.window_tasks) continue;
       lane.loading = true;
       const std::int64_t lane_end = queued_key(queue.number, priority, sequence_mask);
       load({.kind = LoadKind::lane, .queue = queue.number, .priority = priority}, lane.disk_from, lane_end,
