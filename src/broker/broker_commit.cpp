@@ -173,18 +173,36 @@ void BrokerCore::answer_committed(Now now, BrokerEffects& out) {
     }
   }
   for (auto& worker : workers_) {
-    if (worker == nullptr || worker->answers.empty()) continue;
+    if (worker == nullptr || (worker->answers.empty() && worker->held.empty())) continue;
     actor::Session* const session = sessions_.find(worker->session);
     if (session == nullptr) continue;
     wire::DoneOk message;
-    while (!worker->answers.empty() && worker->answers.front().n <= committed_ &&
-           message.exceptions.size() < answers_exceptions_max) {
+    message.upto = worker->answered;
+    std::erase_if(worker->held, [&](const Answer& entry) {
+      if (entry.n > committed_) return false;
+      message.exceptions.push_back({entry.upto, entry.stale ? wire::Settled::stale : wire::Settled::ok});
+      return true;
+    });
+    while (!worker->answers.empty() && message.exceptions.size() < answers_exceptions_max) {
       const Answer& first = worker->answers.front();
+      if (first.n == blocked) {
+        // An orphan may wait for long: those behind it are not made to wait, it is named instead.
+        const auto behind = std::find_if(worker->answers.begin(), worker->answers.end(),
+                                         [](const Answer& entry) { return entry.n != blocked; });
+        if (behind == worker->answers.end() || behind->n > committed_) break;
+        message.exceptions.push_back({first.upto, wire::Settled::held});
+        worker->held.push_back(first);
+      } else if (first.n > committed_) {
+        break;
+      } else if (first.stale) {
+        message.exceptions.push_back({first.upto, wire::Settled::stale});
+      }
       message.upto = first.upto;
-      if (first.stale) message.exceptions.push_back({first.upto, wire::Settled::stale});
       worker->answers.pop_front();
     }
-    if (message.upto > 0) send(*session, message, out);
+    if (message.upto == worker->answered && message.exceptions.empty()) continue;
+    worker->answered = message.upto;
+    send(*session, message, out);
   }
 }
 

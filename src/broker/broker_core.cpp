@@ -289,6 +289,8 @@ void BrokerCore::session_ended(const actor::Session& session, Now now) {
         worker->session = 0;
         worker->last_heard = session.last_heard;
         worker->answers.clear();
+        worker->held.clear();
+        worker->answered = 0;
         worker->outgoing.clear();
         worker->entries = 0;
         if (worker->goodbye) lose_worker(*worker, "", now);

@@ -166,6 +166,8 @@ class BrokerCore {
     std::uint64_t lease_count = 0;
     std::uint64_t entries = 0;  ///< settlement entries received in this session
     std::deque<Answer> answers;
+    std::vector<Answer> held;    ///< blocked ones that later answers have passed; the worker was told
+    std::uint64_t answered = 0;  ///< DONE_OK.upto, as it was sent last in this session
     std::vector<Outgoing> outgoing;
 
     [[nodiscard]] std::uint64_t outstanding() const { return delivered - returned; }

@@ -251,12 +251,16 @@ void BrokerCore::answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bo
 }
 
 void BrokerCore::resolve_answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale) {
-  for (Answer& pending : worker.answers) {
-    if (pending.upto != entry || pending.n != blocked) continue;
-    pending.n = stale ? committed_ : n;
-    pending.stale = stale;
-    return;
-  }
+  const auto resolve = [&](auto& list) {
+    for (Answer& pending : list) {
+      if (pending.upto != entry || pending.n != blocked) continue;
+      pending.n = stale ? committed_ : n;
+      pending.stale = stale;
+      return true;
+    }
+    return false;
+  };
+  if (!resolve(worker.held)) resolve(worker.answers);
 }
 
 }  // namespace baozi::broker

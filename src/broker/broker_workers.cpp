@@ -48,6 +48,8 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
   worker.last_heard = now.mono;
   worker.goodbye = false;
   worker.answers.clear();
+  worker.held.clear();
+  worker.answered = 0;
   worker.outgoing.clear();
   worker.entries = worker.credit = worker.credit_bytes = 0;
   worker.delivered = worker.delivered_bytes = worker.returned = worker.returned_bytes = 0;

@@ -206,6 +206,48 @@ TEST_F(BrokerCoreTest, TasksThatWereReportedAndSettledAreNotReadFromDiskAgain) {
   expect_books_balance();
 }
 
+TEST_F(BrokerCoreTest, AnOrphanDoesNotKeepTheAnswersBehindItWaiting) {
+  start();
+  connect_producer();
+  const Uuid id = producer_id;
+  connect_worker(worker_a, 1, 10);
+  settle();
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  crash_and_start();  // before the insert was committed
+  connect_worker(worker_a, 1, 10,
+                 {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
+                   .phase = wire::Hold::done_unanswered, .id = given[0].task.id}});
+  done(*worker_a, given[0].number, wire::TaskState::ignored);
+  settle();
+  EXPECT_FALSE(next<wire::DoneOk>(*worker_a, wire::Type::done_ok).has_value());
+  connect_producer(make_uuid7(wall_time(6), 3, 4));
+  submit(1, {task("b")});
+  settle();
+  const auto other = deliveries(*worker_a);
+  ASSERT_EQ(other.size(), 1u);
+  done(*worker_a, other[0].number, wire::TaskState::ignored);
+  settle();
+  const auto told = next<wire::DoneOk>(*worker_a, wire::Type::done_ok);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->upto, 2u);
+  ASSERT_EQ(told->exceptions.size(), 1u);
+  EXPECT_EQ(told->exceptions[0].entry, 1u);
+  EXPECT_EQ(told->exceptions[0].code, wire::Settled::held);
+  connect_producer(id);
+  submit(1, {task("a")});  // its producer brings it again
+  settle();
+  const auto later = next<wire::DoneOk>(*worker_a, wire::Type::done_ok);
+  ASSERT_TRUE(later.has_value());
+  EXPECT_EQ(later->upto, 2u);
+  ASSERT_EQ(later->exceptions.size(), 1u);
+  EXPECT_EQ(later->exceptions[0].entry, 1u);
+  EXPECT_EQ(later->exceptions[0].code, wire::Settled::ok);
+  EXPECT_EQ(core->books().succeeded, 2u);
+  expect_books_balance();
+}
+
 TEST_F(BrokerCoreTest, AnOrphanIsJoinedWithItsResendAndNotDeliveredAgain) {
   start();
   connect_producer();
