@@ -132,7 +132,7 @@ int run(int argc, const char* const* argv) {
       help(stderr);
       return 2;
     }
-    throw base::ConfigError{"there is no command '" + name + "' (see baozi --help)"};
+    throw base::ConfigError{"there is no command '" + name + "'"};
   });
 }
 
