@@ -33,6 +33,7 @@ class ProducerProcess final : public Process {
   void on_disconnected(actor::LinkId link, Now now) override {
     core_->on_disconnected(link, now, effects_), tell();
   }
+  using Process::on_frame;
   void on_frame(actor::LinkId link, BytesView frame, Now now) override {
     core_->on_frame(link, frame, now, effects_), tell();
   }

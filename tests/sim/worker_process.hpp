@@ -23,6 +23,7 @@ class WorkerProcess final : public Process {
   void on_disconnected(actor::LinkId link, Now now) override {
     core_->on_disconnected(link, now, effects_);
   }
+  using Process::on_frame;
   void on_frame(actor::LinkId link, BytesView frame, Now now) override {
     core_->on_frame(link, frame, now, effects_);
   }
