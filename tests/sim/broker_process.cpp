@@ -36,7 +36,7 @@ void BrokerProcess::boot(Now now) {
 }
 
 void BrokerProcess::halt() {
-  if (!core_->is_drained()) ledger_.broker_crashed(*this);
+  ledger_.broker_ended(*this);
   core_.reset();
   effects_.clear();
   disk_.crash();

@@ -230,8 +230,8 @@ std::size_t Ledger::execution_begins(Truth& truth, const Process& worker, std::i
   }
   const std::uint64_t limit =
       truth.plan.delivery_limit != 0 ? truth.plan.delivery_limit : settings_.delivery_limit;
-  const auto crashes = crashes_.find(truth.broker);
-  if (lost > limit + (crashes == crashes_.end() ? 0 : crashes->second)) {
+  const auto restarts = restarts_.find(truth.broker);
+  if (lost > limit + (restarts == restarts_.end() ? 0 : restarts->second)) {
     violated(truth,
              "P8: runs more often than its delivery limit of " + std::to_string(limit) + " allows");
   }
@@ -356,7 +356,7 @@ void Ledger::broker_started(const Process& broker) {
   }
 }
 
-void Ledger::broker_crashed(const Process& broker) { ++crashes_[broker.index()]; }
+void Ledger::broker_ended(const Process& broker) { ++restarts_[broker.index()]; }
 
 // ---- frames
 
@@ -421,7 +421,7 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
             violated(truth, "P2: delivered by a second broker");
           if (truth.revoked) violated(truth, "D28: delivered after it was said to be revoked");
           truth.broker = from.index();
-          if (settings_.clean && !truth.delivered && delivery.count == 1 && delivery.retries == 0) {
+          if (settings_.in_order && !truth.delivered && delivery.count == 1 && delivery.retries == 0) {
             check_first_delivery_order(truth, from.index());
           }
           check_may_exist(truth, "is delivered");

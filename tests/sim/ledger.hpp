@@ -61,7 +61,7 @@ class Ledger : public Network::Witness {
   struct Settings {
     Micros liveness{10'000'000};
     std::uint32_t delivery_limit = 5;
-    bool clean = false;        ///< no faults: nothing may run twice, first deliveries are in order
+    bool in_order = false;           ///< no faults and no refusals: first deliveries are in order
     bool clocks_agree = true;  ///< no wall clock is stepped
     bool tasks_are_dropped = false;  ///< some queue drops its head
   };
@@ -90,7 +90,7 @@ class Ledger : public Network::Witness {
   void results_committed(const Process& collector, const std::vector<store::ResultRow>& rows,
                          const std::vector<store::Loss>& losses);
   void broker_started(const Process& broker);
-  void broker_crashed(const Process& broker);
+  void broker_ended(const Process& broker);
 
   // Frames.
   void on_sent(Process& from, Process& to, actor::PeerKey connection, BytesView frame) override;
@@ -134,7 +134,8 @@ class Ledger : public Network::Witness {
   std::vector<Process*> workers_;
   std::map<std::size_t, std::map<std::int64_t, TaskId>> rows_;  // by broker and key
   std::map<std::pair<std::size_t, std::pair<std::size_t, std::uint64_t>>, Hearing> hearings_;
-  std::map<std::size_t, std::uint64_t> crashes_;  // by broker
+  // By broker. What is out with workers when a broker ends is not counted as lost: once for each start.
+  std::map<std::size_t, std::uint64_t> restarts_;
   struct Order {  // of first deliveries in one lane; those of one turn go to several workers at
                   // once
     std::int64_t turn = 0;

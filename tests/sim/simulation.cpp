@@ -10,7 +10,8 @@ Ledger::Settings settings_for(const Profile& profile) {
   Ledger::Settings settings;
   settings.liveness = Micros{static_cast<std::int64_t>(profile.heartbeats.liveness_us)};
   settings.delivery_limit = profile.broker.delivery_limit;
-  settings.clean = profile.clean;
+  // What a full queue refuses is tried again later: only where it blocks does order hold (D6).
+  settings.in_order = profile.clean && profile.broker.queue_defaults.policy == broker::FullPolicy::block;
   settings.clocks_agree = profile.faults.wall_clock == 0;
   settings.tasks_are_dropped =
       profile.broker.queue_defaults.policy == broker::FullPolicy::drop_head;
