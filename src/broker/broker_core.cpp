@@ -337,6 +337,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   check_expiry(now);
   page_in(out);
   deliver_ready(now);
+  seek_orphans(now);
   run_sweep(out);
   send_endings(now, out);
   send_asks(out);

@@ -191,6 +191,7 @@ class BrokerCore {
     std::uint64_t position = 0;
     bool executing = false;
     bool orphan = false;  ///< otherwise its row is being read
+    bool sought = false;  ///< an orphan that an epoch in between may have taken again: looked for by its id
     MonoTime since{};
     std::optional<Settle> settle;
   };
@@ -286,6 +287,8 @@ class BrokerCore {
   /// The task of a claim is there: leased to the worker again, or settled if it is done already.
   void close_claim(std::uint64_t number, Slot slot, Now now);
   void give_up_claim(std::uint64_t number);
+  /// Looks for the orphans of older epochs, in memory at once and then on disk.
+  void seek_orphans(Now now);
   void lose_worker(Worker& worker, std::string_view why, Now now);
   void lose_delivery(Slot slot, std::string_view why, Now now);
   void look_for_lost(Now now);
@@ -358,7 +361,8 @@ class BrokerCore {
   std::uint64_t purge(Queue& queue);
   Slot take_from_disk(const store::TaskRow& row, Now now);
   /// True when a running sweep wants this task, which was just read for another reason.
-  bool swept(Slot slot);
+  bool swept(Slot slot, Now now);
+  [[nodiscard]] std::vector<Sweep::Range> ranges_on_disk() const;
   std::uint64_t sweep_memory(Queue& queue, std::uint64_t room);
 
   // ---- broker_control.cpp
@@ -395,6 +399,7 @@ class BrokerCore {
   bool roster_lost_ = false;                         ///< one of them never came
   std::map<std::uint64_t, Claim> claims_;            ///< by delivery number
   std::map<TaskId, std::uint64_t> orphans_;          ///< id → delivery number
+  std::map<TaskId, std::uint64_t> orphans_to_seek_;  ///< of them, those that a sweep is to look for
   std::map<TaskId, SlotRef> held_ids_;               ///< tasks taken while holding
   std::map<std::uint64_t, SlotRef> adopted_;         ///< delivery numbers of earlier epochs
   std::set<std::uint64_t> roster_;                   ///< incarnations with a durable row

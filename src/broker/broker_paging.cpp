@@ -220,7 +220,7 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
 void BrokerCore::admit(Slot slot, Now now) {
   Task& task = tasks_[slot];
   if (task.ending != Ending::none) return begin_ending(slot, task.ending, std::move(task.history->ending_text));
-  if (swept(slot)) return;
+  if (swept(slot, now)) return;
   if (task.marked && task.position == 0) {  // it may have been started before the restart, and nobody reported it
     if (task.acks_early) {
       return begin_ending(slot, Ending::lost_early, "it may have been started before the broker stopped; acks_early tasks are not repeated");

@@ -24,7 +24,7 @@ void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message,
   RevokeJob& job = revoke_jobs_[number];
   job.session = session.number;
   job.request = message.request;
-  std::map<TaskId, std::size_t> wanted;
+  std::map<TaskId, std::uint64_t> wanted;
   for (const wire::IdView& id : message.ids) {
     if (wanted.emplace(id.to_id(), job.ids.size()).second) job.ids.push_back(id.to_id());
   }
@@ -43,13 +43,7 @@ void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message,
   Sweep sweep;
   sweep.number = next_request_++;
   sweep.revoke_job = number;
-  if (scheduled_on_disk_ > 0) sweep.ranges.push_back({schedule_disk_from_, schedule_end});
-  for (const std::uint32_t queue : paged_queues_) {
-    for (std::uint32_t priority = 0; priority < 10; ++priority) {
-      const Lane& lane = queues_[queue].lanes[priority];
-      if (lane.on_disk > 0) sweep.ranges.push_back({lane.disk_from, queued_key(queue, priority, sequence_mask)});
-    }
-  }
+  sweep.ranges = ranges_on_disk();
   if (sweep.ranges.empty()) {
     for (const auto& [id, index] : wanted) {
       job.settled[index] = true;
@@ -59,6 +53,18 @@ void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message,
   }
   sweep.wanted = std::move(wanted);
   sweeps_.push_back(std::move(sweep));
+}
+
+std::vector<Sweep::Range> BrokerCore::ranges_on_disk() const {
+  std::vector<Sweep::Range> ranges;
+  if (scheduled_on_disk_ > 0) ranges.push_back({schedule_disk_from_, schedule_end});
+  for (const std::uint32_t queue : paged_queues_) {
+    for (std::uint32_t priority = 0; priority < 10; ++priority) {
+      const Lane& lane = queues_[queue].lanes[priority];
+      if (lane.on_disk > 0) ranges.push_back({lane.disk_from, queued_key(queue, priority, sequence_mask)});
+    }
+  }
+  return ranges;
 }
 
 BrokerCore::Worker* BrokerCore::holder_of(const Task& task) {
@@ -162,10 +168,14 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t room) {
 void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweeps_.empty()) return;
   Sweep& sweep = sweeps_.front();
-  if (sweep.loading || !may_end_more()) return;
+  if (sweep.loading || (!sweep.orphans && !may_end_more())) return;
   if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], options_.endings_max - endings_open_) > 0) return;
   if (sweep.ranges.empty()) {
-    if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end()) {
+    if (sweep.orphans) {
+      for (const auto& [id, number] : sweep.wanted) {  // not taken again: they wait for their resend
+        if (const auto claim = claims_.find(number); claim != claims_.end()) claim->second.sought = false;
+      }
+    } else if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end()) {
       for (const auto& [id, index] : sweep.wanted) {  // found nowhere
         if (!job->second.settled[index]) --job->second.open;
         job->second.settled[index] = true;
@@ -176,10 +186,11 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
   }
   sweep.loading = true;
   load({.kind = LoadKind::sweep, .number = sweep.number}, sweep.ranges.back().from, sweep.ranges.back().to,
-       std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_), sweep_bytes, out);
+       sweep.orphans ? sweep_rows : std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_),
+       sweep_bytes, out);
 }
 
-bool BrokerCore::swept(Slot slot) {
+bool BrokerCore::swept(Slot slot, Now now) {
   for (Sweep& sweep : sweeps_) {
     Task& task = tasks_[slot];
     if (sweep.purged_queue) {
@@ -190,10 +201,16 @@ bool BrokerCore::swept(Slot slot) {
     }
     const auto found = sweep.wanted.find(id_of(task.raw()).to_id());
     if (found == sweep.wanted.end()) continue;
+    const std::uint64_t value = found->second;
+    sweep.wanted.erase(found);
+    if (sweep.orphans) {
+      if (!claims_.contains(value)) continue;  // its worker is gone meanwhile
+      close_claim(value, slot, now);
+      return true;
+    }
     begin_ending(slot, Ending::revoked, "revoked");
     urgent_ = true;
-    revoke_waiters_.emplace(slot, std::pair{sweep.revoke_job, found->second});
-    sweep.wanted.erase(found);
+    revoke_waiters_.emplace(slot, std::pair{sweep.revoke_job, value});
     return true;
   }
   return false;
@@ -245,7 +262,7 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
                                (row.key < 0 || (static_cast<std::uint64_t>(row.key) & sequence_mask) < sweep.sequence_end)
                          : sweep.wanted.contains(view->task.id.to_id());
     if (!hit) continue;
-    if (const Slot slot = take_from_disk(row, now); slot != no_slot) swept(slot);
+    if (const Slot slot = take_from_disk(row, now); slot != no_slot && !swept(slot, now)) admit(slot, now);
   }
   const bool range_ends = rows.size() < purpose.rows_max && bytes < purpose.bytes_max;
   if (range_ends || sweep.ranges.back().from > sweep.ranges.back().to) sweep.ranges.pop_back();

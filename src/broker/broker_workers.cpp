@@ -1,6 +1,7 @@
 // Workers: who they are, what they hold, what is theirs again after a restart, and what becomes of the
 // deliveries of a lost one (delivery.md D2, D14, D15, D16).
 #include <algorithm>
+#include <utility>
 
 #include "baozi/packing.hpp"
 #include "broker/broker_core.hpp"
@@ -151,6 +152,12 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
     ++counters_.orphans;
     claim.orphan = true;
     orphans_[claim.id] = hold.number;
+    // An epoch in between may have taken the task again, as another row, and joined them; the worker knows
+    // nothing of that row.
+    if (epoch_of(DeliveryNumber{hold.number}) + 1 < epoch_) {
+      claim.sought = true;
+      orphans_to_seek_[claim.id] = hold.number;
+    }
     claims_[hold.number] = std::move(claim);
     return;
   }
@@ -219,6 +226,24 @@ void BrokerCore::give_up_claim(std::uint64_t number) {
     ++counters_.stale_done;
     resolve_answer(*workers_[claim.worker], claim.settle->entry, 0, true);
   }
+}
+
+void BrokerCore::seek_orphans(Now now) {
+  if (orphans_to_seek_.empty()) return;
+  Sweep sweep;
+  sweep.number = next_request_++;
+  sweep.orphans = true;
+  sweep.wanted = std::exchange(orphans_to_seek_, {});
+  for (Slot slot = 0; slot < tasks_.slots() && !sweep.wanted.empty(); ++slot) {
+    if (tasks_[slot].stage == Stage::free) continue;
+    const auto view = wire::decode_task(tasks_[slot].raw());
+    const auto found = view ? sweep.wanted.find(view->id.to_id()) : sweep.wanted.end();
+    if (found == sweep.wanted.end()) continue;
+    close_claim(found->second, slot, now);
+    sweep.wanted.erase(found);
+  }
+  sweep.ranges = ranges_on_disk();
+  sweeps_.push_back(std::move(sweep));
 }
 
 void BrokerCore::adopt(Slot slot, Worker& worker, std::uint64_t number) {
@@ -316,7 +341,7 @@ void BrokerCore::end_holding(Now now) {
   const bool all_heard = roster_awaited_.empty();
   if (!all_heard && now.mono < *holding_until_) return;
   for (const auto& [number, claim] : claims_) {
-    if (!claim.orphan) return;  // a row is being read
+    if (!claim.orphan || claim.sought) return;  // a row is being read, or looked for
   }
   holding_ = false;
   holding_until_.reset();
