@@ -349,6 +349,8 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     expire_producers(now);
     trim_dead();
   }
+  if (answers_due_) answer_committed(now, out);
+  answers_due_ = false;
   commit_if_due(now, out);
   if (draining_ && !said_goodbye_ && !open_dirty_ && in_flight_ == 0) {
     said_goodbye_ = true;

@@ -446,6 +446,7 @@ class BrokerCore {
   std::vector<Producer*> open_producers_;
   bool open_dirty_ = false;
   bool urgent_ = false;
+  bool answers_due_ = false;  ///< some answers wait for no commit: they leave with this turn
   bool store_full_ = false;
   std::uint64_t free_bytes_ = UINT64_MAX;
   MonoTime open_since_{};

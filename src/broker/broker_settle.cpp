@@ -239,7 +239,10 @@ void BrokerCore::remove_task(Slot slot) {
 }
 
 void BrokerCore::answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale) {
-  if (stale) n = committed_;  // nothing to wait for
+  if (stale) {  // nothing to wait for
+    n = committed_;
+    answers_due_ = true;
+  }
   if (!stale && n != blocked && !worker.answers.empty()) {
     Answer& last = worker.answers.back();
     if (last.n == n && !last.stale) {
@@ -256,6 +259,7 @@ void BrokerCore::resolve_answer(Worker& worker, std::uint64_t entry, std::uint64
       if (pending.upto != entry || pending.n != blocked) continue;
       pending.n = stale ? committed_ : n;
       pending.stale = stale;
+      answers_due_ = answers_due_ || stale;
       return true;
     }
     return false;

@@ -206,6 +206,19 @@ TEST_F(BrokerCoreTest, TasksThatWereReportedAndSettledAreNotReadFromDiskAgain) {
   expect_books_balance();
 }
 
+TEST_F(BrokerCoreTest, AStaleDoneIsAnsweredThoughNothingIsCommitted) {
+  start();
+  connect_worker(worker_a, 1, 10);
+  settle();
+  const std::uint64_t stale = 77;
+  done(*worker_a, stale, wire::TaskState::success);
+  const auto answered = next<wire::DoneOk>(*worker_a, wire::Type::done_ok);
+  ASSERT_TRUE(answered.has_value());
+  EXPECT_EQ(answered->upto, 1u);
+  ASSERT_EQ(answered->exceptions.size(), 1u);
+  EXPECT_EQ(answered->exceptions[0].code, wire::Settled::stale);
+}
+
 TEST_F(BrokerCoreTest, AnOrphanDoesNotKeepTheAnswersBehindItWaiting) {
   start();
   connect_producer();
