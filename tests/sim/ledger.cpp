@@ -98,10 +98,18 @@ bool Ledger::is_finished(const Truth& truth) const {
                      [](const Execution& e) { return e.end == Execution::End::success; });
 }
 
+/// Without a stored success the delivery decides whose DONE the broker took (D20), even when another execution
+/// failed and reported that.
+bool Ledger::is_arbitrated(const Truth& truth) const {
+  const bool ran = std::any_of(truth.executions.begin(), truth.executions.end(),
+                               [](const Execution& e) { return e.end == Execution::End::success; });
+  return truth.result && !(truth.plan.ignore_result && ran);
+}
+
 bool Ledger::is_safe(const Truth& truth) const { return !truth.rows.empty() || is_finished(truth); }
 
 std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
-  if (truth.result) {
+  if (is_arbitrated(truth)) {
     std::vector<TaskId> ids;
     if (truth.result->followups.empty()) return ids;
     const auto tasks = wire::decode_tasks(truth.result->followups, limits::follow_ups_max);
@@ -109,18 +117,20 @@ std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
     for (const wire::TaskView& task : *tasks) ids.push_back(task.id.to_id());
     return ids;
   }
-  const Execution* only = nullptr;
+  // Nothing was stored (D20): the execution whose DONE counted is the one whose follow-ups are there.
+  const Execution* last = nullptr;
+  const Execution* finished = nullptr;
   for (const Execution& execution : truth.executions) {
     if (execution.end != Execution::End::success) continue;
-    const bool lives = std::any_of(
-        execution.follow_ups.begin(), execution.follow_ups.end(), [&](const TaskId& id) {
-          const Truth& child = truths_.at(id);
-          return child.ever_stored || !child.executions.empty() || child.delivered;
-        });
-    if (lives) return execution.follow_ups;
-    only = only == nullptr ? &execution : nullptr;
+    last = &execution;
+    for (const TaskId& id : execution.follow_ups) {
+      const Truth& child = truths_.at(id);
+      if (child.ever_stored) return execution.follow_ups;
+      if (is_finished(child)) finished = &execution;
+    }
   }
-  return only == nullptr ? std::vector<TaskId>{} : only->follow_ups;
+  if (finished != nullptr) last = finished;
+  return last == nullptr ? std::vector<TaskId>{} : last->follow_ups;
 }
 
 void Ledger::check_follow_ups_safe(const Truth& truth, const char* when) {
@@ -139,7 +149,7 @@ void Ledger::check_may_exist(const Truth& truth, const char* what) {
   const Truth& parent = of(*truth.parent);
   if (!is_finished(parent))
     violated(truth, std::string{"a follow-up "} + what + " before its parent's outcome is decided");
-  if (parent.result) {
+  if (is_arbitrated(parent)) {
     if (!contains(winning_follow_ups(parent), truth.id)) {
       violated(truth, std::string{"D18: a follow-up of a losing result "} + what);
     }
@@ -149,7 +159,7 @@ void Ledger::check_may_exist(const Truth& truth, const char* what) {
     if (contains(execution.follow_ups, truth.id)) continue;
     for (const TaskId& id : execution.follow_ups) {
       const Truth& other = of(id);
-      if (other.ever_stored || other.delivered) {
+      if (other.ever_stored) {
         violated(truth, std::string{"P5: follow-ups of two executions live; one "} + what);
       }
     }

@@ -113,6 +113,7 @@ class Ledger : public Network::Witness {
         silences;  // virtual time of their end, length
   };
   [[nodiscard]] bool is_finished(const Truth& truth) const;
+  [[nodiscard]] bool is_arbitrated(const Truth& truth) const;
   [[nodiscard]] bool is_safe(const Truth& truth) const;
   void check_follow_ups_safe(const Truth& truth, const char* when);
   [[nodiscard]] std::vector<TaskId> winning_follow_ups(const Truth& truth) const;
