@@ -180,6 +180,12 @@ struct TypedBody {
   }
 };
 
+template <class... A>
+inline constexpr bool last_is_options = false;
+template <class First, class... Rest>
+inline constexpr bool last_is_options<First, Rest...> =
+    std::same_as<std::tuple_element_t<sizeof...(Rest), std::tuple<First, Rest...>>, CallOptions>;
+
 template <class T>
 inline constexpr bool is_tuple_like = requires {
   std::tuple_size<T>::value;
@@ -311,17 +317,14 @@ class App {
   template <class R = Value, class... A>
   AsyncResult<R> send(std::string_view name, const A&... args) {
     detail::BodyBuffer body;
-    if constexpr (sizeof...(A) > 0) {
-      using Last = std::remove_cvref_t<std::tuple_element_t<sizeof...(A) - 1, std::tuple<A...>>>;
-      if constexpr (std::same_as<Last, CallOptions>) {
-        const auto all = std::tie(args...);
-        pack_first(body.bytes(), all, std::make_index_sequence<sizeof...(A) - 1>{});
-        return AsyncResult<R>{
-            submitter().submit(name, body.bytes(), &std::get<sizeof...(A) - 1>(all))};
-      }
+    if constexpr (detail::last_is_options<A...>) {
+      const auto all = std::tie(args...);
+      pack_first(body.bytes(), all, std::make_index_sequence<sizeof...(A) - 1>{});
+      return AsyncResult<R>{submitter().submit(name, body.bytes(), &std::get<sizeof...(A) - 1>(all))};
+    } else {
+      pack_body_into(body.bytes(), args...);
+      return AsyncResult<R>{submitter().submit(name, body.bytes(), nullptr)};
     }
-    pack_body_into(body.bytes(), args...);
-    return AsyncResult<R>{submitter().submit(name, body.bytes(), nullptr)};
   }
   /// By name, with arguments as values.
   AsyncResult<Value> apply(std::string_view name, const Value::Array& args,

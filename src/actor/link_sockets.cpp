@@ -36,6 +36,10 @@ void LinkSockets::perform(NetEffects& effects) {
   }
 }
 
+void LinkSockets::hand_over() {
+  for (auto& [id, connector] : links_) connector->hand_over();
+}
+
 void LinkSockets::receive(int frames_max, const Handler& handler) {
   for (auto& [id, connector] : links_) {
     for (int i = 0; i < frames_max && connector->try_receive(received_); ++i) {

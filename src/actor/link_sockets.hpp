@@ -31,6 +31,8 @@ class LinkSockets {
   };
   /// Hands out what arrived, at most `frames_max` frames a link.
   void receive(int frames_max, const Handler& handler);
+  /// The thread that uses them next may be another. The caller orders the two: by a mutex, say.
+  void hand_over();
 
  private:
   net::Loop& loop_;

@@ -18,8 +18,8 @@ constexpr Micros spin_after_traffic{50};
 ProducerLoop::ProducerLoop(const ProducerOptions& options, Inbox& inbox, CallbackThread& callbacks)
     : inbox_{inbox},
       callbacks_{callbacks},
-      context_{net::Context::shared()},
       loop_{{.spin = spin_after_traffic}},
+      links_{loop_},
       core_{options} {
   core_.start(base::system_now(), effects_);
   carry_out();
@@ -42,11 +42,7 @@ void ProducerLoop::wait_and_turn(std::optional<MonoTime> until) {
   turn();
 }
 
-void ProducerLoop::hand_over() {
-  for (auto& connector : connectors_) {
-    if (connector) connector->hand_over();
-  }
-}
+void ProducerLoop::hand_over() { links_.hand_over(); }
 
 void ProducerLoop::take_in(Now now) {
   inbox_.take(taken_, core_.open_tasks(), core_.open_bytes());
@@ -73,22 +69,14 @@ void ProducerLoop::take_in(Now now) {
 }
 
 void ProducerLoop::receive(Now now) {
-  // By index: a frame may bring new collectors, and with them new connectors.
-  for (std::size_t i = 0; i < connectors_.size(); ++i) {
-    const actor::LinkId link{static_cast<std::uint32_t>(i)};
-    for (int n = 0;
-         n < frames_per_turn_max && connectors_[i] && connectors_[i]->try_receive(received_); ++n) {
-      switch (received_.kind) {
-        case net::Received::Kind::frame:
-          core_.on_frame(link, received_.frame, now, effects_);
-          break;
-        case net::Received::Kind::connected: core_.on_connected(link, now, effects_); break;
-        case net::Received::Kind::gone: core_.on_disconnected(link, now, effects_); break;
-      }
-      tell_callers();  // while the frame that they point into is there
-      carry_out();
-    }
-  }
+  links_.receive(frames_per_turn_max,
+                 {.connected = [&](actor::LinkId link) { core_.on_connected(link, now, effects_); },
+                  .disconnected = [&](actor::LinkId link) { core_.on_disconnected(link, now, effects_); },
+                  .frame =
+                      [&](actor::LinkId link, BytesView frame) {
+                        core_.on_frame(link, frame, now, effects_);
+                        tell_callers();  // while the frame that they point into is there
+                      }});
 }
 
 void ProducerLoop::perform(Now now) {
@@ -99,42 +87,13 @@ void ProducerLoop::perform(Now now) {
   unreachable_since_.store(since ? micros(*since) : 0, std::memory_order_relaxed);
 }
 
-void ProducerLoop::connect(actor::LinkId link, const std::string& endpoint) {
-  const auto index = static_cast<std::size_t>(link);
-  if (connectors_.size() <= index) connectors_.resize(index + 1);
-  const auto parsed = net::parse_endpoints(endpoint, net::Purpose::connect);
-  if (!parsed || parsed->size() != 1) {
-    log::warning("a broker named a collector at '{}', which is no address", endpoint);
-    return;
-  }
-  try {
-    connectors_[index] = std::make_unique<net::Connector>(context_, parsed->front());
-    loop_.add(*connectors_[index]);
-  } catch (const net::NetError& error) {
-    log::error("{}", error.what());
-  }
-}
-
 void ProducerLoop::carry_out() {
-  actor::NetEffects& net = effects_.net;
-  const auto connector = [&](actor::LinkId link) -> net::Connector* {
-    const auto index = static_cast<std::size_t>(link);
-    return index < connectors_.size() ? connectors_[index].get() : nullptr;
-  };
-  for (auto& [link, frame] : net.to_links) {
-    if (net::Connector* const to = connector(link)) to->send(std::move(frame));
+  try {
+    links_.perform(effects_.net);
+  } catch (const net::NetError& error) {
+    log::error("{}", error.what());  // no file descriptor left, say: the link stays down
   }
-  for (const actor::LinkId link : net.reset_links) {
-    if (net::Connector* const broken = connector(link)) broken->reset();
-  }
-  for (const actor::LinkId link : net.close_links) {
-    if (net::Connector* const closing = connector(link)) {
-      loop_.remove(*closing);
-      connectors_[static_cast<std::size_t>(link)].reset();
-    }
-  }
-  for (const auto& [link, endpoint] : net.open_links) connect(link, endpoint);
-  net.clear();
+  effects_.net.clear();
 }
 
 void ProducerLoop::tell_callers() {
@@ -190,6 +149,9 @@ void ProducerLoop::close(const char* why) {
     Call::of(failure.tag).closed(why, callbacks_);
   for (const Tag tag : effects_.given_up) Call::of(tag).closed(why, callbacks_);
   tell_callers();
+  const auto closing = std::exchange(effects_.net.close_links, {});  // after the last words
+  carry_out();
+  effects_.net.close_links = closing;
   carry_out();
 }
 

@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actor/link_sockets.hpp"
 #include "client/callback_thread.hpp"
 #include "client/inbox.hpp"
 #include "client/producer_core.hpp"
-#include "net/connector.hpp"
 #include "net/loop.hpp"
 
 namespace baozi::client {
@@ -57,19 +57,16 @@ class ProducerLoop {
   void receive(Now now);
   void perform(Now now);
   void carry_out();
-  void connect(actor::LinkId link, const std::string& endpoint);
   void tell_callers();
   const std::string* interned(std::string_view worker);
 
   Inbox& inbox_;
   CallbackThread& callbacks_;
-  net::Context context_;
   net::Loop loop_;
+  actor::LinkSockets links_;
   ProducerCore core_;
   ProducerEffects effects_;
   Inbox::Taken taken_;
-  net::Received received_;
-  std::vector<std::unique_ptr<net::Connector>> connectors_;  // by link; null: closed
   std::unordered_map<std::uint64_t, std::function<void(Answer&&)>>
       receivers_;                               // of answers, by tag
   std::set<std::string, std::less<>> workers_;  // names, kept once

@@ -98,6 +98,26 @@ TEST(Connector, ConnectsAgainWhenTheListenerComesBackAndSendsNothingOld) {
   EXPECT_EQ(connector.heard.order, "cgc");
 }
 
+TEST(Connector, AConnectionThatComesBackWakesALoopThatHasNothingElseToDo) {
+  World world;
+  auto& listener = world.listen(any_port);
+  const Endpoint endpoint = listener->endpoints().front();
+  auto& connector = world.connect(endpoint);
+  ASSERT_TRUE(world.until([&] { return connector.heard.connected == 1; }));
+  world.close(listener);
+  ASSERT_TRUE(world.until([&] { return !connector.heard.gone.empty(); }));
+  const Listener again{world.context, {endpoint}};  // not in the loop, which it would wake
+  const MonoTime begin = base::mono_now();
+  const MonoTime end = begin + 20s;  // until('s own short waits would hide a wake that is missing
+  Received in;
+  while (!connector->is_connected() && base::mono_now() < end) {
+    world.loop.wait(end);
+    while (connector->try_receive(in)) connector.heard.note(in);
+  }
+  EXPECT_EQ(connector.heard.connected, 2);
+  EXPECT_LT(base::mono_now() - begin, 10s);
+}
+
 TEST(Connector, ResetMakesAFreshConnectionThatNothingOfTheOldOneFollows) {
   World world;
   auto& listener = world.listen(any_port);
