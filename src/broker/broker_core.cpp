@@ -390,6 +390,15 @@ void BrokerCore::begin_drain(Now now) {
   draining_ = true;
   touch(now);
   urgent_ = true;
+  // A worker that is away may be dead, and the next start would not know what it had: what it does not
+  // report then counts as lost (D16).
+  for (const auto& worker : workers_) {
+    if (worker == nullptr || worker->session != 0) continue;
+    for (Slot slot = worker->leases; slot != no_slot; slot = tasks_[slot].next) {
+      tasks_[slot].marked = true;
+      note_update(slot);
+    }
+  }
 }
 
 bool BrokerCore::is_drained() const { return draining_ && said_goodbye_; }
