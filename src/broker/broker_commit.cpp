@@ -85,13 +85,14 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
   for (const SlotRef& ref : open_inserts_) {
     if (alive(ref) && tasks_[ref.slot].position == open_) put(ref);
   }
+  const bool cancelled = batch.puts.size() < open_inserts_.size();
   for (const SlotRef& ref : open_updates_) {
     if (alive(ref) && tasks_[ref.slot].dirty) put(ref);
   }
   batch.records = std::move(open_records_);
   for (Producer* const producer : open_producers_) {
     producer->dirty = false;
-    if (!rules_.d12_sequence_of_cancelled && batch.puts.empty()) continue;  // the seeded bug
+    if (!rules_.d12_sequence_of_cancelled && cancelled) continue;  // the seeded bug
     Bytes row;
     Writer packed{row};
     packed.array(2);
