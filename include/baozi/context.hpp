@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,6 +67,8 @@ class ContextHost {
   [[nodiscard]] virtual bool revoked() const = 0;
   /// Times that the task may be retried; negative: without end.
   [[nodiscard]] virtual int max_retries() const = 0;
+  /// True once, when the soft time limit has passed.
+  [[nodiscard]] virtual bool soft_limit_strikes() = 0;
 
  protected:
   ~ContextHost() = default;
@@ -83,6 +86,20 @@ struct Retry {
 /// What `Context::check` throws once the task is revoked. Not a std::exception, for the same
 /// reason.
 struct Revoked {};
+
+/// What `Context::check` throws, once, after the soft time limit. A std::exception, since a task is
+/// meant to catch it, to clean up and to return or throw what it likes: before the hard limit.
+class SoftTimeLimitExceeded : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Never thrown: the type of a failure whose task was ended by its hard time limit, for
+/// `autoretry_for<TimeLimitExceeded>()`.
+class TimeLimitExceeded : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 /// What `Context::reject` throws. Not a std::exception either.
 struct Reject {
@@ -187,9 +204,11 @@ class Context {
   /// True once somebody has revoked this task while it runs: a long task looks now and then, and
   /// ends.
   [[nodiscard]] bool revoked() const { return host_->revoked(); }
-  /// Ends the task, as REVOKED, once it is revoked.
+  /// A point where a long task can be ended: throws `Revoked` once it is revoked, and
+  /// `SoftTimeLimitExceeded` once after its soft time limit.
   void check() const {
     if (revoked()) throw Revoked{};
+    if (host_->soft_limit_strikes()) throw SoftTimeLimitExceeded{"the soft time limit has passed"};
   }
 
  private:

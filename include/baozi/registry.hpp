@@ -92,9 +92,10 @@ class TaskDefinition {
   TaskDefinition& acks_early(bool on = true);
   /// A success stores no result.
   TaskDefinition& ignore_result(bool on = true);
-  /// Limits of one execution. They are kept with the task and shown by `baozi inspect registered`;
-  /// threads cannot be ended from outside, so only a process pool will be able to enforce the hard
-  /// one.
+  /// Limits of one execution; a call's own go before them, the worker's --time-limit and
+  /// --soft-time-limit after them. After the soft one the next `Context::check` throws
+  /// SoftTimeLimitExceeded. After the hard one the task fails as `TimeLimitExceeded`: its process is
+  /// killed; a thread cannot be, so it is left to the task and replaced.
   TaskDefinition& time_limit(std::chrono::microseconds limit);
   TaskDefinition& soft_time_limit(std::chrono::microseconds limit);
   /// "10/s", "100/m", "1/h": starts per worker. Kept and shown; not enforced yet.

@@ -19,6 +19,10 @@ constexpr std::uint64_t pooled_max = 2'048;
 CreditPlan::CreditPlan(std::uint32_t concurrency, std::uint32_t fixed)
     : concurrency_{std::max<std::uint32_t>(concurrency, 1)}, fixed_{fixed} {}
 
+void CreditPlan::set_concurrency(std::uint32_t concurrency) {
+  concurrency_ = std::max<std::uint32_t>(concurrency, 1);
+}
+
 void CreditPlan::observe(Micros ran) {
   const double us = std::max(static_cast<double>(ran.count()), shortest_us);
   average_us_ = average_us_ < 0 ? us : average_us_ + (us - average_us_) * weight;

@@ -16,6 +16,8 @@ class CreditPlan {
   /// \param fixed        deliveries held at most; 0: as the tasks' duration says.
   CreditPlan(std::uint32_t concurrency, std::uint32_t fixed);
 
+  /// The pool has grown or shrunk.
+  void set_concurrency(std::uint32_t concurrency);
   /// A task ran for so long.
   void observe(Micros ran);
 

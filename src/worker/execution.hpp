@@ -30,6 +30,8 @@ struct Start {
   std::uint32_t retries = 0;
   std::uint8_t priority = 4;
   bool redelivered = false;
+  Micros time_limit{0};       ///< of this execution; the pool ends it by force; 0: none
+  Micros soft_time_limit{0};  ///< after it the task's next `Context::check` throws; 0: none
 };
 
 enum class Verdict : std::uint8_t {

@@ -51,8 +51,10 @@ CallFacts facts_of(const Start& start, const wire::ExecutionOptions& options,
 class Host final : public ContextHost {
  public:
   Host(const Start& start, const wire::ExecutionOptions& options, const TaskDefinition& task,
-       ExecutionPort& port, Random& random)
-      : start_{start}, options_{options}, task_{task}, port_{port}, random_{random} {}
+       ExecutionPort& port, Random& random, MonoTime begin)
+      : start_{start}, options_{options}, task_{task}, port_{port}, random_{random} {
+    if (start.soft_time_limit > Micros{0}) soft_limit_at_ = begin + start.soft_time_limit;
+  }
 
   void update_state(std::string_view state, std::string meta) override {
     if (!wire::is_valid_name(state))
@@ -71,8 +73,7 @@ class Host final : public ContextHost {
     const TaskId id = task.options.task_id.empty()
                           ? TaskId{make_uuid7(now, random_.next(), random_.next())}
                           : TaskId::from_text(task.options.task_id);
-    const wire::Lineage lineage{options_.root.bytes.empty() ? start_.id : options_.root,
-                                start_.id};
+    const wire::Lineage lineage{options_.root.bytes.empty() ? start_.id : options_.root, start_.id};
     const Result<Bytes> packed_options = wire::pack_options(task.options, now, lineage);
     if (!packed_options) throw std::invalid_argument{packed_options.error().message};
     const std::size_t before = packed_.size();
@@ -98,6 +99,12 @@ class Host final : public ContextHost {
     return on_failure ? on_failure->max_retries : task_.settings().policy.max_retries;
   }
 
+  [[nodiscard]] bool soft_limit_strikes() override {
+    if (!soft_limit_at_ || base::mono_now() < *soft_limit_at_) return false;
+    soft_limit_at_.reset();
+    return true;
+  }
+
   /// The packed array of what was enqueued; empty when nothing was.
   [[nodiscard]] Bytes follow_ups() const {
     if (count_ == 0) return {};
@@ -114,6 +121,7 @@ class Host final : public ContextHost {
   const TaskDefinition& task_;
   ExecutionPort& port_;
   Random& random_;
+  std::optional<MonoTime> soft_limit_at_;
   Bytes packed_;
   std::size_t count_ = 0;
 };
@@ -139,10 +147,10 @@ void returned(const Host& host, Ended& ended) {
 }
 
 void run(const Start& start, const wire::ExecutionOptions& options, std::string_view worker_name,
-         ExecutionPort& port, Random& random, Ended& ended) {
+         ExecutionPort& port, Random& random, MonoTime begin, Ended& ended) {
   const TaskDefinition& task = definition_of(start.definition);
   const CallFacts facts = facts_of(start, options, worker_name);
-  Host host{start, options, task, port, random};
+  Host host{start, options, task, port, random, begin};
   TaskReply reply;
   reply.value = &ended.value;
   {
@@ -190,7 +198,7 @@ Ended invoke(const Start& start, std::string_view worker_name, ExecutionPort& po
   } else if (options->expires_us && *options->expires_us < micros(ended.started)) {
     end(ended, Verdict::revoked, "baozi::TaskRevoked", "expired");
   } else {
-    run(start, *options, worker_name, port, random, ended);
+    run(start, *options, worker_name, port, random, begin, ended);
   }
   ended.ran = base::mono_now() - begin;
   return ended;

@@ -26,6 +26,8 @@ struct WorkerOptions {
   std::uint64_t prefetch_bytes = std::uint64_t{16} << 20U;  ///< bytes of deliveries held
   std::uint32_t settle_window = 16'000;                     ///< finished, not yet settled
   std::uint64_t settle_window_bytes = std::uint64_t{64} << 20U;
+  Micros time_limit{0};       ///< of a task that has none; 0: none
+  Micros soft_time_limit{0};  ///< the same
   Micros flush_delay{1'000};       ///< DONE and CREDIT wait so long for company
   Micros stall_patience{400'000};  ///< with nothing ended for so long, what waits is handed back
   Micros connect_patience{4'000'000};  ///< a collector's next endpoint is tried after so long

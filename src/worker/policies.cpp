@@ -49,4 +49,11 @@ bool has_option(BytesView raw_options, std::uint64_t key) {
   }
 }
 
+Micros span_in(BytesView raw_options, std::uint64_t key) {
+  Reader in{raw_options};
+  if (raw_options.size() <= 1 || !seek(in, key)) return Micros{0};
+  const std::int64_t span = in.integer();
+  return Micros{in.ok() ? std::max<std::int64_t>(span, 0) : 0};
+}
+
 }  // namespace baozi::worker

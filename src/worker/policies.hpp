@@ -17,6 +17,8 @@ struct TaskFacts {
   const void* definition = nullptr;  ///< handed back in `Start`; the core never looks at it
   RetryPolicy retry;                 ///< of the registered task
   bool ignore_result = false;        ///< a success stores no result
+  Micros time_limit{0};              ///< 0: none of its own
+  Micros soft_time_limit{0};         ///< 0: none of its own
 };
 
 class TaskPolicies {
@@ -36,6 +38,9 @@ class TaskPolicies {
 /// The policy that stands in a task's options (key 4); none when there is none, or it does not
 /// parse.
 [[nodiscard]] std::optional<RetryPolicy> retry_policy_in(BytesView raw_options);
+/// The number of microseconds that stands in a task's options; 0 when there is none, or no sensible
+/// one.
+[[nodiscard]] Micros span_in(BytesView raw_options, std::uint64_t key);
 /// True when the options hold `key` with a value other than nil and false.
 [[nodiscard]] bool has_option(BytesView raw_options, std::uint64_t key);
 

@@ -1,12 +1,14 @@
 /// \file pool.hpp
-/// Pool: what executes tasks beside the loop. Threads today; processes, behind the same interface,
-/// when isolation comes. Threading: every member is called by the loop's thread only. A pool calls
-/// `notify` from threads of its own.
+/// Pool: what executes tasks beside the loop, threads or processes. It has slots, each of which
+/// runs one task at a time. Threading: every member is called by the loop's thread only. A pool
+/// calls `notify` from threads of its own.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "worker/ended.hpp"
@@ -19,12 +21,16 @@ namespace baozi::worker {
 struct PoolEvents {
   std::vector<StateUpdate> updates;
   std::vector<Ended> completions;
+  std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
 
   void clear() {
     updates.clear();
     completions.clear();
+    warnings.clear();
   }
-  [[nodiscard]] bool empty() const { return updates.empty() && completions.empty(); }
+  [[nodiscard]] bool empty() const {
+    return updates.empty() && completions.empty() && warnings.empty();
+  }
 };
 
 enum class StopMode : std::uint8_t {
@@ -39,6 +45,23 @@ enum class Cancelled : std::uint8_t {
   unknown,     ///< not in this pool any more
 };
 
+enum class Terminated : std::uint8_t {
+  taken_back,  ///< it had not started, and will not
+  signalled,   ///< the process that runs this very task got the signal
+  told,        ///< it runs on a thread, which no signal ends: it was told that it is revoked
+  not_here,    ///< not in this pool any more; nobody got a signal
+};
+
+/// What one slot does.
+struct SlotStatus {
+  std::uint32_t index = 0;       ///< from 0, kept by whoever replaces a thread or process
+  std::int64_t id = 0;           ///< process id, or thread id; 0 while there is none
+  std::optional<Token> token{};  ///< of the task that it runs
+  MonoTime since{};              ///< when that task began, or the slot became idle
+  std::uint64_t executed = 0;    ///< tasks that ended in this slot
+  bool leaving = false;          ///< takes no further task: shrunk away, replaced, or stuck
+};
+
 class Pool {
  public:
   /// Wakes the loop. Called from any thread, at most once between two `take_events`.
@@ -47,8 +70,8 @@ class Pool {
   virtual ~Pool() = default;
 
   /// Hands items over, in order. What their views point to stays valid until the item's completion
-  /// was taken, or it was taken back. Returns how many were taken: fewer than all only when the pool
-  /// is stopping or holds as many items that have not started as it can.
+  /// was taken, or it was taken back. Returns how many were taken: fewer than all only when the
+  /// pool is stopping or holds as many items that have not started as it can.
   virtual std::size_t submit(std::span<const Start> items) = 0;
   /// Moves what has happened into `out` (which is cleared first). After this call, the next event
   /// notifies.
@@ -58,12 +81,31 @@ class Pool {
   virtual Cancelled cancel(Token token, bool interrupt) = 0;
   /// Tasks that run at the same time.
   [[nodiscard]] virtual std::size_t capacity() const = 0;
+  /// Grows or shrinks to `slots`, 1 to `slots_max`; other numbers are moved into that range. What
+  /// runs in a slot that goes is finished first. \return the capacity from now on: less than asked
+  /// for where the system gives no more (then a warning says why), or where there can be only one.
+  virtual std::size_t resize(std::size_t slots) = 0;
+  /// Replaces what is behind every slot, each as soon as it is between two tasks. Capacity stays.
+  virtual void restart() = 0;
+  /// In the order of slots; those that leave come last.
+  [[nodiscard]] virtual std::vector<SlotStatus> status() const = 0;
+  /// Ends this task and no other: takes it back if it has not started, or sends the signal to what
+  /// runs it. \param signal  SIGTERM, SIGKILL, …
+  virtual Terminated terminate(Token token, int signal) = 0;
+  /// Call once in each turn of the loop: time limits, slots that ended.
+  virtual void tick(MonoTime now) = 0;
+  /// When `tick` is due at the latest.
+  [[nodiscard]] virtual std::optional<MonoTime> next_deadline() const = 0;
+  /// A task runs still, one that was given up included: destroying the pool waits for it.
+  [[nodiscard]] virtual bool is_busy() const = 0;
   /// Items submitted whose completion was not taken yet; those taken back do not count.
   [[nodiscard]] virtual std::size_t in_hand() const = 0;
   /// Takes no more items. Returns at once, with the tokens of what was given back; the rest
   /// completes as ever, and the pool is done when `in_hand()` is 0. May be called again with a
   /// stronger mode.
   virtual std::vector<Token> stop(StopMode mode) = 0;
+
+  static constexpr std::size_t slots_max = 1'024;
 };
 
 }  // namespace baozi::worker

@@ -15,8 +15,12 @@ void TaskTable::add(Registry registry, const std::string& source) {
   const Registry& kept = registries_.emplace_back(std::move(registry));
   for (const TaskDefinition& task : kept.tasks()) {
     const auto& settings = task.settings();
-    tasks_.emplace(task.name(),
-                   Entry{{&task, settings.policy, settings.ignore_result}, &task, source});
+    const TaskFacts facts{.definition = &task,
+                          .retry = settings.policy,
+                          .ignore_result = settings.ignore_result,
+                          .time_limit = settings.time_limit.value_or(Micros{0}),
+                          .soft_time_limit = settings.soft_time_limit.value_or(Micros{0})};
+    tasks_.emplace(task.name(), Entry{facts, &task, source});
   }
 }
 

@@ -73,6 +73,13 @@ void WorkerConfig::declare(base::OptionTable& table) {
       });
   table.add("prefetch-bytes", prefetch_bytes, "bytes of deliveries to hold at most");
   table.add(
+      "time-limit", time_limit,
+      "how long a task may run that has no limit of its own, before it is ended by force; 0: as "
+      "long as it needs");
+  table.add("soft-time-limit", soft_time_limit,
+            "how long a task may run that has no limit of its own, before its next ctx.check() "
+            "throws; 0: as long as it needs");
+  table.add(
       "drain-timeout", drain_timeout,
       "how long running tasks may take to finish when the worker is asked to stop, before they "
       "are handed back; 0: as long as they need");
@@ -99,6 +106,8 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
                             ? concurrency
                             : std::clamp(std::thread::hardware_concurrency(), 1U, concurrency_max);
   if (pool == PoolKind::solo) options.concurrency = 1;
+  options.time_limit = time_limit;
+  options.soft_time_limit = soft_time_limit;
   options.prefetch = *read_prefetch(prefetch);
   options.prefetch_bytes = std::max<std::uint64_t>(prefetch_bytes.value, 1);
   return options;

@@ -22,6 +22,8 @@ struct WorkerConfig {
   std::string prefetch = "auto";
   ByteCount prefetch_bytes{std::uint64_t{16} << 20U};
   Micros drain_timeout{0};
+  Micros time_limit{0};       ///< 0: none
+  Micros soft_time_limit{0};  ///< 0: none
 
   void declare(base::OptionTable& table);
   /// The same with what is not said filled in.

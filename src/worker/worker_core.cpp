@@ -20,6 +20,11 @@ WorkerCore::WorkerCore(const WorkerOptions& options, const TaskPolicies& policie
 
 WorkerCore::~WorkerCore() = default;
 
+void WorkerCore::set_concurrency(std::uint32_t concurrency) {
+  options_.concurrency = std::max<std::uint32_t>(concurrency, 1);
+  credit_.set_concurrency(options_.concurrency);
+}
+
 void WorkerCore::start(Now now, WorkerEffects& out) {
   last_progress_ = now.mono;
   for (const std::string& endpoint : options_.brokers) {

@@ -142,6 +142,9 @@ class WorkerCore {
   /// \param meta  packed value, or empty.
   void on_state_update(Token token, std::string_view state, BytesView meta);
 
+  /// The pool runs so many tasks at the same time from now on; credit follows.
+  void set_concurrency(std::uint32_t concurrency);
+
   /// Takes no more deliveries and hands back what did not begin. Warm first and cold later is fine.
   void begin_drain(Drain mode, Now now, WorkerEffects& out);
   /// Everything is settled and every peer was told GOODBYE.

@@ -111,18 +111,26 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
     if (has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
       note_started(*held);
     }
-    out.starts.push_back({.token = token,
-                          .definition = facts->definition,
-                          .id = held->id(),
-                          .name = held->name(),
-                          .queue = held->queue(),
-                          .raw_options = held->raw_options(),
-                          .body = held->body(),
-                          .origin = held->origin_view(),
-                          .delivery_count = held->count,
-                          .retries = held->retries,
-                          .priority = held->priority,
-                          .redelivered = held->redelivered});
+    const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker) {
+      const Micros own = span_in(held->raw_options(), static_cast<std::uint64_t>(option));
+      return own > Micros{0} ? own : of_task > Micros{0} ? of_task : of_worker;
+    };
+    out.starts.push_back(
+        {.token = token,
+         .definition = facts->definition,
+         .id = held->id(),
+         .name = held->name(),
+         .queue = held->queue(),
+         .raw_options = held->raw_options(),
+         .body = held->body(),
+         .origin = held->origin_view(),
+         .delivery_count = held->count,
+         .retries = held->retries,
+         .priority = held->priority,
+         .redelivered = held->redelivered,
+         .time_limit = limit(wire::Option::time_limit, facts->time_limit, options_.time_limit),
+         .soft_time_limit = limit(wire::Option::soft_time_limit, facts->soft_time_limit,
+                                  options_.soft_time_limit)});
   }
   if (pooled_ > 0 && !stall_at_) stall_at_ = now.mono + options_.stall_patience;
 }

@@ -103,11 +103,11 @@ int WorkerNode::run() {
   for (const std::string& task : tasks_.names()) log::debug("task {}", task);
   if (program_ != nullptr) program_->ready();
   while (!core_->is_drained() && !(leave_at_ && now.mono >= *leave_at_)) {
-    const std::optional<MonoTime> core_next = core_->next_deadline();
-    const std::optional<MonoTime> drain_next = drain_deadline();
-    loop_.wait(core_next && drain_next ? std::min(*core_next, *drain_next)
-               : core_next             ? core_next
-                                       : drain_next);
+    std::optional<MonoTime> next;
+    for (const auto& at : {core_->next_deadline(), drain_deadline(), pool_->next_deadline()}) {
+      if (at && (!next || *at < *next)) next = at;
+    }
+    loop_.wait(next);
     now = base::system_now();
     links_.receive(
         frames_per_turn_max,
@@ -130,7 +130,9 @@ int WorkerNode::run() {
 }
 
 void WorkerNode::take_pool_events(Now now) {
+  pool_->tick(now.mono);
   pool_->take_events(events_);
+  for (const std::string& warning : events_.warnings) log::warning("{}", warning);
   for (const StateUpdate& update : events_.updates) {
     core_->on_state_update(update.token, update.state, update.meta);
   }

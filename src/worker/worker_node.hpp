@@ -39,7 +39,7 @@ class WorkerNode {
 
   /// After `run`: threads that nobody can end are still in a task. Destroying the node waits for
   /// them; a program that shall end now leaves the node alone and calls `std::_Exit`.
-  [[nodiscard]] bool has_running_tasks() const { return pool_->in_hand() > 0; }
+  [[nodiscard]] bool has_running_tasks() const { return pool_->is_busy(); }
 
  private:
   void take_pool_events(Now now);

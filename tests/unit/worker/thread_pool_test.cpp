@@ -2,15 +2,18 @@
 // wakes the loop once.
 #include "worker/thread_pool.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "base/system_clock.hpp"
 #include "task_bench.hpp"
 
 namespace baozi::worker {
@@ -58,6 +61,15 @@ class Loop {
       while (!context.revoked()) std::this_thread::yield();
       context.check();
     });
+    registry.task("soft", [this](Context& context) {
+      started = true;
+      try {
+        while (true) context.check();
+      } catch (const SoftTimeLimitExceeded&) {
+        context.check();  // it strikes once: there is time to clean up
+        return std::string{"cleaned up"};
+      }
+    });
     registry.task("progress", [](Context& context, int steps) {
       for (int i = 0; i < steps; ++i) context.progress(static_cast<double>(i) / steps);
     });
@@ -91,12 +103,19 @@ class Loop {
     const auto deadline = std::chrono::steady_clock::now() + 20s;
     PoolEvents events;
     while (true) {
+      pool->tick(base::mono_now());
       pool->take_events(events);
+      for (const std::string& warning : events.warnings) warnings.push_back(warning);
       for (const Ended& ended : events.completions) completed.push_back(ended);
       for (const StateUpdate& update : events.updates) updates.push_back(update);
       if (enough()) return true;
       std::unique_lock lock{mutex};
-      if (!changed.wait_until(lock, deadline, [&] { return notified; })) return false;
+      auto until = deadline;
+      if (const auto due = pool->next_deadline()) {
+        until = std::min(until, std::chrono::steady_clock::time_point{due->time_since_epoch()});
+      }
+      changed.wait_until(lock, until, [&] { return notified; });
+      if (std::chrono::steady_clock::now() >= deadline) return false;
       notified = false;
     }
   }
@@ -124,6 +143,7 @@ class Loop {
   int notifications = 0;
   std::vector<Ended> completed;
   std::vector<StateUpdate> updates;
+  std::vector<std::string> warnings;
   std::unique_ptr<ThreadPool> pool;  // last: its threads use all of the above
 };
 
@@ -295,6 +315,145 @@ TEST(ThreadPool, CancellingRacesWithStartingAndOneOfThemWins) {
   ASSERT_TRUE(loop.run_until_completed(5'000 - taken_back));
   EXPECT_EQ(static_cast<std::size_t>(loop.runs), 5'000 - taken_back);
   EXPECT_EQ(loop.pool->in_hand(), 0u);
+}
+
+/// Looks again and again until it is so; false after a long time.
+template <class Condition>
+bool eventually(const Loop& loop, Condition so) {
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (std::chrono::steady_clock::now() < deadline) {
+    loop.pool->tick(base::mono_now());
+    if (so()) return true;
+    std::this_thread::sleep_for(1ms);
+  }
+  return false;
+}
+
+TEST(ThreadPool, GrowsWhileItsOnlyThreadIsBusy) {
+  Loop loop{1};
+  ASSERT_TRUE(loop.submit("gate", 1));
+  ASSERT_TRUE(loop.gate.wait_until_somebody_waits());
+  ASSERT_TRUE(loop.submit("one", 2));
+  EXPECT_EQ(loop.pool->resize(3), 3u);
+  EXPECT_EQ(loop.pool->capacity(), 3u);
+  ASSERT_TRUE(loop.run_until_completed(1));
+  EXPECT_EQ(loop.completed[0].token, Token{2});
+  loop.gate.open();
+  ASSERT_TRUE(loop.run_until_completed(2));
+}
+
+TEST(ThreadPool, ShrinkingLetsWhatRunsFinish) {
+  Loop loop{3};
+  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(loop.submit("gate", i));
+  ASSERT_TRUE(loop.gate.wait_until_somebody_waits(3));
+  EXPECT_EQ(loop.pool->resize(0), 1u) << "one is the least";
+  EXPECT_EQ(loop.pool->status().size(), 3u);
+  loop.gate.open();
+  for (std::uint64_t i = 4; i <= 50; ++i) ASSERT_TRUE(loop.submit("one", i));
+  ASSERT_TRUE(loop.run_until_completed(50));
+  EXPECT_TRUE(eventually(loop, [&] { return loop.pool->status().size() == 1; }));
+}
+
+TEST(ThreadPool, RestartingReplacesEveryThread) {
+  Loop loop{2};
+  const auto ids = [&] {
+    std::set<std::int64_t> found;
+    for (const SlotStatus& slot : loop.pool->status()) found.insert(slot.id);
+    return found;
+  };
+  ASSERT_TRUE(eventually(loop, [&] { return ids().size() == 2 && !ids().contains(0); }));
+  const std::set<std::int64_t> before = ids();
+  loop.pool->restart();
+  ASSERT_TRUE(eventually(loop, [&] {
+    const std::set<std::int64_t> now = ids();
+    return now.size() == 2 && !now.contains(0) &&
+           std::none_of(now.begin(), now.end(), [&](auto id) { return before.contains(id); });
+  }));
+  ASSERT_TRUE(loop.submit("one", 1));
+  ASSERT_TRUE(loop.run_until_completed(1));
+}
+
+TEST(ThreadPool, TellsWhatEachSlotRuns) {
+  Loop loop{2};
+  ASSERT_TRUE(loop.submit("gate", 7));
+  ASSERT_TRUE(loop.gate.wait_until_somebody_waits());
+  std::vector<SlotStatus> slots = loop.pool->status();
+  ASSERT_EQ(slots.size(), 2u);
+  if (!slots[0].token) std::swap(slots[0], slots[1]);
+  EXPECT_EQ(slots[0].token, Token{7});
+  EXPECT_NE(slots[0].id, 0);
+  EXPECT_GT(micros(slots[0].since), 0);
+  EXPECT_FALSE(slots[1].token);
+  EXPECT_FALSE(slots[0].leaving);
+  loop.gate.open();
+  ASSERT_TRUE(loop.run_until_completed(1));
+  slots = loop.pool->status();
+  EXPECT_FALSE(slots[0].token || slots[1].token);
+  EXPECT_EQ(slots[0].executed + slots[1].executed, 1u);
+}
+
+TEST(ThreadPool, TerminatingEndsThatTaskOnly) {
+  Loop loop{1};
+  ASSERT_TRUE(loop.submit("patient", 1));
+  while (!loop.started) std::this_thread::yield();
+  ASSERT_TRUE(loop.submit("one", 2));
+  ASSERT_TRUE(loop.submit("one", 3));
+  EXPECT_EQ(loop.pool->terminate(Token{3}, SIGTERM), Terminated::taken_back);
+  EXPECT_EQ(loop.pool->terminate(Token{9}, SIGTERM), Terminated::not_here);
+  EXPECT_EQ(loop.pool->terminate(Token{1}, SIGTERM), Terminated::told);
+  ASSERT_TRUE(loop.run_until_completed(2));
+  EXPECT_EQ(loop.completed[0].verdict, Verdict::revoked);
+  EXPECT_EQ(loop.completed[1].token, Token{2});
+}
+
+TEST(ThreadPool, TheSoftLimitThrowsAtTheNextCheckAndOnlyOnce) {
+  Loop loop{1};
+  Start start = loop.item("soft", 1);
+  start.soft_time_limit = 5ms;
+  ASSERT_EQ(loop.pool->submit({&start, 1}), 1u);
+  ASSERT_TRUE(loop.run_until_completed(1));
+  EXPECT_EQ(loop.completed[0].verdict, Verdict::success);
+  EXPECT_EQ(unpack<std::string>(loop.completed[0].value), "cleaned up");
+}
+
+TEST(ThreadPool, AfterTheHardLimitTheTaskFailsAndItsSlotGoesOn) {
+  Loop loop{1};
+  {
+    std::string body = pack_body();  // the core's bytes go with the task's end
+    Start start = loop.item("gate", 1);
+    start.body = body;
+    start.time_limit = 5ms;
+    ASSERT_EQ(loop.pool->submit({&start, 1}), 1u);
+    ASSERT_TRUE(loop.submit("one", 2));
+    ASSERT_TRUE(loop.run_until_completed(2));
+  }
+  EXPECT_EQ(loop.completed[0].token, Token{1});
+  EXPECT_EQ(loop.completed[0].verdict, Verdict::failure);
+  const FailureText failure = failure_text(loop.completed[0].value);
+  EXPECT_EQ(failure.type, "TimeLimitExceeded");
+  EXPECT_NE(failure.message.find("5ms"), std::string::npos) << failure.message;
+  ASSERT_EQ(loop.warnings.size(), 1u);
+  EXPECT_NE(loop.warnings[0].find("task gate"), std::string::npos) << loop.warnings[0];
+  EXPECT_EQ(loop.pool->in_hand(), 0u);
+  EXPECT_TRUE(loop.pool->is_busy()) << "its thread is in it still";
+  loop.gate.open();
+  EXPECT_TRUE(eventually(loop, [&] { return loop.pool->status().size() == 1; }));
+  EXPECT_FALSE(loop.pool->is_busy());
+  ASSERT_TRUE(loop.submit("one", 3));
+  ASSERT_TRUE(loop.run_until_completed(3));
+  EXPECT_EQ(loop.completed[2].token, Token{3}) << "the late end of the first is told to nobody";
+}
+
+TEST(ThreadPool, ATaskThatIsInTimeKeepsItsOwnEnd) {
+  Loop loop{2};
+  for (std::uint64_t i = 1; i <= 2'000; ++i) {
+    Start start = loop.item("one", i);
+    start.time_limit = 30s;
+    ASSERT_EQ(loop.pool->submit({&start, 1}), 1u);
+  }
+  ASSERT_TRUE(loop.run_until_completed(2'000));
+  for (const Ended& ended : loop.completed) EXPECT_EQ(ended.verdict, Verdict::success);
+  EXPECT_TRUE(loop.warnings.empty());
 }
 
 TEST(ThreadPool, WithoutAThreadIsRefused) {

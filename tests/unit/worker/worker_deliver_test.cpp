@@ -158,6 +158,25 @@ TEST_F(WorkerDeliver, TheStartIsReportedWhenTheTaskAsksForIt) {
   EXPECT_EQ(messages[0].groups[0].entries[0].id.bytes, uuid(1).view());
 }
 
+TEST_F(WorkerDeliver, ALimitOfTheCallGoesBeforeTheTasksAndThatBeforeTheWorkers) {
+  options.time_limit = Micros{9'000};
+  options.soft_time_limit = Micros{8'000};
+  TaskFacts limited = policies.tasks["add"];
+  limited.time_limit = Micros{5'000};
+  policies.tasks["limited"] = limited;
+  open_all();
+  const Bytes own = option(wire::Option::time_limit, [](Writer& packed) { packed.integer(3'000); });
+  deliver(broker(),
+          {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2, "limited")}});
+  finish(starts.at(0).token, success());
+  deliver(broker(), {{.number = 3, .task = task_bytes(3, "limited", own)}});
+  ASSERT_EQ(starts.size(), 3u);
+  EXPECT_EQ(starts[0].time_limit, Micros{9'000});
+  EXPECT_EQ(starts[0].soft_time_limit, Micros{8'000});
+  EXPECT_EQ(starts[1].time_limit, Micros{5'000});
+  EXPECT_EQ(starts[2].time_limit, Micros{3'000});
+}
+
 TEST_F(WorkerDeliver, ProgressGoesToTheHomeCollectorOrIsDroppedAndCounted) {
   open_all();
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
