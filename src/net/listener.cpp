@@ -223,6 +223,11 @@ Sent Listener::send(PeerKey key, Bytes&& frame) {
   if (peer != peers_.end()) {
     if (peer->second.state != State::live) return Sent::gone;
     if (peer->second.outbox) return enqueue(key, std::move(frame));
+  } else if (!has_inproc_) {
+    // Never heard of, or reported gone: libzmq's monitor tells of the end a little before its pipe
+    // refuses frames, and would still take this one.
+    leaves_.push_back({key, Gone::disconnected, messages_});
+    return Sent::gone;
   }
   switch (hand_over(key, frame, Socket::Look::if_refused)) {
     case Socket::Io::done: return Sent::yes;

@@ -95,7 +95,7 @@ class World {
 
   /// Turns the loop until `condition` holds; false when it does not within the time.
   template <class Condition>
-  bool until(Condition&& condition, Micros patience = 20s) {
+  bool until(Condition&& condition, Micros patience = 45s) {
     const MonoTime end = base::mono_now() + patience;
     while (true) {
       for (auto& listener : listeners_) drain(*listener);
