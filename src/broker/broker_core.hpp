@@ -205,7 +205,7 @@ class BrokerCore {
   };
   struct AskSent {
     std::string collector;
-    std::vector<SlotRef> tasks;
+    std::multimap<TaskId, SlotRef> tasks;  ///< those that no answer named yet
   };
   struct RevokeJob {
     std::uint64_t session = 0;

@@ -181,7 +181,7 @@ void BrokerCore::send_asks(BrokerEffects& out) {
         const auto view = wire::decode_task(tasks_[ref.slot].raw());
         BAOZI_ASSERT(view);
         message.ids.push_back(view->id);
-        sent.tasks.push_back(ref);
+        sent.tasks.emplace(view->id.to_id(), ref);
       }
       if (message.ids.empty()) continue;
       message.request = next_request_++;
@@ -194,18 +194,21 @@ void BrokerCore::send_asks(BrokerEffects& out) {
 void BrokerCore::on_fetched(const wire::Fetched& message, Now now) {
   const auto found = asks_sent_.find(message.request);
   if (found == asks_sent_.end()) return;
-  const AskSent sent = std::move(found->second);
-  asks_sent_.erase(found);
-  for (std::size_t i = 0; i < sent.tasks.size(); ++i) {
-    const SlotRef ref = sent.tasks[i];
-    if (!alive(ref) || tasks_[ref.slot].stage != Stage::asking) continue;
-    const auto view = wire::decode_task(tasks_[ref.slot].raw());
-    const wire::FetchedEntry* const entry = i < message.entries.size() ? &message.entries[i] : nullptr;
-    if (entry != nullptr && view && entry->id == view->id && !entry->record.empty() &&
-        entry->generation >= view->options.generation) {
-      obey_winner(ref.slot, entry->record, entry->raw_follow_ups, now);
-    } else {
-      requeue(ref.slot);
+  // Large records come in several frames under one number: what this one names is known now.
+  auto& tasks = found->second.tasks;
+  for (const wire::FetchedEntry& entry : message.entries) {
+    const auto [first, last] = tasks.equal_range(entry.id.to_id());
+    std::vector<SlotRef> named;
+    for (auto it = first; it != last; ++it) named.push_back(it->second);
+    tasks.erase(first, last);
+    for (const SlotRef& ref : named) {
+      if (!alive(ref) || tasks_[ref.slot].stage != Stage::asking) continue;
+      const auto view = wire::decode_task(tasks_[ref.slot].raw());
+      if (view && !entry.record.empty() && entry.generation >= view->options.generation) {
+        obey_winner(ref.slot, entry.record, entry.raw_follow_ups, now);
+      } else {
+        requeue(ref.slot);
+      }
     }
   }
 }
@@ -225,7 +228,7 @@ void BrokerCore::collector_away(Collector& collector) {
       ++it;
       continue;
     }
-    for (const SlotRef& ref : it->second.tasks) {
+    for (const auto& [id, ref] : it->second.tasks) {
       if (alive(ref) && tasks_[ref.slot].stage == Stage::asking) {
         asks_ready_[tasks_.origin(tasks_[ref.slot].origin).home].push_back(ref);
       }

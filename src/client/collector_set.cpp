@@ -70,6 +70,7 @@ void CollectorSet::on_open(Collector& collector, bool durable, Now now, actor::N
   collector.refetch.clear();
   collector.refetched = 0;
   collector.refetch_request = 0;
+  collector.refetch_open.clear();
   // Our own results are at their home, or anywhere when their home was left open; ids from
   // elsewhere are watched.
   if (homes_used_.contains(collector.key) || homes_used_.contains({}))
@@ -85,8 +86,23 @@ void CollectorSet::on_open(Collector& collector, bool durable, Now now, actor::N
   }
 }
 
-bool CollectorSet::is_refetch(Collector& collector, const wire::Fetched& message) const {
-  return collector.refetch_request != 0 && message.request == collector.refetch_request;
+bool CollectorSet::on_fetched(Collector& collector, const wire::Fetched& message) {
+  if (collector.refetch_request == 0 || message.request != collector.refetch_request) return false;
+  // Large records come in several frames under one number.
+  for (const wire::FetchedEntry& entry : message.entries)
+    collector.refetch_open.erase(entry.id.to_id());
+  if (collector.refetch_open.empty()) collector.refetch_request = 0;
+  return true;
+}
+
+bool CollectorSet::on_refused(Collector& collector, std::uint64_t request, Now now) {
+  if (collector.refetch_request == 0 || request != collector.refetch_request) return false;
+  collector.refetch.insert(collector.refetch.end(), collector.refetch_open.begin(),
+                           collector.refetch_open.end());
+  collector.refetch_open.clear();
+  collector.refetch_request = 0;
+  collector.refetch_after = now.mono + refused_patience;
+  return true;
 }
 
 void CollectorSet::on_lost(Collector& collector) {
@@ -94,14 +110,17 @@ void CollectorSet::on_lost(Collector& collector) {
   collector.link.drop();
   collector.refetch.clear();
   collector.refetch_request = 0;
+  collector.refetch_open.clear();
 }
 
 void CollectorSet::fetch_next(Collector& collector, Now now, actor::NetEffects& net) {
   if (collector.refetch_request != 0 || !collector.link.is_open()) return;
+  if (now.mono < collector.refetch_after) return;
   wire::Fetch fetch;
   while (collector.refetched < collector.refetch.size() && fetch.ids.size() < ids_per_frame) {
     const TaskId& id = collector.refetch[collector.refetched++];
-    if (const wire::IdView view = wire::view_of(id); results_.contains(view))
+    const wire::IdView view = wire::view_of(id);
+    if (results_.contains(view) && collector.refetch_open.insert(id).second)
       fetch.ids.push_back(view);
   }
   if (!fetch.ids.empty()) {
@@ -142,10 +161,14 @@ void CollectorSet::turn(std::uint32_t& next_link, Now now, actor::NetEffects& ne
 
 std::optional<MonoTime> CollectorSet::next_deadline() const {
   std::optional<MonoTime> due;
+  const auto consider = [&](MonoTime at) { due = due ? std::min(*due, at) : at; };
   for (const auto& collector : collectors_) {
-    if (collector->link.is_open() || collector->endpoints.size() < 2) continue;
-    const MonoTime at = collector->tried + endpoint_patience;
-    due = due ? std::min(*due, at) : at;
+    if (!collector->link.is_open()) {
+      if (collector->endpoints.size() > 1) consider(collector->tried + endpoint_patience);
+    } else if (collector->refetch_request == 0 &&
+               collector->refetched < collector->refetch.size()) {
+      consider(collector->refetch_after);
+    }
   }
   return due;
 }

@@ -30,6 +30,8 @@ class CollectorSet {
     std::vector<TaskId> refetch;  ///< our pending ids when its session opened
     std::size_t refetched = 0;
     std::uint64_t refetch_request = 0;  ///< 0: none is out
+    std::set<TaskId> refetch_open;      ///< of that request, not named by an answer yet
+    MonoTime refetch_after{};           ///< it has too many questions: not before
   };
 
   CollectorSet(const ResultTable& results, const Rules& rules) : results_{results}, rules_{rules} {}
@@ -48,10 +50,11 @@ class CollectorSet {
   /// Its session opened: results may have passed while we did not watch, and ids from elsewhere are
   /// to be watched.
   void on_open(Collector& collector, bool durable, Now now, actor::NetEffects& net);
-  /// True when the answer was to one of our own look-ups after a lost session; the records are then
-  /// the owner's.
-  bool is_refetch(Collector& collector, const wire::Fetched& message) const;
-  void refetched(Collector& collector) { collector.refetch_request = 0; }
+  /// True when it answers one of our own look-ups after a lost session, as a whole or in part; the
+  /// records are then the owner's.
+  static bool on_fetched(Collector& collector, const wire::Fetched& message);
+  /// True when it refuses one of them (too many questions wait there): asked again a little later.
+  static bool on_refused(Collector& collector, std::uint64_t request, Now now);
   void on_lost(Collector& collector);
 
   /// The next look-up to each; the next endpoint for those that cannot be reached.
@@ -62,6 +65,7 @@ class CollectorSet {
   static constexpr std::uint64_t refetch_requests_from = std::uint64_t{1}
                                                          << 62U;  ///< apart from questions' numbers
   static constexpr Micros endpoint_patience{3'000'000};
+  static constexpr Micros refused_patience{100'000};
 
  private:
   void open(Collector& collector, std::uint32_t& next_link, Now now, actor::NetEffects& net);

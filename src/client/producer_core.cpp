@@ -145,7 +145,7 @@ void ProducerCore::on_frame(actor::LinkId link, BytesView bytes, Now now, Produc
   if (Broker* const broker = broker_of(link)) {
     on_broker_frame(*broker, frame, now, out);
   } else if (Collector* const collector = collectors_.find(link)) {
-    on_collector_frame(*collector, frame, out);
+    on_collector_frame(*collector, frame, now, out);
   }
 }
 
@@ -173,14 +173,21 @@ void ProducerCore::on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now n
   ++counters_.malformed;
 }
 
-void ProducerCore::on_collector_frame(Collector& collector, wire::OpenFrame& frame,
+void ProducerCore::on_collector_frame(Collector& collector, wire::OpenFrame& frame, Now now,
                                       ProducerEffects& out) {
   switch (frame.header.type) {
+    case wire::Type::reply: {
+      wire::Reply message;
+      if (!wire::decode(frame, message)) break;
+      if (CollectorSet::on_refused(collector, message.request, now)) return;
+      return questions_.on_reply(collector, message);
+    }
     case wire::Type::result: return on_results(frame, out);
     case wire::Type::state: return on_states(frame, out);
     case wire::Type::fetched: return on_fetched(collector, frame, out);
     default: return on_other_frame(collector, frame);
   }
+  ++counters_.malformed;
 }
 
 void ProducerCore::on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame) {
@@ -249,9 +256,8 @@ void ProducerCore::on_fetched(Collector& collector, wire::OpenFrame& frame, Prod
     ++counters_.malformed;
     return;
   }
-  if (!collectors_.is_refetch(collector, fetched_))
+  if (!CollectorSet::on_fetched(collector, fetched_))
     return questions_.on_fetched(collector, fetched_);
-  collectors_.refetched(collector);
   for (const wire::FetchedEntry& entry : fetched_.entries) {
     if (entry.record.empty()) continue;
     if (auto record = wire::decode_record(entry.record)) {

@@ -114,7 +114,8 @@ class ProducerCore {
   void lost(ProducerPeer& peer);
   void on_broker_open(Broker& broker, Now now, ProducerEffects& out);
   void on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now now, ProducerEffects& out);
-  void on_collector_frame(Collector& collector, wire::OpenFrame& frame, ProducerEffects& out);
+  void on_collector_frame(Collector& collector, wire::OpenFrame& frame, Now now,
+                          ProducerEffects& out);
   void on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame);
   void on_results(wire::OpenFrame& frame, ProducerEffects& out);
   void on_states(wire::OpenFrame& frame, ProducerEffects& out);

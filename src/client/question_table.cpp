@@ -66,15 +66,17 @@ QuestionTable::Open* QuestionTable::expecting(std::uint64_t request, const Produ
   if (found == open_.end()) return nullptr;
   const auto standing = found->second.peers.find(peer.id);
   if (standing == found->second.peers.end() || standing->second != Standing::asked) return nullptr;
-  standing->second = Standing::answered;
   return &found->second;
 }
 
 void QuestionTable::on_fetched(ProducerPeer& peer, const wire::Fetched& message) {
   Open* const open = expecting(message.request, peer);
   if (open == nullptr || open->question.kind != Question::Kind::fetch) return;
+  // Large records come in several frames: the answer is complete when every id was named.
+  std::set<TaskId>& named = open->named[peer.id];
   for (const wire::FetchedEntry& entry : message.entries) {
     const TaskId id = entry.id.to_id();
+    named.insert(id);
     for (Answer::Found& found : open->answer.found) {
       if (found.id != id || weight(entry.state) <= weight(found.state)) continue;
       found.state = entry.state;
@@ -82,11 +84,19 @@ void QuestionTable::on_fetched(ProducerPeer& peer, const wire::Fetched& message)
       found.record = entry.record;
     }
   }
+  const std::vector<TaskId>& ids = open->question.ids;
+  const bool complete = std::all_of(ids.begin(), ids.end(),
+                                    [&](const TaskId& id) { return named.contains(id); });
+  if (!complete) return;
+  open->named.erase(peer.id);
+  open->peers[peer.id] = Standing::answered;
 }
 
 void QuestionTable::on_reply(ProducerPeer& peer, const wire::Reply& message) {
   Open* const open = expecting(message.request, peer);
   if (open == nullptr) return;
+  open->named.erase(peer.id);
+  open->peers[peer.id] = Standing::answered;
   Answer& answer = open->answer;
   Answer::Reply reply{peer.label(), message.code, Bytes{message.payload}};
   if (open->question.kind == Question::Kind::control) {
@@ -105,6 +115,7 @@ void QuestionTable::on_lost(const ProducerPeer& peer) {
   for (auto& [request, open] : open_) {
     const auto standing = open.peers.find(peer.id);
     if (standing == open.peers.end() || standing->second != Standing::asked) continue;
+    open.named.erase(peer.id);
     // A purge that was done, but whose answer was lost, would say "0 purged" the second time.
     const bool again = open.question.kind != Question::Kind::control;
     standing->second = again ? Standing::unasked : Standing::lost;

@@ -6,6 +6,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,11 +57,13 @@ class QuestionTable {
     Question question;
     MonoTime deadline{};
     std::map<actor::LinkId, Standing> peers;
+    std::map<actor::LinkId, std::set<TaskId>> named;  // fetch: by those whose answer is in parts
     Answer answer;
   };
   static void send(std::uint64_t request, const Open& open, ProducerPeer& peer, Now now,
                    ProducerEffects& out);
   static bool is_complete(const Open& open, const std::vector<ProducerPeer*>& peers);
+  /// The question, when this peer was asked it and did not answer yet.
   Open* expecting(std::uint64_t request, const ProducerPeer& peer);
 
   std::map<std::uint64_t, Open> open_;  // by request number

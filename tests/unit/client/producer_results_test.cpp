@@ -127,14 +127,59 @@ TEST_F(ProducerResults, ManyPendingResultsAreLookedUpAThousandAtATime) {
   std::size_t asked = 0;
   for (int i = 0; i < 3; ++i) {
     ASSERT_EQ(peers[collector].other.size(), 1U);
-    const auto fetch = decoded<wire::Fetch>(last_frame(collector));
+    const Bytes asking = last_frame(collector);  // what the ids point into
+    const auto fetch = decoded<wire::Fetch>(asking);
     asked += fetch.ids.size();
+    wire::Fetched answer{fetch.request, {}};
+    for (const wire::IdView& id : fetch.ids) answer.entries.push_back({.id = id});
     peers[collector].other.clear();
-    tell(collector, wire::Fetched{fetch.request, {}});
+    tell(collector, answer);
     turn();
   }
   EXPECT_EQ(asked, 2'500U);
   EXPECT_TRUE(peers[collector].other.empty());
+}
+
+TEST_F(ProducerResults, WhatIsLookedUpMayComeInSeveralFrames) {
+  start();
+  const actor::LinkId collector = open_with_collector();
+  submit(1, 2);
+  disconnect(collector);
+  open(collector);
+  turn();
+  const Bytes asking = last_frame(collector);
+  const auto fetch = decoded<wire::Fetch>(asking);
+  ASSERT_EQ(fetch.ids.size(), 2U);
+  for (const std::uint64_t tag : {1U, 2U}) {
+    const TaskId id = id_of_tag(tag);
+    const Bytes record = record_of(id, "large");
+    tell(collector,
+         wire::Fetched{fetch.request,
+                       {{.id = wire::view_of(id), .state = wire::TaskState::success, .record = record}}});
+    turn();
+  }
+  EXPECT_EQ(results.size(), 2U);
+  EXPECT_EQ(core->awaited_results(), 0U);
+}
+
+TEST_F(ProducerResults, ALookUpThatACollectorHasNoRoomForIsAskedAgain) {
+  start();
+  const actor::LinkId collector = open_with_collector();
+  submit(1, 2);
+  disconnect(collector);
+  open(collector);
+  turn();
+  const auto first = decoded<wire::Fetch>(last_frame(collector));
+  peers[collector].other.clear();
+  tell(collector,
+       wire::Reply{first.request, static_cast<std::uint64_t>(wire::ErrorCode::overloaded), {}});
+  turn();
+  EXPECT_TRUE(peers[collector].other.empty());
+  run_for(200ms);
+  ASSERT_EQ(peers[collector].other.size(), 1U);
+  const auto second = decoded<wire::Fetch>(last_frame(collector));
+  EXPECT_NE(second.request, first.request);
+  EXPECT_EQ(second.ids.size(), 2U);
 }
 
 TEST_F(ProducerResults, AnIdFromElsewhereIsWatchedAtEveryCollectorAndAgainAfterALostSession) {
@@ -222,6 +267,28 @@ TEST_F(ProducerResults, ALookUpAsksAllCollectorsAndTheMostTellingAnswerCounts) {
   EXPECT_EQ(answers[0].tag, Tag{5});
   EXPECT_EQ(answers[0].found[0].state, wire::TaskState::success);
   EXPECT_EQ(answers[0].found[0].record, record);
+  EXPECT_TRUE(answers[0].silent.empty());
+}
+
+TEST_F(ProducerResults, AnAnswerToALookUpIsCompleteWhenEveryIdWasNamed) {
+  start();
+  const actor::LinkId collector = open_with_collector();
+  const TaskId one = id_of_tag(1);
+  const TaskId two = id_of_tag(2);
+  core->ask({.tag = Tag{5}, .kind = Question::Kind::fetch, .ids = {one, two}}, now);
+  turn();
+  const auto fetch = decoded<wire::Fetch>(last_frame(collector));
+  const Bytes record = record_of(two, "two");
+  tell(collector, wire::Fetched{fetch.request, {{.id = wire::view_of(one)}}});
+  turn();
+  EXPECT_TRUE(answers.empty());
+  tell(collector,
+       wire::Fetched{fetch.request,
+                     {{.id = wire::view_of(two), .state = wire::TaskState::success, .record = record}}});
+  turn();
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers[0].found[0].state, wire::TaskState::pending);
+  EXPECT_EQ(answers[0].found[1].record, record);
   EXPECT_TRUE(answers[0].silent.empty());
 }
 
