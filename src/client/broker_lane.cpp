@@ -60,8 +60,10 @@ const BrokerLane::Batch* BrokerLane::next_to_send(Now now) {
   return nullptr;
 }
 
-void BrokerLane::on_welcome(const std::optional<wire::ProducerResume>& resume, Now now,
-                            ProducerEffects& out) {
+void BrokerLane::on_welcome(const std::optional<wire::ProducerResume>& resume, std::uint64_t epoch,
+                            Now now, ProducerEffects& out) {
+  const bool restarted = epoch_ != 0 && epoch != epoch_;
+  epoch_ = epoch;
   blocked_until_ = {};
   backoff_ = {};
   const std::uint64_t accepted = resume ? resume->accepted : 0;
@@ -81,6 +83,7 @@ void BrokerLane::on_welcome(const std::optional<wire::ProducerResume>& resume, N
     const bool taken = !forgotten && rules_.d4_sequence && batch.number <= accepted;
     if (!batch.outstanding || taken) continue;
     batch.outstanding = false;
+    batch.doubtful = batch.doubtful || restarted;
     ++untaken_;
   }
   floor_ =
@@ -154,7 +157,9 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
   std::size_t index = 0;
   each(batch.pile, [&](Submission& task, BytesView packed) {
     const wire::TaskRefusal* const why = refused[index++];
-    if (why != nullptr) {
+    if (batch.doubtful && (why != nullptr || refusal.tasks.empty())) {
+      ledger_.unknown(task, packed, out);
+    } else if (why != nullptr) {
       ledger_.rejected(std::move(task), packed, why->reason, why->text, now, out);
     } else if (refusal.tasks.empty()) {
       ledger_.rejected(std::move(task), packed, refusal.reason, wire::to_string(refusal.reason),
@@ -171,7 +176,7 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
 
 void BrokerLane::recall(TaskPile& pile) {
   for (Batch& batch : batches_) {
-    if (batch.outstanding) continue;
+    if (batch.outstanding || batch.doubtful) continue;
     each(batch.pile,
          [&](Submission& task, BytesView packed) { pile.add(std::move(task), packed); });
     refill(batch, {});
@@ -188,6 +193,9 @@ void BrokerLane::expire(Now now, ProducerEffects& out) {
     if (batch.deadline <= now.mono) {
       if (batch.outstanding) {
         tell_unknown(batch, now.mono, out);
+      } else if (batch.doubtful) {
+        tell_unknown(batch, now.mono, out);
+        take_out_told(batch);
       } else {
         tell_not_sent(batch, now.mono, out);
       }
@@ -206,7 +214,7 @@ std::optional<MonoTime> BrokerLane::next_deadline(bool session_open) const {
 
 void BrokerLane::close(ProducerEffects& out) {
   for (Batch& batch : batches_) {
-    if (batch.outstanding) {
+    if (batch.outstanding || batch.doubtful) {
       tell_unknown(batch, MonoTime::max(), out);
     } else {
       each(batch.pile,

@@ -5,7 +5,9 @@
 /// A batch is *outstanding* from when it was sent until its answer; only the broker can say what
 /// became of it, so it stays here whatever happens (D7). A refused one, or one that WELCOME shows
 /// was never taken, is *untaken*: it is sent again under the next free number, merged with nothing,
-/// or given back for another broker. Numbers in the lane always rise from front to back, so an
+/// or given back for another broker. It is *doubtful* when the broker restarted meanwhile: before
+/// that it may have handed the tasks out while their commit was under way (D10, D15), so they stay
+/// with it all the same and are never said not to exist. Numbers in the lane always rise from front to back, so an
 /// answer names one batch. Threading: owned by the producer core. Time: passed in. Source:
 /// delivery.md D4 to D8; docs/protocol.md "SUBMIT".
 #pragma once
@@ -30,7 +32,8 @@ class BrokerLane {
   struct Batch {
     std::uint64_t number = 0;
     bool outstanding = false;
-    bool again = false;  ///< it was sent before
+    bool again = false;     ///< it was sent before
+    bool doubtful = false;  ///< an earlier start of the broker may have taken it
     std::uint64_t flags = 0;
     std::string home;
     TaskPile pile;
@@ -58,7 +61,9 @@ class BrokerLane {
   const Batch* next_to_send(Now now);
 
   /// The session opened: settles what the broker has, and marks the rest as untaken.
-  void on_welcome(const std::optional<wire::ProducerResume>& resume, Now now, ProducerEffects& out);
+  /// \param epoch  counts the broker's starts.
+  void on_welcome(const std::optional<wire::ProducerResume>& resume, std::uint64_t epoch, Now now,
+                  ProducerEffects& out);
   void on_submitted(const wire::Submitted& message, Random& random, Now now, ProducerEffects& out);
   /// The session is over: what is outstanding waits for the next WELCOME.
   void on_lost() { blocked_until_ = {}; }
@@ -67,7 +72,7 @@ class BrokerLane {
   void recall(TaskPile& pile);
   void expire(Now now, ProducerEffects& out);
   [[nodiscard]] std::optional<MonoTime> next_deadline(bool session_open) const;
-  /// Untaken ones are told `closed`, outstanding ones `unknown`.
+  /// Untaken ones are told `closed`, outstanding and doubtful ones `unknown`.
   void close(ProducerEffects& out);
 
  private:
@@ -90,6 +95,7 @@ class BrokerLane {
   const Rules rules_;
   std::deque<Batch> batches_;  ///< by number; a number stays with a batch until it is sent again
   std::uint64_t floor_ = 0;    ///< the number before the first batch
+  std::uint64_t epoch_ = 0;    ///< of the last WELCOME; 0: there was none
   bool confirmed_any_ = false; ///< this broker has committed something of ours, so it has a row for us
   std::size_t tasks_ = 0;
   std::size_t bytes_ = 0;

@@ -153,7 +153,7 @@ void ProducerCore::on_broker_open(Broker& broker, Now now, ProducerEffects& out)
   const wire::Welcome& welcome = broker.link.welcome();
   broker.leaving = false;
   collectors_.learn(broker.id, welcome.collectors, next_link_, now, random_, out.net);
-  broker.lane.on_welcome(welcome.resume, now, out);
+  broker.lane.on_welcome(welcome.resume, welcome.epoch, now, out);
 }
 
 void ProducerCore::on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now now,

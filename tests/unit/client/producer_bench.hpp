@@ -131,7 +131,7 @@ class ProducerBench : public testing::Test {
     const wire::Welcome message{.nonce = peer.nonce,
                                 .name = link == broker_a ? "a" : "b",
                                 .incarnation = 7,
-                                .epoch = 1,
+                                .epoch = epoch,
                                 .heartbeat_us = 2'500'000,
                                 .liveness_us = 10'000'000,
                                 .frame_bytes_max = limits::frame_bytes_max,
@@ -223,6 +223,7 @@ class ProducerBench : public testing::Test {
   ProducerOptions options;
   Rules rules;
   bool wants_results = false;
+  std::uint64_t epoch = 1;  // of the brokers
   Now now{mono_time(1'000'000), wall_time(1'700'000'000'000'000)};
   ProducerEffects out;
   std::unique_ptr<ProducerCore> core;

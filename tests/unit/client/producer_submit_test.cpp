@@ -230,6 +230,40 @@ TEST_F(ProducerSubmits, WhatAFullBrokerRefusedGoesToAnotherThatHasRoom) {
   EXPECT_EQ(peers[broker_a].submits.back().number, 1U);  // the refused number was not spent
 }
 
+TEST_F(ProducerSubmits, WhatABrokerMayHaveTakenBeforeItRestartedGoesToNoOther) {
+  start({"tcp://a", "tcp://b"});
+  open(broker_a);
+  submit(1, 1);
+  open(broker_b);
+  disconnect(broker_a);
+  epoch = 2;
+  open(broker_a, {false, 0, 0});  // its commit was lost, but a worker may have the task already
+  turn();
+  refuse(broker_a, 1, wire::Refusal::full, wire::Reason::queue_full);
+  EXPECT_TRUE(peers[broker_b].submits.empty());
+  peers[broker_a].submits.clear();
+  run_for(1s);
+  EXPECT_EQ(next_submit(broker_a).names, names(1, 1));
+}
+
+TEST_F(ProducerSubmits, WhatABrokerMayHaveTakenBeforeItRestartedIsNeverSaidNotToExist) {
+  start();
+  open(broker_a);
+  submit(1, 1);
+  submit(2, 2);
+  disconnect(broker_a);
+  epoch = 2;
+  open(broker_a, {false, 0, 0});
+  turn();
+  refuse(broker_a, 1, wire::Refusal::rejected, wire::Reason::bad_task, 0,
+         {{.index = 0, .reason = wire::Reason::bad_task, .text = "no"}});
+  EXPECT_EQ(fate(1), Fate::unknown);
+  disconnect(broker_a);
+  run_for(61s);
+  EXPECT_EQ(fate(2), Fate::unknown);
+  EXPECT_TRUE(core->is_settled());
+}
+
 TEST_F(ProducerSubmits, RejectedTasksFailByThemselvesAndTheRestKeepsItsNumber) {
   start();
   open(broker_a);
