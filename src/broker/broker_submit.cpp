@@ -119,7 +119,10 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   std::string_view home = message.home;
   if (home.empty() && !collectors_.empty()) home = collectors_.begin()->first;  // D21: once, and written down
   const std::uint32_t origin = tasks_.intern(message.origin, home);
+  // A task that joins its orphan's DONE is gone at once, and would take the origin of the others with it.
+  tasks_.retain_origin(origin);
   for (const wire::TaskView& task : message.tasks) accept(task, origin, now);
+  tasks_.release_origin(origin);
   confirms_.push_back({open_, producer, message.number});
   if ((message.flags & wire::flag::submit_sync) != 0) urgent_ = true;
   if (!rules_.d9_confirm_after_commit) {

@@ -1,5 +1,7 @@
 #include "broker_fixture.hpp"
 
+#include "broker/row.hpp"
+
 namespace baozi::broker {
 namespace {
 
@@ -290,6 +292,35 @@ TEST_F(BrokerCoreTest, AnOrphanIsJoinedWithItsResendAndNotDeliveredAgain) {
 
 TEST_F(BrokerCoreTest, FollowUpsAreEnqueuedByTheCommitThatRemovesTheirParent) {
   start();
+TEST_F(BrokerCoreTest, ATaskThatJoinsItsOrphansDoneLeavesTheRestOfItsBatchToItsProducer) {
+  start();
+  connect_producer();
+  const Uuid id = producer_id;
+  connect_worker(worker_a, 1, 10);
+  settle();
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  const auto hold = wire::HeldDelivery{.number = given[0].number, .key = given[0].key, .position = given[0].position,
+                                       .phase = wire::Hold::done_unanswered, .id = given[0].task.id};
+  crash_and_start();  // before the insert was committed
+  connect_worker(worker_a, 1, 0, {hold});
+  done(*worker_a, hold.number, wire::TaskState::ignored);
+  connect_producer(id);
+  submit(1, {task("a"), task("b")});  // "a" ends here and now
+  connect_producer(make_uuid7(wall_time(6), 3, 4));
+  submit(1, {task("c")});
+  settle();
+  std::map<std::string, Bytes> origins;
+  for (const auto& [key, rec] : store.tasks) {
+    const auto row = unpack_row(rec);
+    origins[std::string{row->task.id.bytes}] = row->meta.origin;
+  }
+  EXPECT_EQ(origins.size(), 2u);
+  EXPECT_EQ(origins["b"], id.view());
+  EXPECT_EQ(origins["c"], producer_id.view());
+}
+
   connect_producer();
   connect_worker(worker_a, 1, 10);
   submit(1, {task("parent")});
