@@ -18,6 +18,7 @@ struct Rules {
   bool d15_positions = true;      ///< orphans are told from what was removed
   bool d16_count_when_made = true;
   bool d18_winner_decides = true; ///< DONE carries the collector's winner
+  bool d21_home_once = true;      ///< a task is delivered only once its home is written down
 };
 
 }  // namespace baozi

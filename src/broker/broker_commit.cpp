@@ -55,7 +55,7 @@ void BrokerCore::commit_if_due(Now now, BrokerEffects& out) {
       if (!alive(ref)) continue;
       const Task& task = tasks_[ref.slot];
       const bool waits = task.stage == Stage::scheduled || task.stage == Stage::paged ||
-                         (task.stage == Stage::ready && queues_[task.queue].ready > soon);
+                         (task.stage == Stage::ready && (task.home_chosen || queues_[task.queue].ready > soon));
       if (waits) {
         urgent_ = true;
         break;

@@ -244,7 +244,8 @@ class BrokerCore {
   void refuse_batch(actor::Session& session, const wire::BatchRefusal& refusal, BrokerEffects& out);
   bool make_room(Queue& queue, std::uint64_t tasks, std::uint64_t bytes);
   /// Takes a task in: into its lane, the schedule, or joined with an orphan.
-  Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now);
+  /// \param home_chosen  its home is this broker's choice (D21).
+  Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen = false);
   void enqueue(Slot slot, Now now);
   void expire_producers(Now now);
 
@@ -309,6 +310,9 @@ class BrokerCore {
   void send_asks(BrokerEffects& out);
   void on_fetched(const wire::Fetched& message, Now now);
   Collector* collector_for(const std::string& home);
+  /// Writes a home down for a task whose producer knew none, once there is a collector (D21).
+  /// \return true when it was chosen now: nobody may hear of it before the open commit.
+  bool choose_home(Slot slot);
   void announce_collectors(BrokerEffects& out);
   [[nodiscard]] std::vector<wire::CollectorInfo> collector_list() const;
   void collector_away(Collector& collector);

@@ -78,7 +78,12 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
         continue;
       }
       const bool committed = is_committed(task);
-      if (!committed && (!early || task.retries > 0)) break;
+      if (!committed && (!early || task.retries > 0 || task.home_chosen)) break;
+      if (rules_.d21_home_once && collectors_.empty() && tasks_.origin(task.origin).home.empty()) {  // D21: nobody to bring its result to
+        if (++skips > skips_max) break;
+        slot = next;
+        continue;
+      }
       if (wants_solitude(task) && (worker.lease_count > 0 || worker.outstanding() > 0)) {
         if (++skips > skips_max) break;
         slot = next;
@@ -134,10 +139,12 @@ void BrokerCore::lease(Slot slot, Worker& worker) {
   ++delivered_lately_;
   ++counters_.delivered;
   if (task.lost > 0) ++counters_.redelivered;
-  if (task.acks_early || worker.local) {
-    // The mark says that the task may have been started: it must be durable before the task leaves.
+  const bool fresh_home = choose_home(slot);
+  if (task.acks_early || worker.local || fresh_home) {
+    // The mark says that the task may have been started: it must be durable before the task leaves. So must
+    // its home: the worker's result and those of later deliveries have to meet at one collector.
     task.stage = Stage::marking;
-    task.marked = true;
+    task.marked = task.acks_early || worker.local;
     note_update(slot);
     marks_.push_back({open_, {slot, task.key}});
     urgent_ = true;

@@ -1,5 +1,6 @@
 // Endings that the broker makes, and questions it asks: the collector is the arbiter (delivery.md D16, D18, D19).
 #include <algorithm>
+#include <utility>
 
 #include "baozi/packing.hpp"
 #include "base/assert.hpp"
@@ -80,7 +81,25 @@ BrokerCore::Collector* BrokerCore::collector_for(const std::string& home) {
   return found == collectors_.end() ? nullptr : &found->second;
 }
 
+bool BrokerCore::choose_home(Slot slot) {
+  Task& task = tasks_[slot];
+  if (!rules_.d21_home_once || collectors_.empty() || !tasks_.origin(task.origin).home.empty()) return false;
+  const std::uint32_t origin = tasks_.intern(tasks_.origin(task.origin).id, collectors_.begin()->first);
+  tasks_.retain_origin(origin);
+  tasks_.release_origin(task.origin);
+  task.origin = origin;
+  note_update(slot);
+  urgent_ = true;
+  return true;
+}
+
 void BrokerCore::send_endings(Now now, BrokerEffects& out) {
+  if (const auto homeless = endings_ready_.find({});
+      rules_.d21_home_once && homeless != endings_ready_.end() && !collectors_.empty()) {
+    for (const SlotRef& ref : std::exchange(homeless->second, {})) {
+      if (alive(ref) && tasks_[ref.slot].stage == Stage::ending && choose_home(ref.slot)) ending_marks_.push_back({open_, ref});
+    }
+  }
   for (auto& [home, ready] : endings_ready_) {
     Collector* const collector = ready.empty() ? nullptr : collector_for(home);
     actor::Session* const session = collector == nullptr ? nullptr : sessions_.find(collector->session);
@@ -211,6 +230,7 @@ void BrokerCore::on_fetched(const wire::Fetched& message, Now now) {
       }
     }
   }
+  if (tasks.empty()) asks_sent_.erase(found);
 }
 
 void BrokerCore::collector_away(Collector& collector) {

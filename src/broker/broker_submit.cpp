@@ -119,9 +119,11 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   std::string_view home = message.home;
   if (home.empty() && !collectors_.empty()) home = collectors_.begin()->first;  // D21: once, and written down
   const std::uint32_t origin = tasks_.intern(message.origin, home);
+  // A home that its producer does not know is lost with the insert: the resent batch might get another one.
+  const bool home_chosen = message.home.empty() && rules_.d21_home_once;
   // A task that joins its orphan's DONE is gone at once, and would take the origin of the others with it.
   tasks_.retain_origin(origin);
-  for (const wire::TaskView& task : message.tasks) accept(task, origin, now);
+  for (const wire::TaskView& task : message.tasks) accept(task, origin, now, home_chosen);
   tasks_.release_origin(origin);
   confirms_.push_back({open_, producer, message.number});
   if ((message.flags & wire::flag::submit_sync) != 0) urgent_ = true;
@@ -146,7 +148,7 @@ bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t byte
   return !over();
 }
 
-Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now) {
+Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen) {
   const Slot slot = tasks_.add(view.raw);
   BAOZI_ASSERT(slot != no_slot);  // memory_tasks_max lies far below the number of slots
   Queue* queue = queues_.get(view.queue);
@@ -161,6 +163,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   task.eta_us = view.options.eta_us.value_or(0);
   task.expires_us = view.options.expires_us.value_or(0);
   task.origin = origin;
+  task.home_chosen = home_chosen;
   tasks_.retain_origin(origin);
   task.position = open_;
   const bool later = task.eta_us > micros(now.wall);

@@ -63,6 +63,7 @@ struct Task {
   bool in_tail_region : 1 = false;  ///< its key lies where only paged-out tasks are expected
   bool dirty : 1 = false;           ///< its row is to be written again
   bool suspicious : 1 = false;      ///< it may have been delivered before a restart: ask first
+  bool home_chosen : 1 = false;     ///< by this broker, not by its producer: delivered when that is durable (D21)
   std::uint16_t lost = 0;           ///< lost deliveries (D16)
   std::uint16_t limit = 0;          ///< of lost deliveries
   std::uint32_t retries = 0;
@@ -108,7 +109,7 @@ class TaskTable {
   // ---- origins ----
   struct Origin {
     Bytes id;          ///< 16 bytes, or empty
-    std::string home;  ///< the home collector; empty: any
+    std::string home;  ///< the home collector; empty: not chosen yet
     std::uint64_t uses = 0;
   };
   [[nodiscard]] std::uint32_t intern(BytesView id, std::string_view home);

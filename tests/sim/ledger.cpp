@@ -405,6 +405,15 @@ void Ledger::on_gone(Process& router, Process& dealer, actor::PeerKey connection
 }
 
 void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, BytesView bytes) {
+  if (is_broker(to)) {
+    if (const auto frame = wire::open_frame(bytes); frame && frame->header.type == wire::Type::submit) {
+      wire::Submit message;
+      if (!wire::decode(*frame, message)) world_.violation(from.name() + " sends a SUBMIT that does not parse");
+      if (!message.home.empty()) return;
+      for (const wire::TaskView& task : message.tasks) of(task.id.to_id()).homeless = true;
+    }
+    return;
+  }
   if (!is_broker(from) || !is_worker(to)) return;
   const auto frame = wire::open_frame(bytes);
   if (!frame) world_.violation(from.name() + " sends a frame that does not open");
@@ -445,7 +454,7 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
 }
 
 void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) {
-  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early)
+  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless)
     return;  // these wait for something first
   Order& order = order_[{broker, truth.producer, truth.plan.queue, truth.plan.priority}];
   if (order.turn != world_.time.now()) order = {world_.time.now(), order.last, order.last};

@@ -52,6 +52,7 @@ struct Truth {
   bool removed = false;  ///< its row is gone for good
   bool delivered = false;
   bool dead = false;
+  bool homeless = false;  ///< its producer knew no collector when it sent it
   std::optional<store::ResultRow> result;
   std::size_t collector = nobody;
 };

@@ -39,7 +39,7 @@ constexpr const char* usage =
     "  --seed S            one seed, with its event log (--no-log: only the outcome)\n"
     "  --seeds N           N seeds from --first on (default 1), in J processes (default 2)\n"
     "  --keep-going        after a violation too\n"
-    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18\n"
+    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
 
 bool leave_out(Rules& rules, const std::string& name) {
@@ -54,6 +54,7 @@ bool leave_out(Rules& rules, const std::string& name) {
   if (name == "D15") return rules.d15_positions = false, true;
   if (name == "D16") return rules.d16_count_when_made = false, true;
   if (name == "D18") return rules.d18_winner_decides = false, true;
+  if (name == "D21") return rules.d21_home_once = false, true;
   return false;
 }
 

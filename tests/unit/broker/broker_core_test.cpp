@@ -290,8 +290,6 @@ TEST_F(BrokerCoreTest, AnOrphanIsJoinedWithItsResendAndNotDeliveredAgain) {
   expect_books_balance();
 }
 
-TEST_F(BrokerCoreTest, FollowUpsAreEnqueuedByTheCommitThatRemovesTheirParent) {
-  start();
 TEST_F(BrokerCoreTest, ATaskThatJoinsItsOrphansDoneLeavesTheRestOfItsBatchToItsProducer) {
   start();
   connect_producer();
@@ -321,6 +319,8 @@ TEST_F(BrokerCoreTest, ATaskThatJoinsItsOrphansDoneLeavesTheRestOfItsBatchToItsP
   EXPECT_EQ(origins["c"], producer_id.view());
 }
 
+TEST_F(BrokerCoreTest, FollowUpsAreEnqueuedByTheCommitThatRemovesTheirParent) {
+  start();
   connect_producer();
   connect_worker(worker_a, 1, 10);
   submit(1, {task("parent")});
@@ -600,6 +600,71 @@ TEST_F(BrokerCoreTest, ADeadLetterRetriedByHandRaisesItsGeneration) {
   EXPECT_EQ(again[0].task.options.generation, 1u);
   EXPECT_EQ(core->books().dead, 0u);
   expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, ATaskWhoseHomeItsProducerLeftOpenIsDeliveredOnlyOnceTheChoiceIsOnDisk) {
+  home.clear();
+  start();
+  connect_producer();
+  connect_collector();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  EXPECT_TRUE(deliveries(*worker_a).empty());  // a crash now would let the resent batch have another home
+  commit();
+  turn();
+  const auto message = next<wire::Deliver>(*worker_a, wire::Type::deliver);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_EQ(message->groups[0].home, "c");
+  EXPECT_EQ(message->groups[0].deliveries[0].position, 0u);
+}
+
+TEST_F(BrokerCoreTest, ATaskWaitsForACollectorThatCanBeItsHomeAndOthersPassIt) {
+  home.clear();
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  settle();
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  home = "elsewhere";
+  submit(2, {task("b")});
+  const auto passed = deliveries(*worker_a);
+  ASSERT_EQ(passed.size(), 1u);
+  EXPECT_EQ(passed[0].task.id.bytes, "b");
+  connect_collector();
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  commit();
+  turn();
+  const auto message = next<wire::Deliver>(*worker_a, wire::Type::deliver);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_EQ(message->groups[0].home, "c");
+  EXPECT_EQ(unpack_row(store.tasks.begin()->second)->meta.home, "c");
+  done(*worker_a, message->groups[0].deliveries[0].number);
+  settle();
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, AnEndingWithoutAHomeIsToldToNobodyBeforeItsHomeIsOnDisk) {
+  home.clear();
+  start();
+  connect_producer();
+  Bytes options_bytes;
+  Writer packed{options_bytes};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::expires));
+  packed.integer(micros(now.wall) + second);
+  submit(1, {task("a", {}, options_bytes)});
+  pass(2 * second);
+  connect_collector();
+  EXPECT_FALSE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+  commit();
+  turn();
+  ASSERT_TRUE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+  EXPECT_EQ(unpack_row(store.tasks.begin()->second)->meta.home, "c");
+  say(*collector, wire::Stored{.upto = 1, .losses = {}});
+  settle();
+  EXPECT_EQ(core->books().expired, 1u);
+  EXPECT_TRUE(store.tasks.empty());
 }
 
 }  // namespace

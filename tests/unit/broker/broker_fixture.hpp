@@ -200,6 +200,7 @@ class BrokerFixture : public testing::Test {
     wire::Submit message;
     message.number = number;
     message.origin = producer_id.view();
+    message.home = home;
     for (const Bytes& bytes : tasks) message.tasks.push_back(*wire::decode_task(bytes));
     say(*producer, message);
   }
@@ -230,6 +231,7 @@ class BrokerFixture : public testing::Test {
   std::unique_ptr<TestPeer> worker_b;
   std::unique_ptr<TestPeer> collector;
   Uuid producer_id;
+  std::string home = "c";  ///< that the producer stamps into its batches; empty: it knows no collector
   std::uint64_t next_key = 0;
   std::uint64_t nonce = 0;
   std::uint64_t starts = 0;
