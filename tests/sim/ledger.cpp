@@ -465,8 +465,19 @@ void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) 
 
 // ---- the end
 
-void Ledger::check_end(const std::function<bool(const Truth&)>& producer_is_alive,
-                       std::uint64_t accepted) {
+bool Ledger::owes_result(const Truth& truth) {
+  return truth.told == Truth::Told::confirmed && truth.wants_result && truth.result &&
+         !truth.told_result;
+}
+
+bool Ledger::owes_results(const IsAlive& producer_is_alive) const {
+  return std::any_of(truths_.begin(), truths_.end(), [&](const auto& entry) {
+    const Truth& truth = entry.second;
+    return owes_result(truth) && truth.producer != nobody && producer_is_alive(truth);
+  });
+}
+
+void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted) {
   std::uint64_t certain = 0;
   std::uint64_t possible = 0;
   for (auto& [id, truth] : truths_) {
@@ -491,10 +502,7 @@ void Ledger::check_end(const std::function<bool(const Truth&)>& producer_is_aliv
         static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked) {
       violated(truth, "D28: said to be revoked, and it ended otherwise");
     }
-    if (alive && truth.told == Truth::Told::confirmed && truth.wants_result && truth.result &&
-        !truth.told_result) {
-      violated(truth, "its producer was never told its result");
-    }
+    if (alive && owes_result(truth)) violated(truth, "its producer was never told its result");
   }
   if (accepted < certain || accepted > possible) {
     world_.violation("D32: the books say that " + std::to_string(accepted) +

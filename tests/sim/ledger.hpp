@@ -99,10 +99,13 @@ class Ledger : public Network::Witness {
                     BytesView frame) override;
   void on_gone(Process& router, Process& dealer, actor::PeerKey connection) override;
 
+  /// Whether the process that submitted a task still runs.
+  using IsAlive = std::function<bool(const Truth&)>;
+  /// A result is stored that its producer waits for and was not told.
+  [[nodiscard]] bool owes_results(const IsAlive& producer_is_alive) const;
   /// Everything is quiet: what must be true of the whole.
   /// \param accepted  what the brokers' books say together.
-  void check_end(const std::function<bool(const Truth&)>& producer_is_alive,
-                 std::uint64_t accepted);
+  void check_end(const IsAlive& producer_is_alive, std::uint64_t accepted);
   [[nodiscard]] std::string open_text() const;
 
  private:
@@ -113,6 +116,7 @@ class Ledger : public Network::Witness {
     std::vector<std::pair<std::int64_t, std::int64_t>>
         silences;  // virtual time of their end, length
   };
+  [[nodiscard]] static bool owes_result(const Truth& truth);
   [[nodiscard]] bool is_finished(const Truth& truth) const;
   [[nodiscard]] bool is_arbitrated(const Truth& truth) const;
   [[nodiscard]] bool is_safe(const Truth& truth) const;

@@ -223,10 +223,12 @@ void Simulation::run_until_quiet() {
     const std::int64_t look = world_.time.now() + 500'000;
     while (world_.time.step(look)) {
     }
-    // Quiet for a few looks in a row: late pushes and answers come in the meantime.
+    // Quiet for a few looks in a row: late pushes and answers come in the meantime. A producer whose
+    // connection broke silently learns its results only after a liveness.
     quiet_looks = is_quiet() ? quiet_looks + 1 : 0;
-    if (quiet_looks > 6) return;
+    if (quiet_looks > 6 && !ledger_.owes_results(producer_is_alive())) return;
   }
+  if (quiet_looks > 6) return;  // the ledger says who was never told
   std::string text = "it does not become quiet:";
   for (const Process* process : all_) {
     if (!process->is_up() || !process->is_idle())
@@ -238,14 +240,16 @@ void Simulation::run_until_quiet() {
 void Simulation::check_end() {
   std::uint64_t accepted = 0;
   for (const auto& process : brokers_) accepted += process->books().accepted;
-  ledger_.check_end(
-      [this](const Truth& truth) {
-        for (const auto& process : producers_) {
-          if (process->index() == truth.producer) return process->starts() == truth.producer_start;
-        }
-        return false;
-      },
-      accepted);
+  ledger_.check_end(producer_is_alive(), accepted);
+}
+
+Ledger::IsAlive Simulation::producer_is_alive() const {
+  return [this](const Truth& truth) {
+    for (const auto& process : producers_) {
+      if (process->index() == truth.producer) return process->starts() == truth.producer_start;
+    }
+    return false;
+  };
 }
 
 Outcome Simulation::run() {

@@ -56,6 +56,7 @@ class Simulation {
   }
   [[nodiscard]] Disk& any_disk();
   [[nodiscard]] bool is_quiet() const;
+  [[nodiscard]] Ledger::IsAlive producer_is_alive() const;
 
   std::uint64_t seed_;
   Profile profile_;
