@@ -45,6 +45,7 @@ struct CallFacts {
   int priority = 4;
   std::optional<Instant> eta{};
   std::optional<Instant> expires{};
+  std::chrono::microseconds time_limit{0};  ///< the hard one of this execution; 0: none
 };
 
 /// A task to be submitted if, and only if, the running one succeeds.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "baozi/context.hpp"
+#include "baozi/exec.hpp"
 
 namespace baozi {
 
@@ -124,6 +125,8 @@ class TaskDefinition {
   /// Runs it: decodes the arguments, calls the function, packs what it returned or threw.
   void run(const TaskCall& call, TaskReply& reply) const noexcept { run_(*this, call, reply); }
   [[nodiscard]] const void* function() const { return function_.get(); }
+  /// `run` ends the task by itself once its hard time limit has passed, or it is revoked.
+  [[nodiscard]] bool keeps_time_limit() const { return keeps_time_limit_; }
 
  private:
   friend class Registry;
@@ -147,6 +150,7 @@ class TaskDefinition {
   std::vector<Parameter> parameters_;
   Settings settings_;
   bool retries_failures_ = false;
+  bool keeps_time_limit_ = false;
   bool (*retry_filter_)(const std::exception_ptr&) noexcept = nullptr;
 };
 
@@ -161,6 +165,15 @@ class Registry {
   ///                    out.
   template <class F>
   TaskDefinition& task(std::string name, F function, std::initializer_list<Arg> parameters = {});
+
+  /// Registers a program: `registry.exec("shrink", {"convert", "{0}", "-resize", "{size}", "png:-"})`.
+  /// It runs as a process of its own, in a process group of its own, and nothing that it started
+  /// outlives the task. Exit code 0 is a success; anything else is a FAILURE of type `ExecError`
+  /// with the end of stderr as its traceback.
+  /// \param command  the program (looked for in PATH when it has no slash) and its arguments. In
+  /// them `{0}`, `{1}` … stand for the call's positional arguments and `{name}` for the named ones;
+  /// `{{` and `}}` are braces. What else a call brings is found on stdin.
+  TaskDefinition& exec(std::string name, std::vector<std::string> command, ExecOptions options = {});
 
   [[nodiscard]] const std::deque<TaskDefinition>& tasks() const { return tasks_; }
 

@@ -14,13 +14,6 @@
 
 namespace baozi::worker {
 
-namespace {
-
-constexpr std::size_t message_bytes_max = 16'384;
-constexpr std::size_t traceback_bytes_max = 32'768;
-constexpr int causes_max = 8;
-
-/// Text travels as UTF-8; what is none becomes the replacement character.
 std::string utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -50,6 +43,12 @@ std::string utf8(std::string_view text) {
   }
   return out;
 }
+
+namespace {
+
+constexpr std::size_t message_bytes_max = 16'384;
+constexpr std::size_t traceback_bytes_max = 32'768;
+constexpr int causes_max = 8;
 
 std::string bounded(std::string text, std::size_t most) {
   if (text.size() > most) {

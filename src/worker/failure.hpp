@@ -3,6 +3,7 @@
 #pragma once
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.hpp"
 
@@ -24,5 +25,8 @@ struct Failure {
 [[nodiscard]] inline Failure current_failure(bool traceback) {
   return failure_of(std::current_exception(), traceback);
 }
+
+/// Text travels as UTF-8; what is none becomes the replacement character.
+[[nodiscard]] std::string utf8(std::string_view text);
 
 }  // namespace baozi::worker

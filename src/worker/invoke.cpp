@@ -21,8 +21,6 @@ namespace {
 constexpr std::size_t meta_bytes_max = 65'536;
 constexpr std::size_t follow_up_bytes_max =
     limits::frame_bytes_max / 2;  ///< of all of one task; they travel in its DONE
-constexpr std::size_t value_bytes_max =
-    limits::result_bytes_max - 1'024;  ///< the rest of the record: id, name, times
 
 WireId wire_id(const wire::IdView& id) { return {id.bytes, id.uuid}; }
 
@@ -42,6 +40,7 @@ CallFacts facts_of(const Start& start, const wire::ExecutionOptions& options,
   facts.delivery_count = start.delivery_count;
   facts.redelivered = start.redelivered;
   facts.priority = start.priority;
+  facts.time_limit = start.time_limit;
   if (options.eta_us) facts.eta = Instant::from_micros(*options.eta_us);
   if (options.expires_us) facts.expires = Instant::from_micros(*options.expires_us);
   return facts;

@@ -5,11 +5,15 @@
 #pragma once
 #include <string_view>
 
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "worker/ended.hpp"
 #include "worker/execution.hpp"
 
 namespace baozi::worker {
+
+/// The most that a packed return value may have; the rest of its record is id, name and times.
+inline constexpr std::size_t value_bytes_max = limits::result_bytes_max - 1'024;
 
 /// The pool's side of one execution.
 class ExecutionPort {

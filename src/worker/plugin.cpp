@@ -10,6 +10,7 @@
 
 #include "baozi/plugin.hpp"
 #include "baozi/version.hpp"
+#include "worker/exec/exec_file.hpp"
 #include "worker/symbols.hpp"
 
 namespace baozi::worker {
@@ -95,7 +96,23 @@ void check_descriptor(const std::string& path, const PluginDescriptor& plugin) {
 
 }  // namespace
 
+namespace {
+
+void load_exec_file(const std::string& path, TaskTable& tasks) {
+  try {
+    tasks.add(exec::read_exec_file(path), path);
+  } catch (const std::exception& why) {
+    const std::string text = why.what();  // it begins with the file, where there is a line
+    if (text.starts_with(path + ':')) throw PluginError{text};
+    refuse(path, text);
+  }
+}
+
+}  // namespace
+
 void load_plugin(const std::string& name, TaskTable& tasks) {
+  constexpr std::string_view programs = "exec:";
+  if (name.starts_with(programs)) return load_exec_file(name.substr(programs.size()), tasks);
   const std::string path = locate(name);
   check_file(path);
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

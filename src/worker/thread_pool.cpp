@@ -312,7 +312,7 @@ std::size_t ThreadPool::submit(std::span<const Start> items) {
     Job& job = free_job();
     job.item = item;
     job.interrupted.store(false, std::memory_order_relaxed);
-    if (item.time_limit > Micros{0}) {
+    if (item.time_limit > Micros{0} && !definition_of(item.definition).keeps_time_limit()) {
       keep(job.item, job.own);
       watch_limit(job, base::mono_now() + item.time_limit);
     }

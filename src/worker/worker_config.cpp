@@ -35,7 +35,7 @@ std::optional<std::uint32_t> read_prefetch(const std::string& text) {
 
 void WorkerConfig::declare(base::OptionTable& table) {
   table.begin_group("Worker");
-  table.add("app", apps, "libraries of tasks to run: libtasks.so, or a path")
+  table.add("app", apps, "tasks to run: a library (libtasks.so, or a path), or exec:FILE.yaml for programs")
       .short_name('A')
       .word("LIBRARY")
       .required();
