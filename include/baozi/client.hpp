@@ -44,6 +44,21 @@ namespace client {
 class LocalRunner;
 }
 
+/// A call on its way to the brokers, as middleware sees it.
+struct OutgoingCall {
+  std::string_view name;
+  std::string_view body;  ///< packed `[args, kwargs]`
+  CallOptions options;    ///< to be changed before `submit`: headers, queue, …
+  std::string id;         ///< after `submit`
+};
+/// Around every submit of an App, on the thread that calls: `[](OutgoingCall& call, const auto&
+/// submit) { call.options.headers["trace"] = …; submit(); }`. What one throws, and one that does
+/// not call `submit`, arrives at the caller as MiddlewareError.
+struct SubmitMiddleware {
+  std::string name;  ///< for error messages
+  std::function<void(OutgoingCall& call, const std::function<void()>& submit)> around;
+};
+
 struct AppOptions {
   /// One address or several, separated by commas; tasks are spread over the brokers that are alive.
   /// One broker's address is enough, collectors are found through it. Empty: $BAOZI_BROKER, else
@@ -70,6 +85,8 @@ struct AppOptions {
   bool commit_at_once = false;
   /// Results are shown only after their collector has them on disk, and not as soon as it has them.
   bool durable_results = false;
+  /// Around every submit; the first one is the outermost.
+  std::vector<SubmitMiddleware> middleware{};
   /// Runs tasks in this process, at once, in `delay` itself: for tests. Made by `eager`
   /// (eager.hpp).
   std::shared_ptr<client::LocalRunner> runner{};

@@ -105,6 +105,14 @@ class TimeLimitExceeded : public std::runtime_error {
 /// What `Context::reject` throws. Not a std::exception either.
 struct Reject {
   std::string reason{};
+  bool requeue = false;  ///< back to the end of its queue instead of becoming a dead letter
+};
+/// What `Context::ignore` throws. Not a std::exception either.
+struct Ignore {};
+/// What `Context::snooze` throws. Not a std::exception either.
+struct Snooze {
+  std::chrono::microseconds delay{0};
+  std::string reason{};
 };
 
 /// How a task asks to be run again.
@@ -199,8 +207,19 @@ class Context {
   }
 
   /// Leaves the task for good: it becomes a dead letter at once, with this reason, whatever its
-  /// retries.
-  [[noreturn]] void reject(std::string reason) const { throw Reject{std::move(reason)}; }
+  /// retries. With `requeue` it goes to the end of its queue instead, for this worker or another
+  /// one, at once and as often as it asks: not counted as a retry.
+  [[noreturn]] void reject(std::string reason, bool requeue = false) const {
+    throw Reject{std::move(reason), requeue};
+  }
+  /// Ends the task as IGNORED: nothing is stored, and whoever waits at this moment is told. Tasks
+  /// that it enqueued are dropped.
+  [[noreturn]] void ignore() const { throw Ignore{}; }
+  /// Runs the task again after `delay`, not counted as a retry: not the right time, and no failure.
+  template <class Rep, class Period>
+  [[noreturn]] void snooze(std::chrono::duration<Rep, Period> delay, std::string reason = {}) const {
+    throw Snooze{std::chrono::duration_cast<std::chrono::microseconds>(delay), std::move(reason)};
+  }
 
   /// True once somebody has revoked this task while it runs: a long task looks now and then, and
   /// ends.

@@ -55,6 +55,18 @@ class AppClosed : public ClientError {
   using ClientError::ClientError;
 };
 
+/// A middleware of the App threw, or did not hand the task in. What it threw is nested in this.
+class MiddlewareError : public ClientError {
+ public:
+  MiddlewareError(const std::string& name, const std::string& why, bool submitted)
+      : ClientError{"middleware '" + name + "': " + why}, submitted_{submitted} {}
+  /// True when the task had been handed in before: it exists, or will.
+  [[nodiscard]] bool submitted() const { return submitted_; }
+
+ private:
+  bool submitted_;
+};
+
 /// Nobody answered a question (revoke, forget, control) in time, or the answer was an error.
 class NoAnswer : public ClientError {
  public:

@@ -100,6 +100,20 @@ class AsyncResult : public detail::CallHandle {
     when_ready(calling(std::forward<F>(f)), detail::to_executor(std::forward<E>(executor)));
   }
 
+  /// Calls `f(const std::string& word, const Value& value)` for each state that the running task
+  /// reports (Context::progress, Context::update_state, STARTED, RETRY), and soon for the latest one
+  /// that has come already: on the callback thread, in order, until it has ended. A state that
+  /// nobody took in time may be left out.
+  template <class F>
+  void on_progress(F&& f) const {
+    when_told(showing(std::forward<F>(f)), {});
+  }
+  /// The same, by an executor.
+  template <class E, class F>
+  void on_progress(E&& executor, F&& f) const {
+    when_told(showing(std::forward<F>(f)), detail::to_executor(std::forward<E>(executor)));
+  }
+
   /// `co_await r.on(executor)`: resumes there instead of on the callback thread.
   template <class E>
   [[nodiscard]] Resumption<T> on(E&& executor) const {
@@ -127,6 +141,14 @@ class AsyncResult : public detail::CallHandle {
     auto shared =
         std::make_shared<std::decay_t<F>>(std::forward<F>(f));  // std::function wants copies
     return [self = *this, shared = std::move(shared)] { (*shared)(self.outcome()); };
+  }
+  template <class F>
+  std::function<void(const std::string&, const std::string&)> showing(F&& f) const {
+    auto shared = std::make_shared<std::decay_t<F>>(std::forward<F>(f));
+    return [self = *this, shared = std::move(shared)](const std::string& word,
+                                                      const std::string& meta) {
+      (*shared)(word, meta.empty() ? Value{} : unpack<Value>(meta));
+    };
   }
 };
 

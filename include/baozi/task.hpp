@@ -46,9 +46,15 @@ struct RetryPolicy {
   std::chrono::microseconds interval_max =
       std::chrono::milliseconds{200};  ///< never more than this (or the start)
   double jitter = 0.0;  ///< 0 to 1: the share of a delay that chance may take away or add
+  std::chrono::microseconds retry_for =
+      std::chrono::microseconds{0};  ///< none once the first one is so long ago; 0: no such limit
 
   [[nodiscard]] bool allows(std::uint32_t retries) const {
     return max_retries < 0 || retries < static_cast<std::uint32_t>(max_retries);
+  }
+  /// \param since  how long ago the first retry was asked for; 0 when there was none.
+  [[nodiscard]] bool allows(std::uint32_t retries, std::chrono::microseconds since) const {
+    return allows(retries) && (retry_for.count() <= 0 || since < retry_for);
   }
   /// \param retry   0 for the first one.
   /// \param chance  in [0, 1); 0.5 takes and adds nothing. The caller brings it, so the policy
@@ -114,6 +120,17 @@ class Expiry {
   bool relative_ = true;
 };
 
+/// One task at a time may hold a key: see `CallOptions::unique`.
+struct Unique {
+  enum class Until : std::uint8_t { started, finished };
+
+  std::string key;  ///< 1 to 255 bytes
+  /// The key is free again after so long, even when the task has not come so far; 0: no such limit.
+  std::chrono::microseconds window{0};
+  Until until = Until::finished;
+  bool operator==(const Unique&) const = default;
+};
+
 /// How one call of a task departs from the ordinary. Any subset of designated initialisers will do:
 /// `{.countdown = 5s, .queue = "math"}`.
 struct CallOptions {
@@ -150,6 +167,17 @@ struct CallOptions {
   std::string shadow{};
   /// True: the start of the execution is reported as STARTED.
   bool track_started{};
+  /// While another task holds the key, this call makes no task of its own: its AsyncResult is that
+  /// task's, id and result (`AsyncResult::is_duplicate`).
+  std::optional<Unique> unique{};
+  /// Tasks with the same key run one at a time, in the order in which they were submitted, over any
+  /// number of workers. One that waits for a retry or its ETA holds up those behind it.
+  std::string ordering_key{};
+  /// At most `concurrency_limit` tasks with the same key run at the same time.
+  std::string concurrency_key{};
+  std::uint32_t concurrency_limit{1};
+  /// What tools and logs show instead of the arguments, such as "***"; empty: the arguments.
+  std::string shown_arguments{};
 };
 
 /// A failure that happened elsewhere, as text: what the task threw, or what the network decided.

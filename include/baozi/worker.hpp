@@ -18,6 +18,7 @@
 #pragma once
 #include "baozi/context.hpp"   // IWYU pragma: export
 #include "baozi/exec.hpp"      // IWYU pragma: export
+#include "baozi/hooks.hpp"     // IWYU pragma: export
 #include "baozi/plugin.hpp"    // IWYU pragma: export
 #include "baozi/registry.hpp"  // IWYU pragma: export
 #include "baozi/task.hpp"      // IWYU pragma: export

@@ -17,6 +17,9 @@ struct Rules {
   bool d14_hold_after_restart = true;
   bool d15_positions = true;      ///< orphans are told from what was removed
   bool d16_count_when_made = true;
+  bool d27_key_until_end = true;    ///< a unique key is free in the transaction that ends its task, not before
+  bool d27_head_blocks = true;      ///< what waits for a retry holds up those behind it under its ordering key
+  bool d27_holder_durable = true;   ///< a duplicate is told of a holder that is durable
   bool d18_winner_decides = true; ///< DONE carries the collector's winner
   bool d21_home_once = true;      ///< a task is delivered only once its home is written down
 };

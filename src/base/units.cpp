@@ -118,6 +118,27 @@ Result<ByteCount> parse_bytes(std::string_view text) {
                     quoted(all) + " is not a size (write 4096, 64KiB, 1.5MiB or 2GB)");
 }
 
+Result<double> parse_rate(std::string_view text) {
+  if (text.empty()) return 0.0;
+  const std::string whole{text};
+  const auto bad = [&] {
+    return unexpected(Errc::invalid,
+                      "'" + whole + "' is no rate: a number and /s, /m or /h, such as 10/s");
+  };
+  const auto number = take_number(text);
+  if (!number || number->whole > 1'000'000'000) return bad();
+  double rate = static_cast<double>(number->whole) + static_cast<double>(number->millionths) / 1e6;
+  if (text == "/m") {
+    rate /= 60;
+  } else if (text == "/h") {
+    rate /= 3600;
+  } else if (!text.empty() && text != "/s") {
+    return bad();
+  }
+  if (rate > 1e6) return bad();
+  return rate;
+}
+
 std::string to_text(Micros duration) {
   static constexpr Unit largest_first[] = {{"d", 86'400'000'000}, {"h", 3'600'000'000},
                                            {"m", 60'000'000},     {"s", 1'000'000},

@@ -29,6 +29,10 @@ namespace baozi::base {
 /// \return Errc::invalid  not in that form, or 2^64 and more.
 [[nodiscard]] Result<ByteCount> parse_bytes(std::string_view text);
 
+/// "10/s", "100/m", "5/h" as a number per second; a number alone is per second, "0" and "" are 0:
+/// no limit. \return Errc::invalid  not in that form, negative, or beyond a million a second.
+[[nodiscard]] Result<double> parse_rate(std::string_view text);
+
 /// The shortest text that parse_duration reads back as the same: "90s" is "1m30s", 0 is "0s".
 [[nodiscard]] std::string to_text(Micros duration);
 /// In the largest binary unit that divides it: "64MiB", "1000B".

@@ -54,7 +54,7 @@ void BrokerCore::commit_if_due(Now now, BrokerEffects& out) {
     for (const SlotRef& ref : taken_this_turn_) {
       if (!alive(ref)) continue;
       const Task& task = tasks_[ref.slot];
-      const bool waits = task.stage == Stage::scheduled || task.stage == Stage::paged ||
+      const bool waits = task.stage == Stage::scheduled || task.stage == Stage::paged || task.stage == Stage::blocked ||
                          (task.stage == Stage::ready && (task.home_chosen || queues_[task.queue].ready > soon));
       if (waits) {
         urgent_ = true;
@@ -109,7 +109,7 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
     Writer packed{row};
     packed.array(3);
     packed.str(queue.name);
-    packed.uinteger(queue.scheduled);
+    packed.uinteger(queue.scheduled - std::min(queue.scheduled, queue.keyed_scheduled));
     packed.uinteger(queue.bytes);
     batch.records.push_back({store::Space::queues, key_bytes(number), std::move(row)});
   }
@@ -159,6 +159,7 @@ void BrokerCore::on_store_full(Now now, BrokerEffects& out) {
 
 void BrokerCore::answer_committed(Now now, BrokerEffects& out) {
   static_cast<void>(now);
+  if (!late_refusals_.empty()) refuse_late(out);
   std::vector<Producer*> confirmed;
   while (!confirms_.empty() && confirms_.front().n <= committed_) {
     const Confirm confirm = confirms_.front();

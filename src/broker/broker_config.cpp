@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "baozi/version.hpp"
@@ -14,11 +15,11 @@ namespace {
 const std::vector<std::pair<std::string, FullPolicy>> policies = {
     {"block", FullPolicy::block}, {"reject", FullPolicy::reject}, {"drop-head", FullPolicy::drop_head}};
 
-/// NAME:tasks=N:bytes=SIZE:policy=POLICY, the parts after the name in any order.
+/// NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s, the parts after the name in any order.
 void read_queue(const std::string& text, BrokerOptions& options) {
   const auto wrong = [&](const std::string& why) {
     throw base::ConfigError{"--queue '" + text + "': " + why +
-                            "; write NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head"};
+                            "; write NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head:limit=4:rate=10/s"};
   };
   std::size_t at = text.find(':');
   const std::string name = text.substr(0, at);
@@ -40,6 +41,14 @@ void read_queue(const std::string& text, BrokerOptions& options) {
       const auto parsed = base::parse_bytes(value);
       if (!parsed || parsed->value == 0) wrong("bytes is a size such as 64MiB");
       queue.bytes_max = parsed->value;
+    } else if (key == "limit") {
+      const auto parsed = base::ConfigValue<std::uint64_t>::parse(value);
+      if (!parsed || *parsed == 0 || *parsed > UINT32_MAX) wrong("limit is how many of its tasks may run at the same time, from 1");
+      queue.concurrency_limit = static_cast<std::uint32_t>(*parsed);
+    } else if (key == "rate") {
+      const auto parsed = base::parse_rate(value);
+      if (!parsed || *parsed <= 0) wrong("rate is a number and /s, /m or /h, such as 10/s");
+      queue.interval_us = std::max<std::int64_t>(static_cast<std::int64_t>(1e6 / *parsed), 1);
     } else if (key == "policy") {
       bool known = false;
       for (const auto& [word, policy] : policies) {
@@ -72,7 +81,7 @@ void BrokerConfig::declare(base::OptionTable& table) {
   table.add("queue-tasks", queue_tasks, "tasks that a queue may hold").range(1, UINT64_MAX / 2);
   table.add("queue-bytes", queue_bytes, "bytes of tasks that a queue may hold");
   table.add("queue-policy", queue_policy, "what a full queue does: block, reject or drop-head").choices(policies).word("POLICY");
-  table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY").word("LIMITS");
+  table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s").word("LIMITS");
   table.add("task-max", task_max, "bytes of one packed task")
       .range(ByteCount{64}, ByteCount{limits::frame_bytes_max - 65'536});
   table.begin_group("Memory and disk");

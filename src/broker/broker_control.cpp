@@ -167,6 +167,7 @@ Bytes BrokerCore::queues_payload() {
     entry.number("ready", queue.ready);
     entry.number("scheduled", queue.scheduled);
     entry.number("leased", queue.leased);
+    entry.number("blocked", queue.blocked);
     entry.number("ending", queue.ending);
     entry.number("in_memory", queue.in_memory);
     entry.number("bytes", queue.bytes);
@@ -257,6 +258,8 @@ Bytes BrokerCore::status_payload(Now now) {
       {"corrupt_rows", counters_.corrupt_rows},
       {"producers_expired", counters_.producers_expired},
       {"books_mismatch", counters_.books_mismatch},
+      {"duplicates", counters_.duplicates},
+      {"duplicate_follow_ups", counters_.duplicate_follow_ups},
       {"malformed_frames", sessions.malformed},
       {"unknown_versions", sessions.unknown_version},
       {"unknown_types", sessions.unknown_type},
@@ -331,6 +334,10 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
   const DeadLetter letter = found->second;
   const auto view = wire::decode_task(letter.task);
   if (!view || tasks_.size() >= options_.memory_tasks_max) return false;
+  if (view->options.keyed) {
+    const wire::TaskKeys keys = wire::read_keys(view->raw_options);
+    if (keys_loading_ || (!keys.unique.empty() && holder_of_key(keys.unique, now) != nullptr)) return false;
+  }
   // D24: a deliberate retry of an ended task raises its generation; its id stays, its old ETA and expiry go.
   Bytes options;
   Reader in{view->raw_options};

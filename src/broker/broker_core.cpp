@@ -30,6 +30,12 @@ BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
       sessions_{{options.heartbeats, options.sessions_max}, session_seed, rules},
       tasks_{epoch_},
       queues_{options_} {
+  const auto limited = [](const QueueOptions& queue) {
+    return queue.concurrency_limit != 0 || queue.interval_us != 0;
+  };
+  limits_on_ = limited(options_.queue_defaults) ||
+               std::any_of(options_.queues.begin(), options_.queues.end(),
+                           [&](const auto& queue) { return limited(queue.second); });
   recover(recovered, now);
 }
 
@@ -81,6 +87,11 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
   std::uint64_t rows = 0;
   for (const store::PrefixCount& range : recovered.ranges) {
     rows += range.rows;
+    if (range.prefix == keyed_lane) {
+      keyed_on_disk_ += range.rows;
+      keys_loading_ = true;
+      continue;
+    }
     if (range.prefix < 0) {
       scheduled_on_disk_ += range.rows;
       schedule_disk_from_ = INT64_MIN;
@@ -331,10 +342,12 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     if (holding_until_) holding_until_ = now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
   }
   leave_memory();
+  load_keyed(out);
   look_for_lost(now);
   end_holding(now);
   wake_scheduled(now);
   check_expiry(now);
+  wake_limits(now);
   page_in(out);
   deliver_ready(now);
   seek_orphans(now);
@@ -377,6 +390,9 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
     sooner(retry->first);
   }
   if (holding_until_) sooner(*holding_until_);
+  if (limits_on_) {
+    if (const auto turn = next_turn()) sooner(*turn);
+  }
   for (const auto& worker : workers_) {
     if (worker != nullptr && worker->session == 0) {
       sooner(worker->last_heard + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
@@ -404,7 +420,7 @@ void BrokerCore::begin_drain(Now now) {
 bool BrokerCore::is_drained() const { return draining_ && said_goodbye_; }
 
 std::uint64_t BrokerCore::open_tasks() const { return tasks_.size() + [this] {
-  std::uint64_t on_disk = scheduled_on_disk_;
+  std::uint64_t on_disk = scheduled_on_disk_ + keyed_on_disk_;
   std::uint64_t both = 0;  // tasks in stage `paged` are in memory and counted as on disk
   for (const std::uint32_t number : paged_queues_) {
     for (const Lane& lane : const_cast<QueueTable&>(queues_)[number].lanes) on_disk += lane.on_disk;

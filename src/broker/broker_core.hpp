@@ -82,6 +82,8 @@ struct BrokerCounters {
   std::uint64_t corrupt_rows = 0;
   std::uint64_t producers_expired = 0;
   std::uint64_t books_mismatch = 0;
+  std::uint64_t duplicates = 0;          ///< tasks that were not taken, since another one holds their unique key
+  std::uint64_t duplicate_follow_ups = 0;  ///< the same, of follow-ups
 };
 
 class BrokerCore {
@@ -154,6 +156,7 @@ class BrokerCore {
     std::uint32_t concurrency = 1;
     std::uint64_t roster_n = 0;  ///< deliveries only after this commit (D14)
     bool local = false;          ///< lives in the broker's own process (D16)
+    std::set<std::string, std::less<>> early;  ///< tasks that it runs at most once, by name (D17)
     bool alone = false;          ///< holds a task that must be alone
     bool goodbye = false;
     std::uint64_t credit = 0;
@@ -216,7 +219,7 @@ class BrokerCore {
     std::vector<bool> settled;
     std::size_t open = 0;
   };
-  enum class LoadKind : std::uint8_t { lane, schedule, claim, sweep };
+  enum class LoadKind : std::uint8_t { lane, schedule, claim, sweep, keyed };
   struct LoadPurpose {
     LoadKind kind;
     std::uint32_t queue = 0;
@@ -268,7 +271,8 @@ class BrokerCore {
   /// The commit after which the entry may be answered; `blocked` while its claim is open; 0 when it is stale.
   std::uint64_t settle(Worker& worker, std::uint64_t number, Settle&& entry, Now now);
   void settle_task(Slot slot, const Settle& entry, Now now);
-  void retry(Slot slot, std::uint64_t delay_us, Now now);
+  /// \param charged  counted as a retry.
+  void retry(Slot slot, std::uint64_t delay_us, bool charged, Now now);
   void schedule_retry(Slot slot, Micros delay, Now now);
   void complete(Slot slot, wire::TaskState state, bool exhausted, BytesView follow_ups, Now now);
   void answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale);
@@ -325,6 +329,7 @@ class BrokerCore {
   }
 
   // ---- broker_paging.cpp
+  void count_scheduled(const Task& task, int more);
   void schedule(Slot slot);
   void unschedule(Slot slot);
   void wake_scheduled(Now now);
@@ -368,6 +373,33 @@ class BrokerCore {
   bool swept(Slot slot, Now now);
   [[nodiscard]] std::vector<Sweep::Range> ranges_on_disk() const;
   std::uint64_t sweep_memory(Queue& queue, std::uint64_t room);
+
+  // ---- broker_gates.cpp
+  /// Joins the keys of its options; in `restore` and `accept`.
+  void join_gate(Slot slot, const wire::TaskView& view);
+  /// Leaves them: the task is gone, and those behind it may go on.
+  void leave_gate(Slot slot);
+  /// Who holds the key now; nullptr: nobody.
+  [[nodiscard]] const UniqueKey* holder_of_key(std::string_view unique, Now now);
+  void free_unique(Task& task);
+  [[nodiscard]] bool is_head(Slot slot) const;
+  void block(Slot slot);
+  /// Where a task goes that may run: its lane, near its place.
+  void let_go(Slot slot, Now now);
+  void open_head(OrderKey& order, Now now);
+  /// False: a limit stands in its way, and it was parked there.
+  bool pass_limits(Slot slot, Now now);
+  void count_in(Slot slot, Now now);
+  void count_out(Slot slot);
+  std::array<Limiter*, 3> limiters_of(Task& task);
+  void not_woken_any_more(Task& task);
+  void wake_limits(Now now);
+  void set_limits(const wire::Hello& hello);
+  [[nodiscard]] std::optional<MonoTime> next_turn() const;
+  void load_keyed(BrokerEffects& out);
+  void on_keyed_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);
+  void admit_keyed(Now now);
+  void refuse_late(BrokerEffects& out);
 
   // ---- broker_control.cpp
   void on_control(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
@@ -421,6 +453,33 @@ class BrokerCore {
   std::multimap<std::int64_t, SlotRef> expiries_;
   std::multimap<MonoTime, SlotRef> retries_;  ///< tasks that wait for a retry, by the steady clock (D30)
   std::set<std::uint32_t> paged_queues_;      ///< queues with tasks that are only in the store
+
+  // keys and limits (D27)
+  std::map<std::string, OrderKey, std::less<>> orders_;
+  std::map<std::string, UniqueKey, std::less<>> uniques_;
+  std::map<std::string, Limiter, std::less<>> key_limits_;    ///< by concurrency key, while it is in use
+  std::map<std::string, Limiter, std::less<>> named_limits_;  ///< by task name
+  std::map<std::uint32_t, Limiter> queue_limits_;             ///< by queue
+  bool limits_on_ = false;       ///< some name or queue has a limit
+  bool wakes_due_ = false;
+  std::uint64_t keyed_on_disk_ = 0;
+  bool keys_loading_ = false;    ///< not all rows with keys are in memory yet
+  bool keys_asked_ = false;
+  std::int64_t keyed_from_ = keyed_begin;
+  std::vector<SlotRef> keyed_waiting_;  ///< read, and to be admitted once nobody is waited for any more
+  struct LateRefusal {  ///< of a batch with duplicates, until what they are duplicates of is durable
+    std::uint64_t n;
+    std::uint64_t session;
+    std::uint64_t number;
+    struct One {
+      std::uint32_t index;
+      wire::Reason reason;
+      std::string text;
+    };
+    std::vector<One> tasks;
+    std::vector<std::uint64_t> behind{};  ///< batches that came meanwhile: out of sequence, and told so after it
+  };
+  std::vector<LateRefusal> late_refusals_;
 
   // endings and questions
   std::map<std::string, std::deque<SlotRef>> endings_ready_;  ///< by home; persisted, to be sent

@@ -11,7 +11,7 @@ constexpr std::size_t frame_bytes = std::size_t{1} << 20U;
 constexpr int skips_max = 64;  // tasks passed over in one search because they want a worker of their own
 }  // namespace
 
-bool BrokerCore::may_deliver() const { return committed_ >= 1 && !holding_ && !draining_; }
+bool BrokerCore::may_deliver() const { return committed_ >= 1 && !holding_ && !draining_ && !keys_loading_; }
 
 void BrokerCore::deliver_ready(Now now) {
   if (now.mono - lately_since_ >= Micros{10'000}) {
@@ -84,6 +84,18 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
         slot = next;
         continue;
       }
+      if (task.gate != nullptr || limits_on_) [[unlikely]] {
+        // Whoever may run a task with keys must be known after a crash: it does not leave early.
+        if (task.keyed && (!committed || task.gate->after > committed_)) {
+          if (++skips > skips_max) break;
+          slot = next;
+          continue;
+        }
+        if (!pass_limits(slot, now)) {
+          slot = next;
+          continue;
+        }
+      }
       if (wants_solitude(task) && (worker.lease_count > 0 || worker.outstanding() > 0)) {
         if (++skips > skips_max) break;
         slot = next;
@@ -113,6 +125,7 @@ void BrokerCore::link_lease(Slot slot, Worker& worker) {
   worker.leases = slot;
   ++worker.lease_count;
   ++queues_[task.queue].leased;
+  if (task.gate != nullptr || limits_on_) [[unlikely]] count_in(slot, last_now_);
 }
 
 void BrokerCore::unlease(Slot slot) {
@@ -124,6 +137,7 @@ void BrokerCore::unlease(Slot slot) {
   task.worker = no_index;
   if (--worker.lease_count == 0) worker.alone = false;
   --queues_[task.queue].leased;
+  if (task.gate != nullptr) [[unlikely]] count_out(slot);
 }
 
 void BrokerCore::lease(Slot slot, Worker& worker) {
@@ -132,6 +146,11 @@ void BrokerCore::lease(Slot slot, Worker& worker) {
   const std::uint64_t number = tasks_.next_number(slot);
   link_lease(slot, worker);
   task.adopted = 0;
+  if (task.keyed && ((task.gate->until_started && !task.gate->started) || !rules_.d27_key_until_end)) [[unlikely]] {
+    free_unique(task);
+    task.gate->started = true;
+    note_update(slot);
+  }
   const bool alone = wants_solitude(task);
   worker.alone = alone;
   ++worker.delivered;
@@ -139,6 +158,9 @@ void BrokerCore::lease(Slot slot, Worker& worker) {
   ++delivered_lately_;
   ++counters_.delivered;
   if (task.lost > 0) ++counters_.redelivered;
+  if (!worker.early.empty() && !task.acks_early && worker.early.contains(task.name())) {
+    task.acks_early = task.early_there = true;
+  }
   const bool fresh_home = choose_home(slot);
   if (task.acks_early || worker.local || fresh_home) {
     // The mark says that the task may have been started: it must be durable before the task leaves. So must
@@ -208,6 +230,7 @@ void BrokerCore::flush_deliveries(Now now, BrokerEffects& out) {
       delivery.count = task.lost + 1U;
       delivery.retries = task.retries;
       delivery.flags = (task.lost > 0 ? wire::flag::deliver_redelivered : 0) | (one.alone ? wire::flag::deliver_alone : 0);
+      delivery.since_us = task.history != nullptr ? task.history->since_us : 0;
       delivery.task.raw = task.raw();
       bytes += task.bytes + 32;
       ++entries;

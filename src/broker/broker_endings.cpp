@@ -55,7 +55,7 @@ void BrokerCore::check_expiry(Now now) {
     expiries_.erase(expiries_.begin());
     if (!alive(ref)) continue;
     const Stage stage = tasks_[ref.slot].stage;
-    if (stage == Stage::ready || stage == Stage::scheduled) begin_ending(ref.slot, Ending::expired, "expired");
+    if (stage == Stage::ready || stage == Stage::scheduled || stage == Stage::blocked) begin_ending(ref.slot, Ending::expired, "expired");
   }
 }
 

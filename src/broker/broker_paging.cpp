@@ -31,11 +31,17 @@ void BrokerCore::page_out(Slot slot) {
   leave_memory_.push_back({task.position, {slot, task.key}});
 }
 
+void BrokerCore::count_scheduled(const Task& task, int more) {
+  Queue& queue = queues_[task.queue];
+  queue.scheduled += static_cast<std::uint64_t>(std::int64_t{more});
+  if (task.keyed) queue.keyed_scheduled += static_cast<std::uint64_t>(std::int64_t{more});
+}
+
 void BrokerCore::schedule(Slot slot) {
   Task& task = tasks_[slot];
-  if (scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_) return page_out(slot);
+  if (!task.keyed && scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_) return page_out(slot);
   task.stage = Stage::scheduled;
-  ++queues_[task.queue].scheduled;
+  count_scheduled(task, 1);
   schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
   if (schedule_.size() > options_.scheduled_window * 2) trim_schedule();
 }
@@ -43,13 +49,13 @@ void BrokerCore::schedule(Slot slot) {
 void BrokerCore::schedule_retry(Slot slot, Micros delay, Now now) {
   Task& task = tasks_[slot];
   task.stage = Stage::scheduled;
-  ++queues_[task.queue].scheduled;
+  count_scheduled(task, 1);
   retries_.emplace(now.mono + delay, SlotRef{slot, task.key});
 }
 
 void BrokerCore::unschedule(Slot slot) {
   Task& task = tasks_[slot];
-  --queues_[task.queue].scheduled;
+  count_scheduled(task, -1);
   if (schedule_.erase({task.eta_us, task.key}) > 0) return;
   for (auto it = retries_.begin(); it != retries_.end(); ++it) {  // rare: a revoke or an expiry in between
     if (it->second.slot == slot && it->second.key == task.key) {
@@ -60,11 +66,15 @@ void BrokerCore::unschedule(Slot slot) {
 }
 
 void BrokerCore::trim_schedule() {
-  while (schedule_.size() > options_.scheduled_window) {
-    const auto last = std::prev(schedule_.end());
+  for (auto at = schedule_.end(); schedule_.size() > options_.scheduled_window && at != schedule_.begin();) {
+    const auto last = std::prev(at);
     const Slot slot = last->second;
-    schedule_.erase(last);
     Task& task = tasks_[slot];
+    if (task.keyed) {  // these stay in memory
+      at = last;
+      continue;
+    }
+    at = schedule_.erase(last);
     --queues_[task.queue].scheduled;
     page_out(slot);
   }
@@ -94,7 +104,7 @@ void BrokerCore::wake_scheduled(Now now) {
       continue;
     }
     it = schedule_.erase(it);
-    --queue.scheduled;
+    count_scheduled(tasks_[slot], -1);
     queues_.push_back(tasks_, slot);
   }
   for (auto it = retries_.begin(); it != retries_.end() && it->first <= now.mono;) {
@@ -104,7 +114,7 @@ void BrokerCore::wake_scheduled(Now now) {
         ++it;
         continue;
       }
-      --queues_[tasks_[ref.slot].queue].scheduled;
+      count_scheduled(tasks_[ref.slot], -1);
       queues_.push_back(tasks_, ref.slot);
     }
     it = retries_.erase(it);
@@ -165,6 +175,7 @@ void BrokerCore::on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& 
     case LoadKind::schedule: on_schedule_rows(purpose, rows, now); break;
     case LoadKind::claim: on_claim_row(purpose.number, rows, now); break;
     case LoadKind::sweep: on_sweep_rows(purpose, rows, now, out); break;
+    case LoadKind::keyed: on_keyed_rows(purpose, rows, now); break;
   }
   while (!gone_order_.empty() && (loads_.empty() || gone_order_.front().load < loads_.begin()->first)) {
     gone_.erase(gone_order_.front().key);
@@ -186,7 +197,8 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   task.queue = queue->number;
   task.priority = view->task.options.priority;
   task.ignore_result = view->task.options.ignore_result;
-  task.acks_early = view->task.options.acks_early;
+  task.early_there = view->meta.early_there;
+  task.acks_early = view->task.options.acks_early || task.early_there;
   task.limit = static_cast<std::uint16_t>(std::min<std::uint32_t>(
       view->task.options.delivery_limit != 0 ? view->task.options.delivery_limit : options_.delivery_limit, UINT16_MAX));
   task.expires_us = view->task.options.expires_us.value_or(0);
@@ -199,17 +211,25 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   if (task.delay_us != 0) {  // D30: the clock may have jumped over the restart; no retry waits longer than its delay
     task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);
   }
-  if (!view->meta.losses.empty() || task.ending != Ending::none) {
+  if (!view->meta.losses.empty() || task.ending != Ending::none || view->meta.since_us != 0) {
     task.history = std::make_unique<TaskHistory>();
     task.history->losses = view->meta.losses;
     task.history->ending_text = view->meta.ending_text;
     task.history->carried_record = view->meta.carried_record;
     task.history->carried_follow_ups = view->meta.carried_follow_ups;
+    task.history->since_us = view->meta.since_us;
   }
   task.origin = tasks_.intern(view->meta.origin, view->meta.home);
   tasks_.retain_origin(task.origin);
   task.key = row.key;
   task.position = 0;
+  if (is_keyed(task.key)) {
+    task.keyed = true;
+    task.gate = std::make_unique<Gate>();
+    task.gate->started = view->meta.started;
+    task.gate->free_at_us = view->meta.free_at_us;
+    join_gate(slot, view->task);
+  }
   if (task.key < 0) scheduled_keys_.insert(task.key);
   const auto sequence = static_cast<std::uint64_t>(row.key) & (row.key < 0 ? (1U << 30U) - 1 : sequence_mask);
   task.suspicious = roster_lost_ && sequence < old_sequence_end_;
@@ -230,10 +250,11 @@ void BrokerCore::admit(Slot slot, Now now) {
     note_update(slot);
     if (task.lost >= task.limit) return begin_ending(slot, Ending::dead, std::to_string(task.lost) + " deliveries were lost");
   }
-  if (task.key < 0 && task.eta_us > micros(now.wall)) {
+  if (task.keyed && !is_head(slot)) return block(slot);
+  if ((task.key < 0 || task.keyed) && task.eta_us > micros(now.wall)) {
     if (task.delay_us != 0) return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
     task.stage = Stage::scheduled;
-    ++queues_[task.queue].scheduled;
+    count_scheduled(task, 1);
     schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
     return;
   }

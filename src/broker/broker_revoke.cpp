@@ -44,7 +44,7 @@ void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message,
   sweep.number = next_request_++;
   sweep.revoke_job = number;
   sweep.ranges = ranges_on_disk();
-  if (sweep.ranges.empty()) {
+  if (sweep.ranges.empty() && !keys_loading_) {
     for (const auto& [id, index] : wanted) {
       job.settled[index] = true;
       --job.open;
@@ -143,7 +143,7 @@ std::uint64_t BrokerCore::purge(Queue& queue) {
     if (lane.on_disk > 0) sweep.ranges.push_back({lane.disk_from, queued_key(queue.number, priority, sequence_mask)});
   }
   sweeps_.push_back(std::move(sweep));
-  return queue.ready + queue.scheduled;
+  return queue.ready + queue.scheduled + queue.blocked;
 }
 
 std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t room) {
@@ -161,12 +161,20 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t room) {
       scheduled.push_back(ref.slot);
     }
   }
+  if (queue.blocked > 0) {
+    for (Slot slot = 0; slot < tasks_.slots(); ++slot) {
+      if (tasks_[slot].stage == Stage::blocked && tasks_[slot].queue == queue.number &&
+          endings_open_ - before + scheduled.size() < room) {
+        scheduled.push_back(slot);
+      }
+    }
+  }
   for (const Slot slot : scheduled) begin_ending(slot, Ending::purged, "purged");
   return endings_open_ - before;
 }
 
 void BrokerCore::run_sweep(BrokerEffects& out) {
-  if (sweeps_.empty()) return;
+  if (sweeps_.empty() || keys_loading_ || !keyed_waiting_.empty()) return;
   Sweep& sweep = sweeps_.front();
   if (sweep.loading || (!sweep.orphans && !may_end_more())) return;
   if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], options_.endings_max - endings_open_) > 0) return;
@@ -221,7 +229,11 @@ Slot BrokerCore::take_from_disk(const store::TaskRow& row, Now now) {
   if (slot == no_slot) return no_slot;
   Task& task = tasks_[slot];
   Queue& queue = queues_[task.queue];
-  if (row.key < 0) {
+  if (is_keyed(row.key)) {
+    keyed_on_disk_ -= std::min<std::uint64_t>(keyed_on_disk_, 1);
+    task.in_tail_region = true;  // so that it is not read a second time
+    in_tail_region_[row.key] = slot;
+  } else if (row.key < 0) {
     scheduled_on_disk_ -= std::min<std::uint64_t>(scheduled_on_disk_, 1);
     queue.scheduled -= std::min<std::uint64_t>(queue.scheduled, 1);
   } else {

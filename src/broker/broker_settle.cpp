@@ -1,5 +1,6 @@
 // What workers say of their deliveries: DONE, NACK, credit; and how a task ends (delivery.md D11, D12, D18, D20, D24).
 #include <algorithm>
+#include <utility>
 
 #include "broker/broker_core.hpp"
 
@@ -35,6 +36,7 @@ void BrokerCore::on_nack(Worker& worker, const wire::Nack& message, Now now) {
     entry.kind = parsed.kind;
     entry.delay_us = parsed.delay_us;
     entry.reason = parsed.reason;
+    entry.flags = parsed.flags;
     entry.entry = entry_number;
     const std::uint64_t n = settle(worker, parsed.number, std::move(entry), now);
     answer(worker, entry_number, n, n == 0);
@@ -103,7 +105,9 @@ void BrokerCore::settle_task(Slot slot, const Settle& entry, Now now) {
       requeue(slot);
       break;
     }
-    case wire::NackKind::retry: retry(slot, entry.delay_us, now); break;
+    case wire::NackKind::retry:
+      retry(slot, entry.delay_us, (entry.flags & wire::flag::nack_uncharged) == 0, now);
+      break;
     case wire::NackKind::reject: begin_ending(slot, Ending::rejected, entry.reason); break;
   }
 }
@@ -114,17 +118,29 @@ void BrokerCore::requeue(Slot slot) {
   queues_.push_front(tasks_, slot);
 }
 
-void BrokerCore::retry(Slot slot, std::uint64_t delay_us, Now now) {
+void BrokerCore::retry(Slot slot, std::uint64_t delay_us, bool charged, Now now) {
   detach(slot);
   Task& task = tasks_[slot];
-  ++task.retries;
+  if (charged) {
+    ++task.retries;
+    if (task.history == nullptr) task.history = std::make_unique<TaskHistory>();
+    if (task.history->since_us == 0) task.history->since_us = micros(now.wall);
+  }
   task.marked = false;
   if (task.revoke_asked) return begin_ending(slot, Ending::revoked, "revoked");
+  if (task.keyed && !rules_.d27_head_blocks) [[unlikely]] leave_gate(slot);  // the seeded bug
   const auto delay = static_cast<std::int64_t>(std::min<std::uint64_t>(delay_us, 366ULL * 24 * 3600 * 1'000'000));
   if (delay == 0) {
     note_update(slot);
     queues_.push_back(tasks_, slot);
     return;
+  }
+  if (task.keyed) {  // its row stays where it is, and it stays the head of its key
+    task.delay_us = delay;
+    task.eta_us = micros(now.wall) + delay;
+    note_update(slot);
+    urgent_ = true;
+    return schedule_retry(slot, Micros{delay}, now);
   }
   // Its row moves to the schedule. Until that is committed it is not delivered again: the new key must be
   // one that a restart finds.
@@ -195,7 +211,15 @@ void BrokerCore::detach(Slot slot) {
   Task& task = tasks_[slot];
   Queue& queue = queues_[task.queue];
   switch (task.stage) {
-    case Stage::ready: queues_.unlink(tasks_, slot); break;
+    case Stage::ready:
+      queues_.unlink(tasks_, slot);
+      if (task.gate != nullptr) [[unlikely]] not_woken_any_more(task);
+      break;
+    case Stage::blocked:
+      --queue.blocked;
+      task.gate->blocked = false;
+      if (Limiter* const limiter = std::exchange(task.gate->parked_in, nullptr)) limiter->parked.erase(task.key);
+      break;
     case Stage::scheduled: unschedule(slot); break;
     case Stage::paged:
       // It was to leave memory; its row lies, or will lie, where only paged-out tasks are expected.
@@ -228,6 +252,7 @@ void BrokerCore::remove_task(Slot slot) {
   Queue& queue = queues_[task.queue];
   queue.bytes -= std::min<std::uint64_t>(queue.bytes, task.bytes);
   queue.changed = true;
+  if (task.keyed) [[unlikely]] leave_gate(slot);
   if (task.in_tail_region) in_tail_region_.erase(task.key);
   if (task.key < 0) scheduled_keys_.erase(task.key);
   if (task.adopted != 0) adopted_.erase(task.adopted);

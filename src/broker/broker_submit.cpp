@@ -41,6 +41,12 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   refusal.number = message.number;
   if (message.number != producer->accepted + 1 && rules_.d4_sequence) {
     ++counters_.submit_out_of_sequence;
+    const auto late = std::find_if(late_refusals_.begin(), late_refusals_.end(),
+                                   [&](const LateRefusal& one) { return one.session == session.number; });
+    if (late != late_refusals_.end()) {  // answered in order, so that it is not sent again too soon
+      late->behind.push_back(message.number);
+      return;
+    }
     refusal.code = wire::Refusal::out_of_sequence;
     refusal.expected = producer->accepted + 1;
     return refuse_batch(session, refusal, out);
@@ -57,6 +63,12 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   if (tasks_.size() + message.tasks.size() > options_.memory_tasks_max || tasks_.bytes() > options_.memory_bytes_max) {
     return full(wire::Reason::memory, 50'000);
   }
+  const bool keyed = std::any_of(message.tasks.begin(), message.tasks.end(),
+                                 [](const wire::TaskView& task) { return task.options.keyed; });
+  if (keyed && keys_loading_) return full(wire::Reason::memory, 20'000);  // who holds what is not known yet
+  std::uint64_t holders_n = 0;  // the commit after which all that duplicates are told of is durable
+  std::deque<std::string> texts;
+  std::map<std::string, std::uint32_t, std::less<>> keys_of_batch;
   // What the batch adds to each of its queues; nearly always it is one queue.
   std::map<Queue*, std::pair<std::uint64_t, std::uint64_t>> added;
   Queue* last = nullptr;
@@ -69,6 +81,25 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
                   std::to_string(options_.task_bytes_max) + " are allowed";
       refusal.tasks.push_back({.index = i, .reason = wire::Reason::too_large, .text = too_large});
       continue;
+    }
+    if (task.options.keyed) {
+      const wire::TaskKeys keys = wire::read_keys(task.raw_options);
+      const UniqueKey* const holder = keys.unique.empty() ? nullptr : holder_of_key(keys.unique, now);
+      std::optional<TaskId> first;
+      if (holder != nullptr) {
+        const auto view = wire::decode_task(tasks_[holder->slot].raw());
+        if (view) first = view->id.to_id();
+        holders_n = std::max(holders_n, tasks_[holder->slot].position);
+      } else if (!keys.unique.empty()) {
+        const auto [known, fresh] = keys_of_batch.try_emplace(std::string{keys.unique}, i);
+        if (!fresh) first = message.tasks[known->second].id.to_id();
+      }
+      if (first) {
+        ++counters_.duplicates;
+        texts.push_back(first->to_string());
+        refusal.tasks.push_back({.index = i, .reason = wire::Reason::duplicate, .text = texts.back()});
+        continue;
+      }
     }
     Queue* const queue = queues_.get(task.queue);
     if (queue == nullptr) {
@@ -108,6 +139,15 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
           accept(message.tasks[i], seeded, now);
         }
       }
+    }
+    if (holders_n > committed_ && rules_.d27_holder_durable) {
+      LateRefusal late{holders_n, session.number, message.number, {}, {}};
+      for (const wire::TaskRefusal& one : refusal.tasks) {
+        late.tasks.push_back({one.index, one.reason, std::string{one.text}});
+      }
+      late_refusals_.push_back(std::move(late));
+      urgent_ = true;
+      return;
     }
     return refuse_batch(session, refusal, out);
   }
@@ -149,6 +189,14 @@ bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t byte
 }
 
 Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen) {
+  wire::TaskKeys keys;
+  if (view.options.keyed) [[unlikely]] {
+    keys = wire::read_keys(view.raw_options);
+    if (!keys.unique.empty() && holder_of_key(keys.unique, now) != nullptr) {  // of a batch it was refused before
+      ++counters_.duplicate_follow_ups;
+      return no_slot;
+    }
+  }
   const Slot slot = tasks_.add(view.raw);
   BAOZI_ASSERT(slot != no_slot);  // memory_tasks_max lies far below the number of slots
   Queue* queue = queues_.get(view.queue);
@@ -168,8 +216,19 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   task.position = open_;
   const bool later = task.eta_us > micros(now.wall);
   const std::uint64_t sequence = sequence_++;
-  task.key = later ? scheduled_key(task.eta_us, sequence) : queued_key(task.queue, task.priority, sequence);
-  if (later) scheduled_keys_.insert(task.key);
+  task.key = view.options.keyed ? keyed_key(sequence) : later ? scheduled_key(task.eta_us, sequence) : queued_key(task.queue, task.priority, sequence);
+  if (view.options.keyed) [[unlikely]] {
+    task.keyed = true;
+    task.gate = std::make_unique<Gate>();
+    if (keys.window_us != 0) {
+      constexpr std::uint64_t longest = 3'650ULL * 24 * 3600 * 1'000'000;
+      task.gate->free_at_us = micros(now.wall) + static_cast<std::int64_t>(std::min(keys.window_us, longest));
+    }
+    join_gate(slot, view);
+    urgent_ = true;  // it leaves only after its commit
+  } else if (later) {
+    scheduled_keys_.insert(task.key);
+  }
   queue->bytes += task.bytes;
   queue->changed = true;
   ++books_.accepted;
@@ -190,6 +249,9 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
 
 void BrokerCore::enqueue(Slot slot, Now now) {
   Task& task = tasks_[slot];
+  if (task.keyed) [[unlikely]] {
+    return is_head(slot) ? let_go(slot, now) : block(slot);
+  }
   if (task.eta_us > micros(now.wall) && task.key < 0) return schedule(slot);
   Queue& queue = queues_[task.queue];
   if (queue.lanes[task.priority].on_disk > 0 || queue.in_memory >= options_.window_tasks) return page_out(slot);

@@ -46,6 +46,8 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
   worker.name = hello.name;
   worker.concurrency = std::max<std::uint32_t>(hello.concurrency, 1);
   worker.local = hello.pid != 0 && hello.pid == options_.pid && hello.host == options_.host;
+  if (!hello.limits.empty()) set_limits(hello);
+  worker.early = {hello.early.begin(), hello.early.end()};
   worker.last_heard = now.mono;
   worker.goodbye = false;
   worker.answers.clear();
@@ -196,7 +198,7 @@ void BrokerCore::close_claim(std::uint64_t number, Slot slot, Now now) {
   const auto view = wire::decode_task(task.raw());
   const bool same = view && view->id.to_id() == claim.id;
   const bool free_to_take = task.stage == Stage::ready || task.stage == Stage::asking || task.stage == Stage::loose ||
-                            task.stage == Stage::scheduled || task.stage == Stage::paged;
+                            task.stage == Stage::scheduled || task.stage == Stage::paged || task.stage == Stage::blocked;
   if (!same) {
     if (claim.settle) resolve_answer(worker, claim.settle->entry, 0, true);
     return;
@@ -251,6 +253,11 @@ void BrokerCore::adopt(Slot slot, Worker& worker, std::uint64_t number) {
   task.stage = Stage::leased;
   task.adopted = number;
   task.marked = task.acks_early;
+  if (task.keyed && task.gate->until_started && !task.gate->started) {
+    free_unique(task);
+    task.gate->started = true;
+    note_update(slot);
+  }
   link_lease(slot, worker);
   adopted_[number] = SlotRef{slot, task.key};
   ++counters_.adopted;
@@ -354,6 +361,7 @@ void BrokerCore::end_holding(Now now) {
   roster_awaited_.clear();
   for (auto& [number, claim] : claims_) claim.since = now.mono;
   held_ids_.clear();
+  if (!keys_loading_) admit_keyed(now);
 }
 
 }  // namespace baozi::broker

@@ -23,6 +23,8 @@ struct QueueOptions {
   std::uint64_t tasks_max = 10'000'000;                   ///< tasks queued, scheduled and leased
   std::uint64_t bytes_max = std::uint64_t{16} << 30U;     ///< their packed bytes
   FullPolicy policy = FullPolicy::block;
+  std::uint32_t concurrency_limit = 0;                    ///< of its tasks leased at once; 0: none
+  std::int64_t interval_us = 0;                           ///< between two deliveries; 0: none
 };
 
 struct BrokerOptions {

@@ -22,6 +22,15 @@ namespace baozi::broker {
 inline constexpr unsigned lane_shift = 45;
 inline constexpr std::uint64_t sequence_mask = (std::uint64_t{1} << lane_shift) - 1;
 inline constexpr std::uint32_t queues_max = 26'000;
+/// Tasks with keys have a range of their own, in order of submission, whatever their queue, priority and ETA:
+/// their rows never move, and a restart finds them all without looking at any other.
+inline constexpr std::int64_t keyed_lane = 262'000;
+static_assert(std::int64_t{queues_max} * 10 <= keyed_lane && keyed_lane < (std::int64_t{1} << (63 - lane_shift)));
+inline constexpr std::int64_t keyed_begin = keyed_lane << lane_shift;
+[[nodiscard]] constexpr std::int64_t keyed_key(std::uint64_t sequence) {
+  return keyed_begin | static_cast<std::int64_t>(sequence & sequence_mask);
+}
+[[nodiscard]] constexpr bool is_keyed(std::int64_t key) { return key >= keyed_begin; }
 inline constexpr std::int64_t schedule_end = -1;  ///< the largest key of a scheduled task
 
 [[nodiscard]] constexpr std::int64_t lane_number(std::uint32_t queue, std::uint32_t priority) {
@@ -50,6 +59,8 @@ struct Queue {
   std::uint64_t ready = 0;      ///< in memory and on disk
   std::uint64_t in_memory = 0;  ///< of them
   std::uint64_t scheduled = 0;
+  std::uint64_t keyed_scheduled = 0;  ///< of them, with keys: their rows lie elsewhere
+  std::uint64_t blocked = 0;    ///< wait at a gate
   std::uint64_t leased = 0;     ///< leased, marking, asking
   std::uint64_t ending = 0;     ///< wait for a collector's word; they no longer count against the limit
   std::uint64_t bytes = 0;
@@ -58,7 +69,7 @@ struct Queue {
   bool changed = false;         ///< its row is to be written
   bool active = false;          ///< in the list of queues with ready tasks in memory
 
-  [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + leased; }
+  [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + leased + blocked; }
 };
 
 class QueueTable {

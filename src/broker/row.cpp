@@ -40,9 +40,10 @@ Bytes pack_row(const Task& task, const TaskTable::Origin& origin) {
   row.reserve(64 + task.bytes);
   Writer out{row};
   out.array(2);
-  const bool plain = task.lost == 0 && task.retries == 0 && !task.marked && task.ending == Ending::none &&
+  const bool window = task.gate != nullptr && (task.gate->started || task.gate->free_at_us != 0);
+  const bool plain = !window && !task.early_there && task.lost == 0 && task.retries == 0 && !task.marked && task.ending == Ending::none &&
                      task.delay_us == 0 && task.history == nullptr;
-  out.array(plain ? 2 : 12);  // nearly every row is plain: an origin and its home
+  out.array(plain ? 2 : 16);  // nearly every row is plain: an origin and its home
   if (origin.id.empty()) {
     out.nil();
   } else {
@@ -60,6 +61,10 @@ Bytes pack_row(const Task& task, const TaskTable::Origin& origin) {
     pack_losses(out, task.history ? task.history->losses : std::vector<TaskHistory::Loss>{});
     out.bin(task.history ? BytesView{task.history->carried_record} : BytesView{});
     out.bin(task.history ? BytesView{task.history->carried_follow_ups} : BytesView{});
+    out.integer(task.history ? task.history->since_us : 0);
+    out.boolean(task.early_there);
+    out.boolean(window && task.gate->started);
+    out.integer(window ? task.gate->free_at_us : 0);
   }
   out.raw(task.raw());
   return row;
@@ -70,10 +75,10 @@ Result<TaskRowView> unpack_row(BytesView row) {
   TaskRowView view;
   if (in.array() != 2) in.fail("a task row has two fields");
   const std::uint32_t fields = in.array();
-  if (fields != 2 && fields != 12) in.fail("a task row's facts have two or twelve fields");
+  if (fields != 2 && fields != 12 && fields != 16) in.fail("a task row's facts have two, twelve or sixteen fields");
   if (!in.try_nil()) view.meta.origin = in.bin();
   view.meta.home = in.str();
-  if (fields == 12) {
+  if (fields >= 12) {
     view.meta.lost = static_cast<std::uint32_t>(in.uinteger());
     view.meta.retries = static_cast<std::uint32_t>(in.uinteger());
     view.meta.marked = in.boolean();
@@ -84,6 +89,12 @@ Result<TaskRowView> unpack_row(BytesView row) {
     view.meta.losses = read_losses(in);
     view.meta.carried_record = in.bin();
     view.meta.carried_follow_ups = in.bin();
+    if (fields > 12) {
+      view.meta.since_us = in.integer();
+      view.meta.early_there = in.boolean();
+      view.meta.started = in.boolean();
+      view.meta.free_at_us = in.integer();
+    }
   }
   view.task = wire::detail::read_task(in);
   if (in.ok() && !in.at_end()) in.fail("bytes after the task");

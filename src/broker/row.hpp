@@ -25,6 +25,10 @@ struct TaskRowMeta {
   std::vector<TaskHistory::Loss> losses;
   BytesView carried_record;
   BytesView carried_follow_ups;
+  std::int64_t since_us = 0;  ///< when it was first retried; 0: never
+  bool early_there = false;   ///< at most once by the word of a worker
+  bool started = false;       ///< its unique key went with its first delivery
+  std::int64_t free_at_us = 0;  ///< the end of its unique key's window; 0: none
 };
 struct TaskRowView {
   TaskRowMeta meta;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "baozi/packing.hpp"
 #include "base/assert.hpp"
 
 namespace baozi::broker {
@@ -10,6 +11,13 @@ namespace {
 constexpr std::uint32_t generation_end = 1U << delivery_generation_bits;
 constexpr std::size_t slots_max = std::size_t{1} << delivery_slot_bits;
 }  // namespace
+
+std::string_view Task::name() const {
+  Reader in{raw()};
+  in.array();
+  in.skip();
+  return in.str();
+}
 
 Slot TaskTable::add(BytesView raw) {
   Slot slot = no_slot;
@@ -44,6 +52,7 @@ void TaskTable::remove(Slot slot) {
   task.stage = Stage::free;
   task.record.reset();
   task.history.reset();
+  task.gate.reset();
   // A slot whose generations are used up is never given out again: numbers do not repeat (D13).
   if (task.generation + 64 < generation_end) free_.push_back(slot);
 }

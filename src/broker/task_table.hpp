@@ -13,11 +13,11 @@
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "broker/gates.hpp"
 #include "wire/message.hpp"
 
 namespace baozi::broker {
 
-using Slot = std::uint32_t;
 inline constexpr Slot no_slot = UINT32_MAX;
 inline constexpr std::uint32_t no_index = UINT32_MAX;
 
@@ -26,6 +26,7 @@ enum class Stage : std::uint8_t {
   loose,      ///< between two stages, in no list
   ready,      ///< in a lane's list
   scheduled,  ///< in the schedule, until its ETA
+  blocked,    ///< at a gate: others of its key come first, or a limit is reached (D27)
   paged,      ///< waits for its insert to be committed, then leaves memory
   marking,    ///< chosen for a worker; a durable mark must come first (D16, D17)
   leased,
@@ -48,6 +49,7 @@ struct TaskHistory {
   std::string ending_text;
   Bytes carried_record;      ///< D23: a result that its worker could bring to no collector
   Bytes carried_follow_ups;
+  std::int64_t since_us = 0;  ///< when it was first retried; 0: never
 };
 
 struct Task {
@@ -58,10 +60,12 @@ struct Task {
   Ending ending = Ending::none;
   bool ignore_result : 1 = false;
   bool acks_early : 1 = false;
+  bool early_there : 1 = false;     ///< acks_early by the word of a worker, not of its options
   bool marked : 1 = false;          ///< a durable mark says that it may have been delivered
   bool revoke_asked : 1 = false;
   bool in_tail_region : 1 = false;  ///< its key lies where only paged-out tasks are expected
   bool dirty : 1 = false;           ///< its row is to be written again
+  bool keyed : 1 = false;           ///< its row lies among those with keys, and it never leaves memory
   bool suspicious : 1 = false;      ///< it may have been delivered before a restart: ask first
   bool home_chosen : 1 = false;     ///< by this broker, not by its producer: delivered when that is durable (D21)
   std::uint16_t lost = 0;           ///< lost deliveries (D16)
@@ -81,8 +85,10 @@ struct Task {
   std::uint64_t adopted = 0;        ///< a delivery number of an earlier epoch that still holds (D14)
   std::unique_ptr<char[]> record;   ///< the packed task
   std::unique_ptr<TaskHistory> history;
+  std::unique_ptr<Gate> gate;       ///< null for nearly every task
 
   [[nodiscard]] BytesView raw() const { return {record.get(), bytes}; }
+  [[nodiscard]] std::string_view name() const;
 };
 
 class TaskTable {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "wire/codec.hpp"
+
 namespace baozi::client {
 
 namespace {
@@ -159,6 +161,8 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
     const wire::TaskRefusal* const why = refused[index++];
     if (batch.doubtful && (why != nullptr || refusal.tasks.empty())) {
       ledger_.unknown(task, packed, out);
+    } else if (why != nullptr && why->reason == wire::Reason::duplicate && wire::is_valid_name(why->text)) {
+      ledger_.duplicate(task, packed, TaskId::from_text(why->text), out);
     } else if (why != nullptr) {
       ledger_.rejected(std::move(task), packed, why->reason, why->text, now, out);
     } else if (refusal.tasks.empty()) {

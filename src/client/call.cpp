@@ -24,6 +24,9 @@ Call::Call(const TaskId& id, Running* home, bool foreign)
 
 void Call::raise(std::uint32_t flags, CallbackThread& callbacks) {
   if (flags != 0) flags_.fetch_or(flags, std::memory_order_acq_rel);
+  // They hold handles of this very call, which go after the lock.
+  const auto no_more =
+      (flags & ended_flag) != 0 ? std::move(state_listeners_) : decltype(state_listeners_){};
   if (!listeners_) return lock_.unlock();
   std::vector<Listener> told;
   std::erase_if(*listeners_, [&](Listener& listener) {
@@ -44,6 +47,18 @@ void Call::raise(std::uint32_t flags, CallbackThread& callbacks) {
 
 void Call::confirmed(CallbackThread& callbacks) {
   lock_.lock();
+  if (ignores_result_ && !is_ended()) {
+    ending_.state = State::ignored;
+    return raise(submitted_flag | ended_flag, callbacks);
+  }
+  raise(submitted_flag, callbacks);
+}
+
+void Call::duplicate_of(const TaskId& first, CallbackThread& callbacks) {
+  lock_.lock();
+  if (is_submit_known()) return lock_.unlock();
+  first_ = std::make_unique<const TaskId>(first);
+  flags_.fetch_or(duplicate_flag, std::memory_order_release);
   if (ignores_result_ && !is_ended()) {
     ending_.state = State::ignored;
     return raise(submitted_flag | ended_flag, callbacks);
@@ -82,8 +97,9 @@ void Call::ended(const wire::RecordView& record, const std::string* worker,
   raise(ended_flag, callbacks);
 }
 
-void Call::told_state(std::string_view state, BytesView meta, const std::string* worker) {
-  const std::lock_guard lock{lock_};
+void Call::told_state(std::string_view state, BytesView meta, const std::string* worker,
+                      CallbackThread& callbacks) {
+  std::unique_lock lock{lock_};
   if (is_ended()) return;
   if (!progress_) progress_ = std::make_unique<Progress>();
   // A word of the task's own says that it runs.
@@ -91,6 +107,27 @@ void Call::told_state(std::string_view state, BytesView meta, const std::string*
   progress_->word = state;
   progress_->meta = meta;
   progress_->worker = worker;
+  if (!state_listeners_) return;
+  const std::vector<StateListener> listeners = *state_listeners_;
+  const std::string packed{meta};
+  const std::string word{state};
+  lock.unlock();
+  for (const StateListener& one : listeners) {
+    callbacks.run([callback = one.callback, word, packed] { (*callback)(word, packed); },
+                  one.executor);
+  }
+}
+
+void Call::when_told(OnState callback, Executor executor, CallbackThread& callbacks) {
+  auto shared = std::make_shared<const OnState>(std::move(callback));
+  std::unique_lock lock{lock_};
+  if (is_ended()) return;
+  if (!state_listeners_) state_listeners_ = std::make_unique<std::vector<StateListener>>();
+  state_listeners_->push_back({shared, executor});
+  if (!progress_) return;
+  const Progress latest = *progress_;
+  lock.unlock();
+  callbacks.run([shared, latest] { (*shared)(latest.word, latest.meta); }, std::move(executor));
 }
 
 void Call::closed(const char* why, CallbackThread& callbacks) {

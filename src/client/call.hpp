@@ -56,6 +56,7 @@ class Call {
   [[nodiscard]] bool is_wanted() const noexcept { return interest_.load() > 0; }
 
   [[nodiscard]] TaskId id() const {
+    if ((flags() & duplicate_flag) != 0) return *first_;
     return text_id_ ? TaskId::from_text(*text_id_) : TaskId{uuid_};
   }
   [[nodiscard]] Running* home() const { return home_; }
@@ -80,9 +81,12 @@ class Call {
   // ---- the loop's side
   void confirmed(CallbackThread& callbacks);
   void failed(const SubmitFailure& failure, CallbackThread& callbacks);
+  /// Another task holds its unique key: from here on it is that one's call.
+  void duplicate_of(const TaskId& first, CallbackThread& callbacks);
   /// \param worker  lives as long as the App's inside.
   void ended(const wire::RecordView& record, const std::string* worker, CallbackThread& callbacks);
-  void told_state(std::string_view state, BytesView meta, const std::string* worker);
+  void told_state(std::string_view state, BytesView meta, const std::string* worker,
+                  CallbackThread& callbacks);
   /// Nothing more will come. \param why  a literal.
   void closed(const char* why, CallbackThread& callbacks);
 
@@ -121,6 +125,7 @@ class Call {
     return (flags() & closed_flag) != 0 ? closed_because_ : nullptr;
   }
   [[nodiscard]] SubmitState submit_state() const;
+  [[nodiscard]] bool is_duplicate() const noexcept { return (flags() & duplicate_flag) != 0; }
 
   struct Progress {
     State state = State::pending;
@@ -137,6 +142,9 @@ class Call {
   void remove_waiter(const Waiter& waiter);
   /// Runs it once ended, on the callback thread or by the executor; soon, when it has.
   void when_ended(std::function<void()> callback, Executor executor, CallbackThread& callbacks);
+  /// Runs it for every state that comes before the end, and soon for the latest one that has come.
+  using OnState = std::function<void(const std::string& word, const std::string& meta)>;
+  void when_told(OnState callback, Executor executor, CallbackThread& callbacks);
 
  private:
   ~Call() = default;
@@ -154,6 +162,7 @@ class Call {
   static constexpr std::uint32_t closed_flag = 8;
   static constexpr std::uint32_t taken_flag = 16;
   static constexpr std::uint32_t looked_up_flag = 32;
+  static constexpr std::uint32_t duplicate_flag = 64;
   [[nodiscard]] std::uint32_t flags() const noexcept {
     return flags_.load(std::memory_order_acquire);
   }
@@ -169,12 +178,18 @@ class Call {
   bool ignores_result_ = false;
   Uuid uuid_;
   std::unique_ptr<const std::string> text_id_;  // for ids that are no UUID
+  std::unique_ptr<const TaskId> first_;         // written before duplicate_flag is raised
   Running* const home_;
   Ending ending_;                                     // written before ended_flag is raised
   std::unique_ptr<Trouble> trouble_;                  // written before submitted_flag is raised
   const char* closed_because_ = nullptr;              // written before closed_flag is raised
   std::unique_ptr<Progress> progress_;                // guarded by lock_
   std::unique_ptr<std::vector<Listener>> listeners_;  // guarded by lock_
+  struct StateListener {
+    std::shared_ptr<const OnState> callback;  // shared with the calls of it that are under way
+    Executor executor;
+  };
+  std::unique_ptr<std::vector<StateListener>> state_listeners_;  // guarded by lock_
 };
 
 /// Packed `[type, message, traceback]` as an error.

@@ -60,6 +60,8 @@ CallHandle::~CallHandle() {
 
 std::string CallHandle::id() const { return call_->id().to_string(); }
 
+bool CallHandle::is_duplicate() const { return call_->is_duplicate(); }
+
 std::string CallHandle::name() const {
   return call_->is_ended() ? call_->ending().name : std::string{};
 }
@@ -212,6 +214,11 @@ SubmitState CallHandle::submit_state() const { return call_->submit_state(); }
 
 void CallHandle::when_ready(std::function<void()> callback, Executor executor) const {
   engine_->when_ended(*call_, std::move(callback), std::move(executor));
+}
+
+void CallHandle::when_told(std::function<void(const std::string&, const std::string&)> callback,
+                           Executor executor) const {
+  engine_->when_told(*call_, std::move(callback), std::move(executor));
 }
 
 // ---- asking

@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/node_name.hpp"
 #include "base/random.hpp"
+#include "base/rendezvous.hpp"
 #include "base/system_clock.hpp"
 #include "base/task_scope.hpp"
 #include "client/send_terms.hpp"
@@ -147,6 +148,8 @@ struct Engine::Prepared {
   std::string_view queue;
   std::shared_ptr<const Terms> terms;
   bool ignore_result = false;
+  std::uint64_t key_hash = 0;
+  std::uint64_t unique_hash = 0;
 };
 
 Engine::Prepared Engine::prepare(const Item& item) const {
@@ -175,13 +178,87 @@ Engine::Prepared Engine::prepare(const Item& item) const {
   prepared.options = *std::move(packed);
   prepared.queue = options->queue;
   prepared.ignore_result = options->ignore_result;
+  if (options->unique) prepared.unique_hash = base::key_hash(options->unique->key);
+  if (!options->ordering_key.empty()) {
+    prepared.key_hash = base::key_hash(options->ordering_key);
+  } else if (options->unique) {
+    prepared.key_hash = prepared.unique_hash;
+  } else if (!options->concurrency_key.empty()) {
+    prepared.key_hash = base::key_hash(options->concurrency_key);
+  }
   if (auto terms = terms_of_call(*options, options_.submit_timeout, options_.connect_timeout)) {
     prepared.terms = std::make_shared<const Terms>(*terms);
   }
   return prepared;
 }
 
+namespace {
+
+/// One submit with what stands around it, from the outermost middleware inwards.
+class Outward {
+ public:
+  Outward(const std::vector<SubmitMiddleware>& middleware, OutgoingCall& call,
+          std::function<void()> submit)
+      : middleware_{middleware}, call_{call}, submit_{std::move(submit)} {}
+
+  void run(std::size_t index) {
+    if (index == middleware_.size()) {
+      submit_();
+      submitted_ = true;
+      return;
+    }
+    const SubmitMiddleware& one = middleware_[index];
+    bool called = false;
+    try {
+      one.around(call_, [&] {
+        if (!std::exchange(called, true)) run(index + 1);
+      });
+    } catch (const MiddlewareError&) {
+      throw;  // of one further inside, or of `submit` itself
+    } catch (const std::exception& error) {
+      std::throw_with_nested(MiddlewareError{one.name, error.what(), submitted_});
+    } catch (...) {
+      std::throw_with_nested(MiddlewareError{one.name, "(not a std::exception)", submitted_});
+    }
+    if (!called) throw MiddlewareError{one.name, "it did not hand the task in", false};
+  }
+
+ private:
+  const std::vector<SubmitMiddleware>& middleware_;
+  OutgoingCall& call_;
+  std::function<void()> submit_;
+  bool submitted_ = false;
+};
+
+}  // namespace
+
 detail::CallHandle Engine::submit(const std::shared_ptr<Engine>& engine, const Item& item) {
+  if (engine->options_.middleware.empty()) return submit_now(engine, item);
+  OutgoingCall call{.name = item.name,
+                    .body = item.body,
+                    .options = item.options != nullptr ? *item.options : CallOptions{},
+                    .id = {}};
+  detail::CallHandle handle;
+  std::exception_ptr own;  // what is thrown here is the caller's mistake, no middleware's
+  Outward outward{engine->options_.middleware, call, [&] {
+                    try {
+                      handle = submit_now(engine, {item.name, item.body, &call.options});
+                      call.id = handle.id();
+                    } catch (...) {
+                      own = std::current_exception();
+                      throw;
+                    }
+                  }};
+  try {
+    outward.run(0);
+  } catch (const MiddlewareError&) {
+    if (own != nullptr) std::rethrow_exception(own);
+    throw;
+  }
+  return handle;
+}
+
+detail::CallHandle Engine::submit_now(const std::shared_ptr<Engine>& engine, const Item& item) {
   const Prepared prepared = engine->prepare(item);
   Running* const running = engine->options_.runner ? nullptr : &engine->running();
   Call* const call = new Call{prepared.id, running, false};
@@ -203,7 +280,9 @@ detail::CallHandle Engine::submit(const std::shared_ptr<Engine>& engine, const I
                    .body = item.body,
                    .terms = prepared.terms,
                    .since = base::mono_now(),
-                   .sync = engine->options_.commit_at_once},
+                   .sync = engine->options_.commit_at_once,
+                   .key_hash = prepared.key_hash,
+                   .unique_hash = prepared.unique_hash},
                   prepared.terms ? *prepared.terms : engine->terms_);
   return handle;
 }
@@ -335,6 +414,12 @@ void Engine::when_ended(Call& call, std::function<void()> callback, Executor exe
                   options_.runner ? local_callbacks_ : running().callbacks);
 }
 
+void Engine::when_told(Call& call, Call::OnState callback, Executor executor) {
+  check_home(call);
+  call.when_told(std::move(callback), std::move(executor),
+                 options_.runner ? local_callbacks_ : running().callbacks);
+}
+
 // ---- questions
 
 Answer Engine::ask(Question question) {
@@ -383,7 +468,7 @@ void Engine::look_up(Call& call) {
       call.ended(*record, nullptr, running().callbacks);
     }
   } else if (found.state != wire::TaskState::pending) {
-    call.told_state(wire::to_string(found.state), {}, nullptr);
+    call.told_state(wire::to_string(found.state), {}, nullptr, running().callbacks);
   }
 }
 
@@ -442,7 +527,7 @@ void Engine::run_here(Call& call, std::string packed_task) {
     if (!task) throw std::invalid_argument{task.error().message};
     const LocalRunner::Ended ended =
         options_.runner->run(packed_task, [&](std::string_view state, std::string_view meta) {
-          present->told_state(state, meta, nullptr);
+          present->told_state(state, meta, nullptr, local_callbacks_);
         });
     wire::RecordView record;
     record.id = task->id;

@@ -27,12 +27,15 @@ class Engine {
   using Item = detail::Submitter::Item;
   /// Throw as detail::Submitter's.
   static detail::CallHandle submit(const std::shared_ptr<Engine>& engine, const Item& item);
+  /// The same without the App's middleware.
+  static detail::CallHandle submit_now(const std::shared_ptr<Engine>& engine, const Item& item);
   static detail::CallHandle foreign(const std::shared_ptr<Engine>& engine, const TaskId& id);
 
   /// False when the time is over. Throws WouldBlock.
   bool wait(Call& call, Call::Event event, detail::Span timeout);
   bool wait_any(const std::vector<Call*>& calls, detail::Span timeout, std::size_t& index);
   void when_ended(Call& call, std::function<void()> callback, Executor executor);
+  void when_told(Call& call, Call::OnState callback, Executor executor);
   /// The last handle of a call is gone.
   void dropped(Call& call);
   /// In a child of fork: a call of its parent ends here with AppClosed.

@@ -27,6 +27,8 @@ Inbox::Put Inbox::put(const Task& task, std::size_t limit_times) {
   submission.bytes = static_cast<std::uint32_t>(pile_.packed.size() - before);
   submission.sync = task.sync;
   submission.terms = task.terms;
+  submission.key_hash = task.key_hash;
+  submission.unique_hash = task.unique_hash;
   ++open_tasks_;
   open_bytes_ += submission.bytes;
   return done();

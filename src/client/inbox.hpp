@@ -44,6 +44,8 @@ class Inbox {
     std::shared_ptr<const Terms> terms;  ///< null: the App's own
     MonoTime since{};
     bool sync = false;
+    std::uint64_t key_hash = 0;
+    std::uint64_t unique_hash = 0;
   };
   /// \param limit_times  1, or 2 for callers that cannot wait.
   Put put(const Task& task, std::size_t limit_times = 1);

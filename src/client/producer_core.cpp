@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/rendezvous.hpp"
+
 namespace baozi::client {
 
 namespace {
@@ -24,6 +26,7 @@ void ProducerCore::start(Now now, ProducerEffects& out) {
   for (const std::string& endpoint : options_.brokers) {
     const actor::LinkId id{next_link_++};
     brokers_.push_back(std::make_unique<Broker>(id, endpoint, options_.lane, ledger_, rules_));
+    broker_hashes_.push_back(base::key_hash(endpoint));
     out.net.open_links.push_back({id, endpoint});
   }
 }
@@ -159,9 +162,16 @@ void ProducerCore::on_broker_open(Broker& broker, Now now, ProducerEffects& out)
 void ProducerCore::on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now now,
                                    ProducerEffects& out) {
   switch (frame.header.type) {
-    case wire::Type::submitted:
+    case wire::Type::submitted: {
       if (!wire::decode(frame, submitted_)) break;
-      return broker.lane.on_submitted(submitted_, random_, now, out);
+      const std::size_t before = out.duplicates.size();
+      broker.lane.on_submitted(submitted_, random_, now, out);
+      for (std::size_t i = before; i < out.duplicates.size(); ++i) {
+        const Duplicate& one = out.duplicates[i];
+        if (one.awaited) collectors_.watch(one.first, options_.durable_results, now, out.net);
+      }
+      return;
+    }
     case wire::Type::collectors: {
       wire::Collectors message;
       if (!wire::decode(frame, message)) break;
@@ -243,6 +253,13 @@ void ProducerCore::on_states(wire::OpenFrame& frame, ProducerEffects& out) {
   }
   for (const wire::StateGroup& group : state_.groups) {
     for (const wire::StateEntry& entry : group.entries) {
+      if (entry.state == wire::to_string(wire::TaskState::ignored)) {  // nothing is stored: the only word of it
+        wire::RecordView record;
+        record.id = entry.id;
+        record.state = wire::TaskState::ignored;
+        complete(record, group.worker, out);
+        continue;
+      }
       tags_.clear();
       results_.look(entry.id, tags_);
       for (const Tag tag : tags_)
@@ -293,7 +310,32 @@ void ProducerCore::submit(TaskPile&& pile, Now, ProducerEffects& out) {
       results_.add_own(id_of(packed), task.tag);
     }
   }
-  if (!closed_ && !overfull) unsent_.push_back(std::move(pile), ledger_);
+  if (!closed_ && !overfull) put(std::move(pile), false);
+}
+
+void ProducerCore::put(TaskPile&& pile, bool front) {
+  const auto add = [&](UnsentQueue& queue, TaskPile&& tasks) {
+    if (front) {
+      queue.push_front(std::move(tasks), ledger_);
+    } else {
+      queue.push_back(std::move(tasks), ledger_);
+    }
+  };
+  const auto keyed = [](const Submission& task) { return task.key_hash != 0; };
+  if (brokers_.empty() || std::none_of(pile.tasks.begin(), pile.tasks.end(), keyed)) {
+    return add(unsent_, std::move(pile));
+  }
+  TaskPile rest;
+  std::vector<TaskPile> homes(brokers_.size());
+  std::size_t at = 0;
+  for (Submission& task : pile.tasks) {
+    const BytesView packed = BytesView{pile.packed}.substr(at, task.bytes);
+    at += task.bytes;
+    TaskPile& to = keyed(task) ? homes[base::rendezvous(broker_hashes_, task.key_hash)] : rest;
+    to.add(std::move(task), packed);
+  }
+  for (std::size_t i = 0; i < homes.size(); ++i) add(brokers_[i]->keyed, std::move(homes[i]));
+  add(unsent_, std::move(rest));
 }
 
 void ProducerCore::watch(Tag tag, const TaskId& id, Now now, ProducerEffects& out) {
@@ -349,28 +391,38 @@ void ProducerCore::send_batches(Now now, ProducerEffects& out) {
     if (!elsewhere) continue;
     TaskPile pile;
     broker->lane.recall(pile);
-    unsent_.push_front(std::move(pile), ledger_);
+    put(std::move(pile), true);
   }
   for (auto& broker : brokers_) {
     if (is_usable(*broker, now)) send_due(*broker, now, out);
   }
+  for (auto& broker : brokers_) {
+    while (is_usable(*broker, now) && broker->lane.has_room(now) &&
+           send_batch(*broker, broker->keyed, now, out)) {
+    }
+  }
   while (!unsent_.empty()) {
     Broker* const broker = choose(now);
-    if (broker == nullptr) break;
-    const wire::Welcome& welcome = broker->link.welcome();
-    const std::size_t frame_max =
-        std::max<std::size_t>(welcome.frame_bytes_max, 4 * envelope_bytes) - envelope_bytes;
-    TaskPile pile =
-        unsent_.take({.tasks_max = options_.batch_tasks_max,
-                      .bytes_max = std::min(options_.batch_bytes_max, frame_max),
-                      .task_bytes_max = std::min<std::size_t>(welcome.task_bytes_max, frame_max)},
-                     ledger_, now, out);
-    if (pile.empty()) break;
-    const bool sync = std::any_of(pile.tasks.begin(), pile.tasks.end(),
-                                  [](const Submission& t) { return t.sync; });
-    broker->lane.add(std::move(pile), collectors_.use_home(), sync ? wire::flag::submit_sync : 0);
-    send_due(*broker, now, out);
+    if (broker == nullptr || !send_batch(*broker, unsent_, now, out)) break;
   }
+}
+
+bool ProducerCore::send_batch(Broker& broker, UnsentQueue& queue, Now now, ProducerEffects& out) {
+  if (queue.empty()) return false;
+  const wire::Welcome& welcome = broker.link.welcome();
+  const std::size_t frame_max =
+      std::max<std::size_t>(welcome.frame_bytes_max, 4 * envelope_bytes) - envelope_bytes;
+  TaskPile pile =
+      queue.take({.tasks_max = options_.batch_tasks_max,
+                  .bytes_max = std::min(options_.batch_bytes_max, frame_max),
+                  .task_bytes_max = std::min<std::size_t>(welcome.task_bytes_max, frame_max)},
+                 ledger_, now, out);
+  if (pile.empty()) return false;
+  const bool sync = std::any_of(pile.tasks.begin(), pile.tasks.end(),
+                                [](const Submission& t) { return t.sync; });
+  broker.lane.add(std::move(pile), collectors_.use_home(), sync ? wire::flag::submit_sync : 0);
+  send_due(broker, now, out);
+  return true;
 }
 
 void ProducerCore::turn(Now now, ProducerEffects& out) {
@@ -380,13 +432,19 @@ void ProducerCore::turn(Now now, ProducerEffects& out) {
   note_reachability(now);
   TaskPile again;
   ledger_.take_due(now, again, out);
-  unsent_.push_front(std::move(again), ledger_);
+  if (!again.empty()) put(std::move(again), true);
   for (auto& broker : brokers_) broker->lane.expire(now, out);
   send_batches(now, out);
   if (!unsent_.empty()) {
     unsent_.expire(now, unreachable_since_,
                    unreachable_since_ ? trouble() : "the brokers did not take it in time", ledger_,
                    out);
+  }
+  for (auto& broker : brokers_) {
+    if (broker->keyed.empty()) continue;  // they wait for their home, as long as their deadline says
+    broker->keyed.expire(now, std::nullopt,
+                         "the home of its key, " + broker->endpoint + ", did not take it in time",
+                         ledger_, out);
   }
   collectors_.turn(next_link_, now, out.net);
   if (!questions_.empty()) {
@@ -407,6 +465,7 @@ std::optional<MonoTime> ProducerCore::next_deadline() const {
   for (const auto& broker : brokers_) {
     consider(broker->link.next_deadline());
     consider(broker->lane.next_deadline(is_usable(*broker, last_turn_)));
+    consider(broker->keyed.next_deadline(std::nullopt));
   }
   for (const auto& collector : collectors_.all()) consider(collector->link.next_deadline());
   consider(collectors_.next_deadline());
@@ -425,6 +484,7 @@ void ProducerCore::close(Now now, ProducerEffects& out) {
   };
   for (auto& broker : brokers_) {
     broker->lane.close(out);
+    broker->keyed.close(ledger_, out);
     leave(*broker);
   }
   for (const auto& collector : collectors_.all()) leave(*collector);

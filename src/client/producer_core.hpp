@@ -103,6 +103,7 @@ class ProducerCore {
            const Rules& rules)
         : ProducerPeer{link_id, std::move(where), rules}, lane{limits, ledger, rules} {}
     BrokerLane lane;
+    UnsentQueue keyed;    ///< tasks whose keys are at home there (D27)
     bool leaving = false;  ///< it said that it is stopping
   };
   using Collector = CollectorSet::Collector;
@@ -128,6 +129,10 @@ class ProducerCore {
   void send_due(Broker& broker, Now now, ProducerEffects& out);
   [[nodiscard]] bool is_usable(const Broker& broker, Now now) const;
   Broker* choose(Now now);
+  /// To the queue of their home broker, or to that of any.
+  void put(TaskPile&& pile, bool front);
+  /// The next batch out of `queue`; false when there is none.
+  bool send_batch(Broker& broker, UnsentQueue& queue, Now now, ProducerEffects& out);
 
   const ProducerOptions options_;
   const Rules rules_;
@@ -136,6 +141,7 @@ class ProducerCore {
   SubmitLedger ledger_;
   UnsentQueue unsent_;
   std::vector<std::unique_ptr<Broker>> brokers_;
+  std::vector<std::uint64_t> broker_hashes_;  ///< of their endpoints
   CollectorSet collectors_;
   QuestionTable questions_;
   std::uint32_t next_link_ = 0;

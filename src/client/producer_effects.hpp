@@ -29,6 +29,12 @@ struct SubmitFailure {
   bool awaited = false;  ///< its result was awaited, and no more is
 };
 
+struct Duplicate {
+  Tag tag{};
+  TaskId first;          ///< the task that holds the key, and is durable
+  bool awaited = false;  ///< its result is awaited instead of the own one
+};
+
 struct ArrivedResult {
   Tag tag{};
   wire::RecordView record;
@@ -74,6 +80,7 @@ struct ProducerEffects {
   actor::NetEffects net;
   std::vector<Tag> confirmed;
   std::vector<SubmitFailure> failed;
+  std::vector<Duplicate> duplicates;
   std::vector<ArrivedResult> results;
   std::vector<ArrivedState> states;
   std::vector<Answer> answers;
@@ -83,6 +90,7 @@ struct ProducerEffects {
     net.clear();
     confirmed.clear();
     failed.clear();
+    duplicates.clear();
     results.clear();
     states.clear();
     answers.clear();

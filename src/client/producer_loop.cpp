@@ -110,6 +110,12 @@ void ProducerLoop::tell_callers() {
     call.release();
   }
   effects_.failed.clear();
+  for (const Duplicate& one : effects_.duplicates) {
+    Call& call = Call::of(one.tag);
+    call.duplicate_of(one.first, callbacks_);
+    call.release();
+  }
+  effects_.duplicates.clear();
   for (const ArrivedResult& result : effects_.results) {
     Call& call = Call::of(result.tag);
     call.ended(result.record, interned(result.worker), callbacks_);
@@ -119,7 +125,8 @@ void ProducerLoop::tell_callers() {
   for (const Tag tag : effects_.given_up) Call::of(tag).release();
   effects_.given_up.clear();
   for (const ArrivedState& state : effects_.states) {
-    Call::of(state.tag).told_state(state.state, state.meta, interned(state.worker));
+    Call::of(state.tag).told_state(state.state, state.meta, interned(state.worker),
+                                      callbacks_);
   }
   effects_.states.clear();
   for (Answer& answer : effects_.answers) {

@@ -20,7 +20,8 @@ bool may_pass(wire::Reason reason) {
     case wire::Reason::memory: return true;
     case wire::Reason::none:
     case wire::Reason::too_large:
-    case wire::Reason::bad_task: break;
+    case wire::Reason::bad_task:
+    case wire::Reason::duplicate: break;
   }
   return false;
 }
@@ -82,6 +83,16 @@ void SubmitLedger::rejected(Submission&& task, BytesView packed, wire::Reason re
   const MonoTime at = now.mono + terms.interval(task.retries);
   ++task.retries;
   resting_.emplace(at, Resting{std::move(task), Bytes{packed}, reason, std::string{text}});
+}
+
+void SubmitLedger::duplicate(const Submission& task, BytesView packed, const TaskId& first,
+                             ProducerEffects& out) {
+  if (task.told) return;
+  ++counters.duplicates;
+  settled(task);
+  const bool awaited = task.wants_result && results_.remove(id_of(packed), task.tag);
+  if (awaited) results_.add_foreign(first, task.tag);
+  out.duplicates.push_back({task.tag, first, awaited});
 }
 
 void SubmitLedger::take_due(Now now, TaskPile& pile, ProducerEffects& out) {

@@ -22,6 +22,7 @@ struct SubmitCounters {
   std::uint64_t not_sent = 0;
   std::uint64_t rejected = 0;
   std::uint64_t unknown = 0;
+  std::uint64_t duplicates = 0;  ///< another task held the unique key
   std::uint64_t closed = 0;
   std::uint64_t retried = 0;  ///< refused for a reason that may pass, and tried again
   std::uint64_t batches_full = 0;
@@ -53,6 +54,10 @@ class SubmitLedger {
   /// until then.
   void rejected(Submission&& task, BytesView packed, wire::Reason reason, std::string_view text,
                 Now now, ProducerEffects& out);
+
+  /// Another task holds its unique key: its caller waits for that one.
+  void duplicate(const Submission& task, BytesView packed, const TaskId& first,
+                 ProducerEffects& out);
 
   /// Moves those whose interval is over to the pile; those whose deadline passed are not sent.
   void take_due(Now now, TaskPile& pile, ProducerEffects& out);

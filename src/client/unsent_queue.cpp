@@ -1,6 +1,7 @@
 #include "client/unsent_queue.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace baozi::client {
@@ -44,6 +45,7 @@ void UnsentQueue::push_front(TaskPile&& pile, const SubmitLedger& ledger) {
 
 TaskPile UnsentQueue::take(const Cut& cut, SubmitLedger& ledger, Now now, ProducerEffects& out) {
   TaskPile batch;
+  std::set<std::uint64_t> uniques;  // no two tasks of a batch have one unique key
   while (!piles_.empty() && batch.tasks.size() < cut.tasks_max) {
     Pile& pile = piles_.front();
     auto& tasks = pile.tasks.tasks;
@@ -55,6 +57,9 @@ TaskPile UnsentQueue::take(const Cut& cut, SubmitLedger& ledger, Now now, Produc
       if (size > cut.task_bytes_max) break;
       const std::size_t held = batch.packed.size() + (pile.next_byte - first_byte);
       full = held > 0 && held + size > cut.bytes_max;
+      if (full) break;
+      const std::uint64_t unique = tasks[pile.next].unique_hash;
+      full = unique != 0 && !uniques.insert(unique).second;
       if (full) break;
       ++pile.next;
       pile.next_byte += size;

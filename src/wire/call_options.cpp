@@ -33,12 +33,13 @@ class OptionWriter {
 };
 
 void pack_policy(Writer& out, const RetryPolicy& policy) {
-  out.array(5);
+  out.array(policy.retry_for.count() > 0 ? 6 : 5);
   out.integer(policy.max_retries);
   out.integer(policy.interval_start.count());
   out.integer(policy.interval_step.count());
   out.integer(policy.interval_max.count());
   out.real(policy.jitter);
+  if (policy.retry_for.count() > 0) out.integer(policy.retry_for.count());
 }
 
 const char* problem_with(const CallOptions& options) {
@@ -56,6 +57,16 @@ const char* problem_with(const CallOptions& options) {
       !(options.on_failure->jitter >= 0.0 && options.on_failure->jitter <= 1.0)) {
     return "jitter is a share from 0 to 1";
   }
+  const auto is_key = [](const std::string& key) { return key.empty() || is_valid_name(key); };
+  if (!is_key(options.ordering_key) || !is_key(options.concurrency_key) ||
+      (options.unique && !is_valid_name(options.unique->key))) {
+    return "a key is 1 to 255 bytes without control characters";
+  }
+  if (options.unique && options.unique->window.count() < 0) return "a window below 0";
+  if (!options.concurrency_key.empty() && options.concurrency_limit == 0)
+    return "a concurrency limit is 1 or more";
+  if (options.shown_arguments.size() > limits::text_bytes_max)
+    return "what is shown instead of the arguments is at most 4096 bytes";
   if (options.delivery_limit > 1'000'000) return "a delivery limit is at most 1,000,000";
   return nullptr;
 }
@@ -77,11 +88,27 @@ Result<Bytes> pack_options(const CallOptions& options, WallTime now, const Linea
   if (!lineage.root.bytes.empty()) pack_id(map.key(Option::root_id), lineage.root);
   if (!lineage.parent.bytes.empty()) pack_id(map.key(Option::parent_id), lineage.parent);
   if (options.ignore_result) map.key(Option::ignore_result).boolean(true);
+  if (!options.ordering_key.empty()) map.key(Option::ordering_key).str(options.ordering_key);
+  if (options.unique) {
+    Writer& out = map.key(Option::unique);
+    out.array(3);
+    out.str(options.unique->key);
+    out.uinteger(static_cast<std::uint64_t>(options.unique->window.count()));
+    out.uinteger(options.unique->until == Unique::Until::started ? 0 : 1);
+  }
   if (!options.headers.empty()) pack_into(map.key(Option::headers), options.headers);
   if (options.acks_early) map.key(Option::acks_early).boolean(true);
   if (options.delivery_limit != 0) map.key(Option::delivery_limit).uinteger(options.delivery_limit);
   if (!options.shadow.empty()) map.key(Option::shadow).str(options.shadow);
   if (options.track_started) map.key(Option::track_started).boolean(true);
+  if (!options.concurrency_key.empty()) {
+    Writer& out = map.key(Option::concurrency);
+    out.array(2);
+    out.str(options.concurrency_key);
+    out.uinteger(options.concurrency_limit);
+  }
+  if (!options.shown_arguments.empty())
+    map.key(Option::shown_arguments).str(options.shown_arguments);
   return map.finish();
 }
 
@@ -103,6 +130,7 @@ Result<ExecutionOptions> read_execution_options(BytesView raw_options) {
         if (options.headers.empty()) in.fail("headers are a map");
         break;
       case Option::shadow: options.shadow = in.str(); break;
+      case Option::shown_arguments: options.shown_arguments = in.str(); break;
       default: in.skip(); break;
     }
   }

@@ -35,6 +35,7 @@ struct ExecutionOptions {
   IdView parent;
   BytesView headers;  ///< packed map
   std::string_view shadow;
+  std::string_view shown_arguments;
 };
 /// Errors: malformed.
 [[nodiscard]] Result<ExecutionOptions> read_execution_options(BytesView raw_options);

@@ -61,6 +61,8 @@ struct FrameNumbers {
 
 /// One packed task, as it stands in a SUBMIT, a DONE or a stored record.
 [[nodiscard]] Result<TaskView> decode_task(BytesView raw);
+/// The keys that stand in an option map; none when it does not parse.
+[[nodiscard]] TaskKeys read_keys(BytesView raw_options);
 /// A packed array of tasks (follow-ups); empty input means none.
 [[nodiscard]] Result<std::vector<TaskView>> decode_tasks(BytesView raw, std::uint32_t count_max);
 /// One packed result record.

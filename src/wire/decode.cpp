@@ -147,6 +147,17 @@ void read_hold(Reader& in, HeldDelivery& hold) {
   detail::read_id(in, hold.id);
 }
 
+void read_limits(Reader& in, std::vector<TaskLimit>& out) {
+  const std::uint32_t count = array_upto(in, limits::queues_per_worker_max, bytes_min::name);
+  out.resize(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    Entry entry{in, 3};
+    out[i].name = name(in);
+    out[i].concurrency = u32(in);
+    out[i].interval_us = in.uinteger();
+  }
+}
+
 /// The map of facts in HELLO; keys that we do not know are skipped.
 void read_facts(Reader& in, Hello& out) {
   std::uint32_t left = bounded(in, in.map(), limits::options_max, "more than 64 facts");
@@ -161,6 +172,8 @@ void read_facts(Reader& in, Hello& out) {
       case 6: out.pid = in.uinteger(); break;
       case 7: read_names(in, limits::endpoints_max, out.endpoints); break;
       case 8: out.durable_results = in.boolean(); break;
+      case 10: read_names(in, limits::queues_per_worker_max, out.early); break;
+      case 11: read_limits(in, out.limits); break;
       default: in.skip(); break;
     }
   }
@@ -396,6 +409,11 @@ Result<void> decode(const OpenFrame& frame, Deliver& out) {
       delivery.retries = u32(f.in);
       delivery.flags = f.in.uinteger();
       detail::read_task(f.in, delivery.task);
+      delivery.since_us = 0;
+      if (entry.has(7)) [[unlikely]] {
+        entry.read_also(1);
+        delivery.since_us = f.in.integer();
+      }
     }
   }
   return f.finish(out.groups);
@@ -454,6 +472,11 @@ Result<void> decode(const OpenFrame& frame, Nack& out) {
     nack.kind = enumeration<NackKind>(f.in, 1, 3);
     nack.delay_us = f.in.uinteger();
     nack.reason = text(f.in);
+    nack.flags = 0;
+    if (entry.has(4)) {
+      entry.read_also(1);
+      nack.flags = f.in.uinteger();
+    }
   }
   if (f.in.ok() && out.first == 0) f.in.fail("entries are numbered from 1");
   return f.finish(out.entries);

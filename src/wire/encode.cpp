@@ -136,7 +136,8 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message) {
       (message.origin.empty() ? 0U : 1U) + (message.queues.empty() ? 0U : 1U) +
       (message.concurrency == 0 ? 0U : 1U) + (message.software.empty() ? 0U : 1U) +
       (message.host.empty() ? 0U : 1U) + (message.pid == 0 ? 0U : 1U) +
-      (message.endpoints.empty() ? 0U : 1U) + (message.durable_results ? 1U : 0U);
+      (message.endpoints.empty() ? 0U : 1U) + (message.durable_results ? 1U : 0U) +
+      (message.early.empty() ? 0U : 1U) + (message.limits.empty() ? 0U : 1U);
   f.out.map(facts);
   if (!message.origin.empty()) f.out.uinteger(1), f.out.bin(message.origin);
   if (!message.queues.empty()) f.out.uinteger(2), names(f.out, message.queues);
@@ -146,6 +147,17 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message) {
   if (message.pid != 0) f.out.uinteger(6), f.out.uinteger(message.pid);
   if (!message.endpoints.empty()) f.out.uinteger(7), names(f.out, message.endpoints);
   if (message.durable_results) f.out.uinteger(8), f.out.boolean(true);
+  if (!message.early.empty()) f.out.uinteger(10), names(f.out, message.early);
+  if (!message.limits.empty()) {
+    f.out.uinteger(11);
+    f.out.array(message.limits.size());
+    for (const TaskLimit& limit : message.limits) {
+      f.out.array(3);
+      f.out.str(limit.name);
+      f.out.uinteger(limit.concurrency);
+      f.out.uinteger(limit.interval_us);
+    }
+  }
   if (!message.holds.empty()) {
     f.out.array(message.holds.size());
     for (const HeldDelivery& hold : message.holds) {
@@ -284,7 +296,7 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Deliver& message) {
     name_or_nil(f.out, group.home);
     f.out.array(group.deliveries.size());
     for (const Delivery& delivery : group.deliveries) {
-      f.out.raw(EntryHead{7}
+      f.out.raw(EntryHead{static_cast<std::uint8_t>(delivery.since_us == 0 ? 7 : 8)}
                     .number(delivery.number)
                     .integer(delivery.key)
                     .number(delivery.position)
@@ -293,6 +305,7 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Deliver& message) {
                     .number(delivery.flags)
                     .view());
       f.out.raw(delivery.task.raw);
+      if (delivery.since_us != 0) f.out.integer(delivery.since_us);
     }
   }
   return f.take();
@@ -336,11 +349,12 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Nack& message) {
   f.out.uinteger(message.first);
   f.out.array(message.entries.size());
   for (const NackEntry& entry : message.entries) {
-    f.out.array(4);
+    f.out.array(entry.flags == 0 ? 4 : 5);
     f.out.uinteger(entry.number);
     f.out.uinteger(number(entry.kind));
     f.out.uinteger(entry.delay_us);
     f.out.str(entry.reason.substr(0, limits::text_bytes_max));
+    if (entry.flags != 0) f.out.uinteger(entry.flags);
   }
   return f.take();
 }

@@ -45,6 +45,22 @@ struct TaskOptions {
   bool acks_early = false;
   std::uint32_t generation = 0;
   std::uint32_t delivery_limit = 0;  ///< 0: the broker's default
+  bool keyed = false;                ///< has a unique, ordering or concurrency key: read_keys
+};
+
+/// The keys of a task. Views into its options.
+struct TaskKeys {
+  std::string_view ordering;     ///< empty: none
+  std::string_view unique;       ///< empty: none
+  std::uint64_t window_us = 0;   ///< of the unique key; 0: no limit
+  bool until_started = false;    ///< the unique key is free once the task has started
+  std::string_view concurrency;  ///< empty: none
+  std::uint32_t concurrency_limit = 0;
+
+  /// The one that decides which broker is its home (D27).
+  [[nodiscard]] std::string_view home() const {
+    return !ordering.empty() ? ordering : !unique.empty() ? unique : concurrency;
+  }
 };
 
 /// `[id, name, queue, options, body]`: immutable bytes from SUBMIT to the store to DELIVER.
@@ -72,6 +88,13 @@ struct HeldDelivery {
   IdView id;
 };
 
+/// What a registered task asks its brokers to keep, over all workers.
+struct TaskLimit {
+  std::string_view name;
+  std::uint32_t concurrency = 0;  ///< at the same time; 0: no limit
+  std::uint64_t interval_us = 0;  ///< between two starts; 0: no limit
+};
+
 struct Hello {
   std::uint64_t nonce = 0;  ///< echoed by WELCOME, so that an old one is not taken for the new one
   Role role = Role::producer;
@@ -85,6 +108,8 @@ struct Hello {
   std::uint64_t pid = 0;
   std::vector<std::string_view> endpoints;  ///< where a collector listens
   bool durable_results = false;             ///< the standing watch wants the durable mark too
+  std::vector<std::string_view> early;      ///< a worker's tasks that run at most once, by name
+  std::vector<TaskLimit> limits;            ///< of a worker's tasks, for the broker to keep
   std::vector<HeldDelivery> holds;
 };
 
@@ -172,6 +197,7 @@ struct Delivery {
   std::uint32_t count = 1;     ///< delivery count, 1 for the first
   std::uint32_t retries = 0;   ///< times that it asked to be retried
   std::uint64_t flags = 0;
+  std::int64_t since_us = 0;   ///< wall clock of its first charged retry; 0: there was none
   TaskView task;
 };
 struct DeliveryGroup {
@@ -201,6 +227,7 @@ struct NackEntry {
   NackKind kind{};
   std::uint64_t delay_us = 0;
   std::string_view reason;
+  std::uint64_t flags = 0;
 };
 struct Nack {
   std::uint64_t first = 0;

@@ -14,6 +14,36 @@ std::uint32_t upto(Reader& in, std::uint64_t value_max, const char* why) {
   return static_cast<std::uint32_t>(value);
 }
 
+/// A key is a name of its own kind.
+std::string_view read_key(Reader& in) {
+  const std::string_view key = in.str();
+  check_name(in, key, "a key is longer than 255 bytes",
+             "a key is 1 to 255 bytes of UTF-8 without control characters");
+  return key;
+}
+
+void read_unique(Reader& in, TaskKeys& keys) {
+  if (in.kind() == Reader::Kind::str) {  // the short form
+    keys.unique = read_key(in);
+    return;
+  }
+  const std::uint32_t fields = in.array();
+  if (fields < 3) return in.fail("a unique key has three fields: key, window, until");
+  keys.unique = read_key(in);
+  keys.window_us = in.uinteger();
+  keys.until_started = upto(in, 1, "a unique key is held until 0 started or 1 finished") == 0;
+  skip_rest(in, fields, 3);
+}
+
+void read_concurrency(Reader& in, TaskKeys& keys) {
+  const std::uint32_t fields = in.array();
+  if (fields < 2) return in.fail("a concurrency key has two fields: key, limit");
+  keys.concurrency = read_key(in);
+  keys.concurrency_limit = upto(in, UINT32_MAX, "a concurrency limit out of range");
+  if (keys.concurrency_limit == 0) in.fail("a concurrency limit is 1 or more");
+  skip_rest(in, fields, 2);
+}
+
 void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
   if (count > limits::options_max) in.fail_limit("more than 64 options");
   Keys keys{in};
@@ -39,6 +69,22 @@ void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
         options.delivery_limit =
             upto(in, limits::delivery_limit_max, "delivery limit above 1,000,000");
         break;
+      case Option::ordering_key:
+        options.keyed = true;
+        read_key(in);
+        break;
+      case Option::unique: {
+        TaskKeys checked;
+        options.keyed = true;
+        read_unique(in, checked);
+        break;
+      }
+      case Option::concurrency: {
+        TaskKeys checked;
+        options.keyed = true;
+        read_concurrency(in, checked);
+        break;
+      }
       default: in.skip(); break;
     }
   }
@@ -121,6 +167,20 @@ void skip_rest(Reader& in, std::uint32_t fields, std::uint32_t known) {
 bool is_valid_name(std::string_view name) {
   return !name.empty() && name.size() <= limits::name_bytes_max &&
          (detail::is_plain(name) || detail::is_valid_utf8_name(name));
+}
+
+TaskKeys read_keys(BytesView raw_options) {
+  TaskKeys keys;
+  Reader in{raw_options};
+  for (std::uint32_t left = in.map(); left > 0 && in.ok(); --left) {
+    switch (in.uinteger()) {
+      case static_cast<std::uint64_t>(Option::ordering_key): keys.ordering = detail::read_key(in); break;
+      case static_cast<std::uint64_t>(Option::unique): detail::read_unique(in, keys); break;
+      case static_cast<std::uint64_t>(Option::concurrency): detail::read_concurrency(in, keys); break;
+      default: in.skip(); break;
+    }
+  }
+  return in.ok() ? keys : TaskKeys{};
 }
 
 IdView view_of(const TaskId& id) {

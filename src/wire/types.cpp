@@ -83,6 +83,7 @@ const char* to_string(Reason reason) {
     case Reason::bad_task: return "bad_task";
     case Reason::draining: return "draining";
     case Reason::memory: return "memory";
+    case Reason::duplicate: return "duplicate";
   }
   return "unknown";
 }

@@ -102,6 +102,8 @@ enum class Option : std::uint8_t {
   shadow = 24,
   encoding = 25,  ///< of the body: 0 plain, 1 compressed, 2 chunked, 3 sealed; absent means 0
   track_started = 26,
+  shown_arguments = 27,  ///< instead of the arguments, in tools and logs
+  concurrency = 28,      ///< [key, limit]
 };
 
 /// Why a batch was not taken (SUBMITTED).
@@ -115,6 +117,7 @@ enum class Reason : std::uint8_t {
   bad_task = 4,
   draining = 5,
   memory = 6,
+  duplicate = 7,  ///< a task that holds the same unique key is there: `text` is its id
 };
 [[nodiscard]] const char* to_string(Reason reason);
 
@@ -138,6 +141,7 @@ inline constexpr std::uint64_t deliver_redelivered = 1;  ///< an earlier deliver
 inline constexpr std::uint64_t deliver_alone =
     2;  ///< run it in a slot that holds nothing else (D16)
 inline constexpr std::uint64_t done_exhausted = 1;    ///< FAILURE after the last retry: dead letter
+inline constexpr std::uint64_t nack_uncharged = 1;    ///< retry: not counted as one (a snooze)
 inline constexpr std::uint64_t result_durable = 1;    ///< committed by the collector (D22)
 inline constexpr std::uint64_t watch_durable = 1;     ///< show only, or again, what is committed
 inline constexpr std::uint64_t revoke_terminate = 1;  ///< end it even when it runs

@@ -37,6 +37,7 @@ struct Held {
   std::uint64_t position = 0;
   std::uint32_t count = 1;
   std::uint32_t retries = 0;
+  std::int64_t since_us = 0;
   std::uint32_t generation = 0;
   std::uint32_t broker = 0;
   CollectorPeer* home = nullptr;  ///< by name, or the one that its result was sent to
@@ -56,6 +57,9 @@ struct Held {
   bool revoked = false;
   bool refused_once = false;  ///< D23: its result was refused; a second refusal ends it without one
   bool is_nack = false;
+  bool uncharged = false;       ///< of a NACK: not counted as a retry
+  bool rate_granted = false;    ///< its turn under its rate limit has come
+  bool resting = false;         ///< waits here for that turn
   bool carries_record = false;  ///< D23: DONE brings the result to the broker
   bool exhausted = false;
   wire::NackKind nack{};

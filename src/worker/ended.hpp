@@ -17,6 +17,7 @@ struct Ended {
   Verdict verdict = Verdict::failure;
   bool permanent = false;  ///< failure: no policy may retry it
   bool retryable = false;  ///< failure: the registered task wants it to be retried
+  bool expected = false;   ///< failure: of a kind that the task said it throws
   std::optional<Micros> delay{};
   std::optional<int> max_retries{};
   Bytes value{};       ///< success: the packed value; otherwise packed `[type, message, traceback]`
@@ -30,6 +31,7 @@ struct Ended {
     return {.verdict = verdict,
             .permanent = permanent,
             .retryable = retryable,
+            .expected = expected,
             .delay = delay,
             .max_retries = max_retries,
             .value = value,

@@ -32,6 +32,7 @@ struct Start {
   bool redelivered = false;
   Micros time_limit{0};       ///< of this execution; the pool ends it by force; 0: none
   Micros soft_time_limit{0};  ///< after it the task's next `Context::check` throws; 0: none
+  std::int64_t since_us = 0;  ///< wall clock of its first retry; 0: there was none
 };
 
 enum class Verdict : std::uint8_t {
@@ -40,6 +41,8 @@ enum class Verdict : std::uint8_t {
   retry,    ///< the task asked to be run again
   revoked,  ///< the task ended itself because it was revoked
   reject,   ///< the task wants to be a dead letter at once
+  ignore,   ///< the task wants to end without a result
+  snooze,   ///< the task wants to run again after `delay`, uncharged
 };
 
 /// How an execution ended. Views need to live only as long as the call that passes them.
@@ -47,7 +50,8 @@ struct Finished {
   Verdict verdict = Verdict::success;
   bool permanent = false;         ///< failure: no policy may retry it (the arguments did not fit)
   bool retryable = false;         ///< failure: the registered task wants it to be retried
-  std::optional<Micros> delay{};  ///< retry: asked for; otherwise the policy's
+  bool expected = false;          ///< failure: of a kind that the task said it throws
+  std::optional<Micros> delay{};  ///< retry, snooze: asked for; otherwise the policy's
   std::optional<int> max_retries{};  ///< retry: instead of the policy's; negative: without end
   BytesView value{};
   BytesView follow_ups{};        ///< packed array of tasks (P5); empty: none

@@ -9,6 +9,7 @@
 #include "base/task_scope.hpp"
 #include "wire/call_options.hpp"
 #include "wire/codec.hpp"
+#include "worker/execution_chain.hpp"
 #include "worker/failure.hpp"
 #include "worker/policies.hpp"
 #include "worker/task_table.hpp"
@@ -56,6 +57,8 @@ class Host final : public ContextHost {
   }
 
   void update_state(std::string_view state, std::string meta) override {
+    if (const auto word = parse_state(state); word && is_final(*word))
+      throw std::invalid_argument{std::string{state} + " is an end, no state of a running task"};
     if (!wire::is_valid_name(state))
       throw std::invalid_argument{"a state is 1 to 255 bytes without control characters"};
     if (meta.size() > meta_bytes_max)
@@ -155,7 +158,7 @@ void run(const Start& start, const wire::ExecutionOptions& options, std::string_
   {
     const base::TaskScope scope;
     const ThrowTrace trace;
-    task.run(TaskCall{&facts, &host}, reply);
+    run_in_chain(task, TaskCall{&facts, &host}, start, reply);
   }
   switch (reply.verdict) {
     case TaskReply::Verdict::returned: returned(host, ended); break;
@@ -163,6 +166,7 @@ void run(const Start& start, const wire::ExecutionOptions& options, std::string_
       ended.verdict = Verdict::failure;
       ended.permanent = !reply.entered;
       ended.retryable = reply.retryable;
+      ended.expected = reply.expected;
       if (ended.value.empty())
         end(ended, Verdict::failure, "std::bad_alloc", "out of memory while telling a failure");
       break;
@@ -178,6 +182,11 @@ void run(const Start& start, const wire::ExecutionOptions& options, std::string_
       break;
     case TaskReply::Verdict::revoked: ended.verdict = Verdict::revoked; break;
     case TaskReply::Verdict::reject: ended.verdict = Verdict::reject; break;
+    case TaskReply::Verdict::ignore: ended.verdict = Verdict::ignore; break;
+    case TaskReply::Verdict::snooze:
+      ended.verdict = Verdict::snooze;
+      ended.delay = std::max(Micros{0}, reply.countdown.value_or(Micros{0}));
+      break;
   }
 }
 

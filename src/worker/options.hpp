@@ -12,6 +12,13 @@
 
 namespace baozi::worker {
 
+/// Which ends of tasks the core describes for the log.
+enum class TaskLog : std::uint8_t {
+  none,
+  trouble,  ///< failures, retries, rejections
+  all,      ///< starts and successes, too
+};
+
 struct WorkerOptions {
   std::string name = "worker";       ///< of this node
   Incarnation incarnation{1};        ///< random per process start (D2)
@@ -32,6 +39,7 @@ struct WorkerOptions {
   Micros stall_patience{400'000};  ///< with nothing ended for so long, what waits is handed back
   Micros connect_patience{4'000'000};  ///< a collector's next endpoint is tried after so long
   Micros drain_patience{1'000'000};    ///< draining: results wait so long for an absent collector
+  TaskLog task_log = TaskLog::none;
 };
 
 static_assert(16'000 + 10'000 < limits::holds_max);

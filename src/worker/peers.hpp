@@ -27,6 +27,8 @@ struct BrokerPeer {
   std::uint64_t entries = 0;  ///< deliveries of its in the table, whatever their phase
   std::uint64_t ready = 0;
   std::uint64_t pooled = 0;
+  std::uint64_t resting = 0;        ///< of `ready`: wait for their rate limit, beside the credit
+  std::uint64_t resting_bytes = 0;
   std::vector<Slot>
       dropped;  ///< D3: given up unstarted; told to the broker if its session lives on
   SettleQueue settlements;

@@ -35,8 +35,27 @@ std::optional<RetryPolicy> retry_policy_in(BytesView raw_options) {
   policy.interval_step = Micros{std::max<std::int64_t>(in.integer(), 0)};
   policy.interval_max = Micros{std::max<std::int64_t>(in.integer(), 0)};
   policy.jitter = fields > 4 ? in.real() : 0.0;
+  if (fields > 5) policy.retry_for = Micros{std::max<std::int64_t>(in.integer(), 0)};
   if (!in.ok()) return std::nullopt;
   return policy;
+}
+
+RetryTerms retry_terms(BytesView raw_options, const RetryPolicy& of_task, const Finished& end) {
+  RetryTerms terms;
+  const bool asked = end.verdict == Verdict::retry;
+  if (!asked && (end.verdict != Verdict::failure || end.permanent)) return terms;
+  const std::optional<RetryPolicy> own = retry_policy_in(raw_options);  // before the task's
+  terms.of_call = own.has_value();
+  terms.wanted = asked || own || end.retryable;
+  terms.policy = own ? *own : of_task;
+  if (end.max_retries) terms.policy.max_retries = *end.max_retries;
+  return terms;
+}
+
+std::string TaskPolicies::label(const TaskFacts*, std::string_view name, const wire::IdView& id,
+                                BytesView, BytesView) const {
+  std::string text{name};
+  return text.append("[").append(id.to_id().to_string()).append("]");
 }
 
 bool has_option(BytesView raw_options, std::uint64_t key) {

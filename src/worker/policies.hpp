@@ -4,12 +4,15 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <baozi/task.hpp>
 
 #include "base/bytes.hpp"
 #include "base/time.hpp"
+#include "worker/execution.hpp"
 
 namespace baozi::worker {
 
@@ -19,6 +22,9 @@ struct TaskFacts {
   bool ignore_result = false;        ///< a success stores no result
   Micros time_limit{0};              ///< 0: none of its own
   Micros soft_time_limit{0};         ///< 0: none of its own
+  bool track_started = false;        ///< STARTED is reported
+  bool acks_early = false;           ///< at most once: told to the brokers in HELLO
+  double rate = 0;                   ///< starts per second; 0: no limit
 };
 
 class TaskPolicies {
@@ -33,7 +39,36 @@ class TaskPolicies {
                                            double chance) const {
     return facts.retry.delay(retry, chance);
   }
+  /// What registered tasks ask of their brokers (HELLO's limits).
+  struct BrokerLimit {
+    std::string name;
+    std::uint32_t concurrency = 0;
+    Micros interval{0};  ///< between two starts
+  };
+  [[nodiscard]] virtual std::vector<BrokerLimit> broker_limits() const { return {}; }
+  /// Registered tasks that run at most once.
+  [[nodiscard]] virtual std::vector<std::string> at_most_once() const { return {}; }
+  /// How the log names an execution: the name or what stands for it, the id, the arguments.
+  [[nodiscard]] virtual std::string label(const TaskFacts* facts, std::string_view name,
+                                          const wire::IdView& id, BytesView raw_options,
+                                          BytesView body) const;
 };
+
+/// Whether an end asks for another try, and on which terms. The core decides by it, and the hooks
+/// of the task are chosen by it before.
+struct RetryTerms {
+  bool wanted = false;
+  bool of_call = false;  ///< the policy came with the call, not with the registered task
+  RetryPolicy policy{};
+
+  [[nodiscard]] bool allows(std::uint32_t retries, std::int64_t since_us,
+                            std::int64_t wall_us) const {
+    return wanted && policy.allows(retries, since_us == 0 ? Micros{0} : Micros{wall_us - since_us});
+  }
+};
+/// \param of_task  the registered task's policy.
+[[nodiscard]] RetryTerms retry_terms(BytesView raw_options, const RetryPolicy& of_task,
+                                     const Finished& end);
 
 /// The policy that stands in a task's options (key 4); none when there is none, or it does not
 /// parse.

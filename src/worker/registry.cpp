@@ -2,12 +2,12 @@
 #include "baozi/registry.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "baozi/detail/task_function.hpp"
 #include "baozi/plugin.hpp"
 #include "base/limits.hpp"
+#include "base/units.hpp"
 #include "worker/arguments.hpp"
 #include "worker/failure.hpp"
 
@@ -19,14 +19,6 @@ using std::chrono::microseconds;
 
 [[noreturn]] void refuse(const std::string& task, const std::string& why) {
   throw RegistrationError{"task \"" + task + "\": " + why};
-}
-
-bool is_rate(std::string_view rate) {
-  double count = 0;
-  const auto [end, error] = std::from_chars(rate.data(), rate.data() + rate.size(), count);
-  if (error != std::errc{} || !(count > 0) || !std::isfinite(count)) return false;
-  const std::string_view unit{end, static_cast<std::size_t>(rate.data() + rate.size() - end)};
-  return unit == "/s" || unit == "/m" || unit == "/h";
 }
 
 bool is_name(std::string_view name) {
@@ -41,7 +33,23 @@ bool is_name(std::string_view name) {
 
 TaskDefinition& TaskDefinition::max_retries(int count) {
   settings_.policy.max_retries = count;
+  retries_failures_ = has_max_retries_ = true;
+  return *this;
+}
+
+TaskDefinition& TaskDefinition::retry_for(microseconds span) {
+  if (span.count() <= 0) refuse(name_, "retry_for is above 0");
+  settings_.policy.retry_for = span;
+  if (!has_max_retries_) settings_.policy.max_retries = -1;
   retries_failures_ = true;
+  return *this;
+}
+
+TaskDefinition& TaskDefinition::default_retry_delay(microseconds delay) {
+  if (delay.count() < 0) refuse(name_, "a retry's delay is 0 or more");
+  settings_.backoff_factor = 0.0;
+  settings_.policy.interval_start = settings_.policy.interval_max = delay;
+  settings_.policy.interval_step = microseconds{0};
   return *this;
 }
 
@@ -59,7 +67,7 @@ TaskDefinition& TaskDefinition::backoff(microseconds initial, double factor, mic
 TaskDefinition& TaskDefinition::retry_policy(const RetryPolicy& policy) {
   settings_.backoff_factor = 0.0;
   settings_.policy = policy;
-  retries_failures_ = true;
+  retries_failures_ = has_max_retries_ = true;
   return *this;
 }
 
@@ -79,6 +87,66 @@ TaskDefinition& TaskDefinition::ignore_result(bool on) {
   return *this;
 }
 
+TaskDefinition& TaskDefinition::track_started(bool on) {
+  settings_.track_started = on;
+  return *this;
+}
+
+TaskDefinition& TaskDefinition::shadow(std::string name) {
+  if (!is_name(name)) refuse(name_, "a shadow name is 1 to 255 bytes without control characters");
+  settings_.shadow = std::move(name);
+  return *this;
+}
+
+TaskDefinition& TaskDefinition::redact(std::initializer_list<std::string_view> parameters) {
+  settings_.redact_all = parameters.size() == 0;
+  settings_.redacted.clear();
+  for (const std::string_view name : parameters) {
+    if (std::none_of(parameters_.begin(), parameters_.end(),
+                     [&](const Parameter& one) { return one.name == name; })) {
+      refuse(name_, "nothing to redact: no parameter is named '" + std::string{name} + "'");
+    }
+    settings_.redacted.emplace_back(name);
+  }
+  return *this;
+}
+
+TaskHooks& TaskDefinition::own_hooks() {
+  if (!hooks_) hooks_ = std::make_shared<TaskHooks>();
+  return *hooks_;
+}
+
+TaskDefinition& TaskDefinition::before_start(std::function<void(Context&)> hook) {
+  own_hooks().before_start = std::move(hook);
+  return *this;
+}
+TaskDefinition& TaskDefinition::on_success(
+    std::function<void(Context&, const ExecutionEnd&)> hook) {
+  own_hooks().on_success = std::move(hook);
+  return *this;
+}
+TaskDefinition& TaskDefinition::on_failure(
+    std::function<void(Context&, const ExecutionEnd&)> hook) {
+  own_hooks().on_failure = std::move(hook);
+  return *this;
+}
+TaskDefinition& TaskDefinition::on_retry(std::function<void(Context&, const ExecutionEnd&)> hook) {
+  own_hooks().on_retry = std::move(hook);
+  return *this;
+}
+TaskDefinition& TaskDefinition::after_return(
+    std::function<void(Context&, const ExecutionEnd&)> hook) {
+  own_hooks().after_return = std::move(hook);
+  return *this;
+}
+
+Registry& Registry::middleware(std::string name,
+                               std::function<void(Context&, const TaskNext&)> around) {
+  if (!around) throw RegistrationError{"middleware \"" + name + "\" is no function"};
+  middleware_.push_back({std::move(name), std::move(around)});
+  return *this;
+}
+
 TaskDefinition& TaskDefinition::time_limit(microseconds limit) {
   if (limit.count() <= 0) refuse(name_, "a time limit is above 0");
   settings_.time_limit = limit;
@@ -92,9 +160,21 @@ TaskDefinition& TaskDefinition::soft_time_limit(microseconds limit) {
 }
 
 TaskDefinition& TaskDefinition::rate_limit(std::string rate) {
-  if (!is_rate(rate))
+  if (!base::parse_rate(rate))
     refuse(name_, "a rate is a number and /s, /m or /h, as \"10/s\"; got \"" + rate + "\"");
   settings_.rate_limit = std::move(rate);
+  return *this;
+}
+
+TaskDefinition& TaskDefinition::global_rate_limit(std::string rate) {
+  if (!base::parse_rate(rate))
+    refuse(name_, "a rate is a number and /s, /m or /h, as \"10/s\"; got \"" + rate + "\"");
+  settings_.global_rate_limit = std::move(rate);
+  return *this;
+}
+
+TaskDefinition& TaskDefinition::concurrency_limit(std::uint32_t count) {
+  settings_.concurrency_limit = count;
   return *this;
 }
 

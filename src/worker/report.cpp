@@ -35,26 +35,41 @@ void report_retry(TaskReply& reply, const Retry& retry) {
   *reply.value = failure.packed();
 }
 
+/// What the task's author said of such exceptions.
+void judge(const TaskDefinition& task, TaskReply& reply) {
+  const std::exception_ptr thrown = std::current_exception();
+  reply.retryable = task.retries_on(thrown);
+  reply.expected = task.expects(thrown);
+}
+
 void report_thrown(const TaskDefinition& task, TaskReply& reply) {
   try {
     throw;
   } catch (const Retry& retry) {
     report_retry(reply, retry);
   } catch (const Reject& reject) {
-    reply.verdict = Verdict::reject;
+    reply.verdict = reject.requeue ? Verdict::snooze : Verdict::reject;
+    reply.countdown.reset();
     *reply.value = Failure{"baozi::Rejected", reject.reason, ""}.packed();
+  } catch (const Snooze& snooze) {
+    reply.verdict = Verdict::snooze;
+    reply.countdown = snooze.delay;
+    *reply.value = Failure{"baozi::Snooze", snooze.reason, ""}.packed();
+  } catch (const Ignore&) {
+    reply.verdict = Verdict::ignore;
   } catch (const Revoked&) {
     reply.verdict = Verdict::revoked;
     *reply.value = Failure{"baozi::TaskRevoked", "revoked", ""}.packed();
   } catch (const ArgumentError& error) {
     if (!reply.entered) return report_refusal(reply, error.what());
+    reply.expected = task.expects(std::current_exception());
     *reply.value = worker::current_failure(true).packed();
   } catch (const DecodeError& error) {
     if (!reply.entered) return report_refusal(reply, wrong_argument(task, reply, error));
-    reply.retryable = task.retries_on(std::current_exception());
+    judge(task, reply);
     *reply.value = worker::current_failure(true).packed();
   } catch (...) {
-    reply.retryable = task.retries_on(std::current_exception());
+    judge(task, reply);
     *reply.value = worker::current_failure(true).packed();
   }
 }

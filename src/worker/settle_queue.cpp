@@ -48,7 +48,8 @@ void SettleQueue::gather_nacks(const DeliveryTable& table) {
     const Slot slot = unsent_.front();
     const Held& held = table[slot];
     if (!held.is_nack) break;
-    nack_.entries.push_back({held.number, held.nack, held.delay_us, held.record});
+    nack_.entries.push_back({held.number, held.nack, held.delay_us, held.record,
+                             held.uncharged ? wire::flag::nack_uncharged : 0});
     bytes += 24 + held.record.size();
     unsent_.pop_front();
     sent_.push_back(slot);

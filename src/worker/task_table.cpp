@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/units.hpp"
+#include "worker/describe.hpp"
+
 namespace baozi::worker {
 
 void TaskTable::add(Registry registry, const std::string& source) {
@@ -12,14 +15,20 @@ void TaskTable::add(Registry registry, const std::string& source) {
                               " is registered already, by " + taken->second.source};
     }
   }
-  const Registry& kept = registries_.emplace_back(std::move(registry));
-  for (const TaskDefinition& task : kept.tasks()) {
+  Registry& kept = registries_.emplace_back(std::move(registry));
+  for (TaskMiddleware& one : kept.middleware_) middleware_.push_back(std::move(one));
+  for (TaskDefinition& task : kept.tasks_) {
+    task.middleware_ = &middleware_;
     const auto& settings = task.settings();
-    const TaskFacts facts{.definition = &task,
-                          .retry = settings.policy,
-                          .ignore_result = settings.ignore_result,
-                          .time_limit = settings.time_limit.value_or(Micros{0}),
-                          .soft_time_limit = settings.soft_time_limit.value_or(Micros{0})};
+    TaskFacts facts;
+    facts.definition = &task;
+    facts.retry = settings.policy;
+    facts.ignore_result = settings.ignore_result;
+    facts.track_started = settings.track_started;
+    facts.acks_early = settings.acks_early;
+    if (const auto rate = base::parse_rate(settings.rate_limit)) facts.rate = *rate;
+    facts.time_limit = settings.time_limit.value_or(Micros{0});
+    facts.soft_time_limit = settings.soft_time_limit.value_or(Micros{0});
     tasks_.emplace(task.name(), Entry{facts, &task, source});
   }
 }
@@ -31,6 +40,36 @@ const TaskFacts* TaskTable::find(std::string_view name) const {
 
 Micros TaskTable::retry_delay(const TaskFacts& facts, std::uint32_t retry, double chance) const {
   return definition_of(facts.definition).retry_delay(retry, chance);
+}
+
+std::vector<std::string> TaskTable::at_most_once() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : tasks_) {
+    if (entry.facts.acks_early) names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<TaskPolicies::BrokerLimit> TaskTable::broker_limits() const {
+  std::vector<BrokerLimit> limits;
+  for (const auto& [name, entry] : tasks_) {
+    const auto& settings = entry.task->settings();
+    BrokerLimit limit{std::string{name}, settings.concurrency_limit, Micros{0}};
+    if (const auto rate = base::parse_rate(settings.global_rate_limit); rate && *rate > 0) {
+      limit.interval = Micros{std::max<std::int64_t>(static_cast<std::int64_t>(1e6 / *rate), 1)};
+    }
+    if (limit.concurrency > 0 || limit.interval > Micros{0}) limits.push_back(std::move(limit));
+  }
+  return limits;
+}
+
+std::string TaskTable::label(const TaskFacts* facts, std::string_view name, const wire::IdView& id,
+                             BytesView raw_options, BytesView body) const {
+  if (facts == nullptr) return TaskPolicies::label(facts, name, id, raw_options, body);
+  const TaskDefinition& task = definition_of(facts->definition);
+  return shown_name(task, raw_options) + "[" + id.to_id().to_string() + "]" +
+         arguments_text(task, body, raw_options);
 }
 
 const TaskDefinition* TaskTable::definition(std::string_view name) const {

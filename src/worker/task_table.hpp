@@ -25,6 +25,11 @@ class TaskTable final : public TaskPolicies {
   [[nodiscard]] const TaskFacts* find(std::string_view name) const override;
   [[nodiscard]] Micros retry_delay(const TaskFacts& facts, std::uint32_t retry,
                                    double chance) const override;
+  [[nodiscard]] std::vector<std::string> at_most_once() const override;
+  [[nodiscard]] std::vector<BrokerLimit> broker_limits() const override;
+  [[nodiscard]] std::string label(const TaskFacts* facts, std::string_view name,
+                                  const wire::IdView& id, BytesView raw_options,
+                                  BytesView body) const override;
 
   /// nullptr: no such task.
   [[nodiscard]] const TaskDefinition* definition(std::string_view name) const;
@@ -38,6 +43,7 @@ class TaskTable final : public TaskPolicies {
     const TaskDefinition* task;
     std::string source;
   };
+  std::deque<TaskMiddleware> middleware_;  ///< of all registries; the definitions point to it
   std::deque<Registry> registries_;  ///< they own the definitions, whose addresses never change
   std::unordered_map<std::string_view, Entry> tasks_;
 };

@@ -14,7 +14,11 @@ WorkerCore::WorkerCore(const WorkerOptions& options, const TaskPolicies& policie
       policies_{policies},
       rules_{rules},
       random_{seed},
-      credit_{options.concurrency, options.prefetch} {
+      credit_{options.concurrency, options.prefetch},
+      limits_{policies.broker_limits()},
+      early_{policies.at_most_once()} {
+  if (limits_.size() > limits::queues_per_worker_max) limits_.resize(limits::queues_per_worker_max);
+  if (early_.size() > limits::queues_per_worker_max) early_.resize(limits::queues_per_worker_max);
   options_.concurrency = std::max<std::uint32_t>(options_.concurrency, 1);
 }
 
@@ -79,6 +83,11 @@ void WorkerCore::greet(BrokerPeer& broker, Now now, WorkerEffects& out) {
   hello.software = options_.software;
   hello.host = options_.host;
   hello.pid = options_.pid;
+  hello.early.assign(early_.begin(), early_.end());
+  for (const TaskPolicies::BrokerLimit& limit : limits_) {
+    hello.limits.push_back(
+        {limit.name, limit.concurrency, static_cast<std::uint64_t>(limit.interval.count())});
+  }
   hello.holds = holds(broker.index);
   // Counts of credit begin anew, with what is reported as executing.
   broker.delivered = broker.pooled;
@@ -303,6 +312,7 @@ void WorkerCore::turn(Now now, WorkerEffects& out) {
   }
   if (drain_) carry_results(now);
   look_for_stall(now, out);
+  wake_resting(now);
   start_ready(now, out);
   for (const auto& [name, collector] : collectors_) flush_collector(*collector, now, out);
   plan_credit(now);
@@ -311,6 +321,9 @@ void WorkerCore::turn(Now now, WorkerEffects& out) {
   }
   if (collectors_changed_) drop_unused_collectors(out);
   if (drain_) drain_turn(now, out);
+  out.tasks.insert(out.tasks.end(), std::make_move_iterator(notes_.begin()),
+                   std::make_move_iterator(notes_.end()));
+  notes_.clear();
 }
 
 std::optional<MonoTime> WorkerCore::next_deadline() const {
@@ -332,6 +345,7 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
     }
   }
   consider(stall_at_);
+  if (!resting_.empty()) consider(resting_.begin()->first);
   if (drain_) consider(carry_deadline());
   return next;
 }
@@ -340,7 +354,10 @@ WorkerStatus WorkerCore::status() const {
   WorkerStatus status;
   table_.for_each([&](Slot, const Held& held) {
     switch (held.phase) {
-      case Phase::ready: ++status.ready; break;
+      case Phase::ready:
+        ++status.ready;
+        status.resting += held.resting ? 1 : 0;
+        break;
       case Phase::pooled: ++status.running; break;
       case Phase::result: ++status.results; break;
       case Phase::settle: ++status.settling; break;

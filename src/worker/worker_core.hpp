@@ -30,8 +30,17 @@
 #include "worker/options.hpp"
 #include "worker/peers.hpp"
 #include "worker/policies.hpp"
+#include "worker/rate_limits.hpp"
 
 namespace baozi::worker {
+
+/// What the log says of a task, as far as `WorkerOptions::task_log` asks for it.
+struct TaskNote {
+  enum class Level : std::uint8_t { debug, info, warning, error };
+  Level level = Level::info;
+  std::string text;
+  std::string traceback;  ///< lines; of an unexpected failure
+};
 
 /// What the shell is to do after a call, in the order of the members.
 struct WorkerEffects {
@@ -44,6 +53,7 @@ struct WorkerEffects {
   actor::NetEffects net;
   std::vector<std::string> notices;   ///< lines for the log: who came
   std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
+  std::vector<TaskNote> tasks;        ///< lines for the log: what became of tasks
 
   void clear() {
     cancels.clear();
@@ -52,6 +62,7 @@ struct WorkerEffects {
     net.clear();
     notices.clear();
     warnings.clear();
+    tasks.clear();
   }
 };
 
@@ -69,6 +80,8 @@ struct WorkerCounters {
   std::uint64_t retried = 0;
   std::uint64_t exhausted = 0;  ///< failed after the last retry
   std::uint64_t rejected = 0;
+  std::uint64_t snoozed = 0;
+  std::uint64_t rate_limited = 0;  ///< handed back until their turn
   std::uint64_t not_registered = 0;
   std::uint64_t handed_back = 0;  ///< unstarted, to the broker
   std::uint64_t dropped = 0;      ///< unstarted, when a session ended (D2, D3)
@@ -105,6 +118,7 @@ struct WorkerStatus {
     std::uint64_t waiting = 0;  ///< results that it has not stored
   };
   std::uint64_t ready = 0;
+  std::uint64_t resting = 0;   ///< of them: wait for their rate limit
   std::uint64_t running = 0;   ///< with the pool
   std::uint64_t results = 0;   ///< ended, awaiting STORED
   std::uint64_t settling = 0;  ///< DONE or NACK unanswered
@@ -144,6 +158,11 @@ class WorkerCore {
 
   /// The pool runs so many tasks at the same time from now on; credit follows.
   void set_concurrency(std::uint32_t concurrency);
+  /// Limits the starts of a task, instead of what it was registered with; 0: no limit. What waits
+  /// here for a turn is looked at anew. False: no task of that name is registered.
+  bool set_rate_limit(std::string_view task, double per_second, Now now);
+  /// The limit that counts for a registered task; 0: none.
+  [[nodiscard]] double rate_limit(std::string_view task) const;
 
   /// Takes no more deliveries and hands back what did not begin. Warm first and cold later is fine.
   void begin_drain(Drain mode, Now now, WorkerEffects& out);
@@ -209,7 +228,11 @@ class WorkerCore {
   /// Takes what is ready out of its list: of one broker, or of all (nullptr).
   [[nodiscard]] std::vector<Slot> take_ready(const BrokerPeer* of);
   /// Ready, or back from the pool unstarted: its broker gets it again.
-  void hand_back(Slot slot, std::string_view why);
+  /// \param delay  uncharged, and not to be delivered before; nothing: back to the head of its queue.
+  void hand_back(Slot slot, std::string_view why, std::optional<Micros> delay = std::nullopt);
+  /// True when its rate limit lets it start now; otherwise it rests or goes back.
+  bool take_turn(Slot slot, const TaskFacts& facts, Now now);
+  void wake_resting(Now now);
   /// Asks the pool for everything that did not begin: of one broker, or of all (nullptr).
   void recall_all(const BrokerPeer* of, WorkerEffects& out);
   void look_for_stall(Now now, WorkerEffects& out);
@@ -227,8 +250,14 @@ class WorkerCore {
   void write_record(Held& held, BytesView body, std::int64_t started_us, std::int64_t finished_us);
   /// True when it is to be run again, and was handed back for that. Sets `exhausted` when it would
   /// have been but for the limit.
-  [[nodiscard]] bool try_retry(Slot slot, const Finished& end);
+  [[nodiscard]] bool try_retry(Slot slot, const Finished& end, Now now);
   void nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason);
+  void snooze(Slot slot, const Finished& end);
+  void end_ignored(Slot slot, const Finished& end);
+  /// For the log: "task <label> <what>".
+  void note_task(TaskNote::Level level, const Held& held, std::string_view what,
+                 BytesView failure = {}, bool traceback = false);
+  [[nodiscard]] bool logs(TaskLog least) const { return options_.task_log >= least; }
   void note_started(Held& held);
   void note_state(Held& held, std::string_view state, BytesView meta);
 
@@ -259,6 +288,8 @@ class WorkerCore {
   Rules rules_;
   Random random_;
   CreditPlan credit_;
+  std::vector<TaskPolicies::BrokerLimit> limits_;  ///< of registered tasks, for the brokers to keep
+  std::vector<std::string> early_;  ///< registered tasks that run at most once (D17)
   DeliveryTable table_;
   std::vector<std::unique_ptr<BrokerPeer>> brokers_;
   std::map<std::string, std::unique_ptr<CollectorPeer>, std::less<>> collectors_;
@@ -267,6 +298,13 @@ class WorkerCore {
   bool collectors_changed_ = false;
 
   std::deque<Token> ready_;  // some may be gone: `find` tells
+  struct Resting {
+    Token token{};
+    RateBucket* bucket = nullptr;
+  };
+  std::multimap<MonoTime, Resting> resting_;  // by their turn; some may be gone
+  RateLimits rates_;
+  std::vector<TaskNote> notes_;  // until the turn's effects take them
   std::uint64_t pooled_ = 0;
   bool alone_runs_ = false;  // D16: what is with the pool must stay by itself
   bool stalled_ = false;     // everything that runs is long, and more waits behind it

@@ -40,8 +40,9 @@ void WorkerCore::plan_credit(Now now) {
                                             : std::min<std::uint64_t>(total, 1);
     }
     if (stalled_) share = std::min(share, broker->pooled);
-    broker->ceiling = share;
-    broker->bytes_ceiling = std::max<std::uint64_t>(bytes / open, 1);
+    // What rests until its rate limit lets it start takes nothing from the others.
+    broker->ceiling = share + broker->resting;
+    broker->bytes_ceiling = std::max<std::uint64_t>(bytes / open, 1) + broker->resting_bytes;
   }
 }
 

@@ -34,6 +34,7 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
       held.position = delivery.position;
       held.count = delivery.count;
       held.retries = delivery.retries;
+      held.since_us = delivery.since_us;
       held.redelivered = (delivery.flags & wire::flag::deliver_redelivered) != 0;
       held.alone = (delivery.flags & wire::flag::deliver_alone) != 0;
       held.generation = delivery.task.options.generation;
@@ -97,7 +98,9 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
       end_unstarted(slot, wire::TaskState::failure, "NotRegistered", text, now);
       continue;
     }
+    if (rates_.applies(facts->rate) && !held->rate_granted && !take_turn(slot, *facts, now)) continue;
     held->ignore_result = held->ignore_result || facts->ignore_result;
+    held->acks_early = held->acks_early || facts->acks_early;
     last_progress_ = now.mono;
     BrokerPeer& broker = *brokers_[held->broker];
     --broker.ready;
@@ -108,13 +111,15 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
     held->recall = Held::Recall::none;
     held->in_pool = true;
     alone_runs_ = held->alone;
-    if (has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
+    if (facts->track_started ||
+        has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
       note_started(*held);
     }
     const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker) {
       const Micros own = span_in(held->raw_options(), static_cast<std::uint64_t>(option));
       return own > Micros{0} ? own : of_task > Micros{0} ? of_task : of_worker;
     };
+    if (logs(TaskLog::all)) note_task(TaskNote::Level::debug, *held, "starts");
     out.starts.push_back(
         {.token = token,
          .definition = facts->definition,
@@ -130,7 +135,8 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
          .redelivered = held->redelivered,
          .time_limit = limit(wire::Option::time_limit, facts->time_limit, options_.time_limit),
          .soft_time_limit = limit(wire::Option::soft_time_limit, facts->soft_time_limit,
-                                  options_.soft_time_limit)});
+                                  options_.soft_time_limit),
+         .since_us = held->since_us});
   }
   if (pooled_ > 0 && !stall_at_) stall_at_ = now.mono + options_.stall_patience;
 }
@@ -143,13 +149,98 @@ void WorkerCore::leave_pool(Held& held) {
 
 void WorkerCore::leave_hands(Held& held) {
   BrokerPeer& broker = *brokers_[held.broker];
+  if (held.resting) {
+    held.resting = false;
+    --broker.resting;
+    broker.resting_bytes -= held.task_bytes;
+  }
   --(held.phase == Phase::ready ? broker.ready : broker.pooled);
   ++broker.returned;
   broker.returned_bytes += held.task_bytes;
 }
 
+bool WorkerCore::take_turn(Slot slot, const TaskFacts& facts, Now now) {
+  Held& held = table_[slot];
+  const RateLimits::Turn turn = rates_.take(held.name(), facts.rate, now.mono);
+  switch (turn.kind) {
+    case RateLimits::Turn::Kind::start: return true;
+    case RateLimits::Turn::Kind::rest: {
+      BrokerPeer& broker = *brokers_[held.broker];
+      held.resting = true;
+      ++broker.resting;
+      broker.resting_bytes += held.task_bytes;
+      resting_.emplace(turn.at, Resting{table_.token_of(slot), turn.bucket});
+      return false;
+    }
+    case RateLimits::Turn::Kind::hand_back:
+      ++counters_.rate_limited;
+      hand_back(slot, "its rate limit", turn.at - now.mono);
+      return false;
+  }
+  return true;
+}
+
+/// Those whose turn has come go first, in the order of their turns.
+void WorkerCore::wake_resting(Now now) {
+  std::vector<Token> due;
+  while (!resting_.empty() && resting_.begin()->first <= now.mono) {
+    const Resting one = resting_.begin()->second;
+    resting_.erase(resting_.begin());
+    --one.bucket->resting;
+    Held* const held = table_.find(one.token);
+    if (held == nullptr || held->phase != Phase::ready || !held->resting) continue;
+    BrokerPeer& broker = *brokers_[held->broker];
+    held->resting = false;
+    held->rate_granted = true;
+    --broker.resting;
+    broker.resting_bytes -= held->task_bytes;
+    due.push_back(one.token);
+  }
+  ready_.insert(ready_.begin(), due.begin(), due.end());
+}
+
+bool WorkerCore::set_rate_limit(std::string_view task, double per_second, Now now) {
+  if (policies_.find(task) == nullptr) return false;
+  rates_.set(task, std::max(per_second, 0.0), now.mono);
+  std::vector<Token> again;
+  for (auto it = resting_.begin(); it != resting_.end();) {
+    Held* const held = table_.find(it->second.token);
+    if (held != nullptr && held->phase == Phase::ready && held->name() != task) {
+      ++it;
+      continue;
+    }
+    --it->second.bucket->resting;
+    if (held != nullptr && held->phase == Phase::ready && held->resting) {
+      BrokerPeer& broker = *brokers_[held->broker];
+      held->resting = false;
+      --broker.resting;
+      broker.resting_bytes -= held->task_bytes;
+      again.push_back(it->second.token);
+    }
+    it = resting_.erase(it);
+  }
+  ready_.insert(ready_.begin(), again.begin(), again.end());
+  return true;
+}
+
+double WorkerCore::rate_limit(std::string_view task) const {
+  const TaskFacts* const facts = policies_.find(task);
+  return facts == nullptr ? 0 : rates_.rate(task, facts->rate);
+}
+
 std::vector<Slot> WorkerCore::take_ready(const BrokerPeer* of) {
   std::vector<Slot> taken;
+  for (auto it = resting_.begin(); it != resting_.end();) {
+    const Held* const held = table_.find(it->second.token);
+    const bool waits = held != nullptr && held->phase == Phase::ready && held->resting;
+    if (waits && of != nullptr && held->broker != of->index) {
+      ++it;
+      continue;
+    }
+    if (waits) taken.push_back(DeliveryTable::slot_of(it->second.token));
+    --it->second.bucket->resting;
+    it = resting_.erase(it);
+  }
   std::deque<Token> kept;
   for (const Token token : ready_) {
     const Held* const held = table_.find(token);
@@ -164,7 +255,7 @@ std::vector<Slot> WorkerCore::take_ready(const BrokerPeer* of) {
   return taken;
 }
 
-void WorkerCore::hand_back(Slot slot, std::string_view why) {
+void WorkerCore::hand_back(Slot slot, std::string_view why, std::optional<Micros> delay) {
   Held& held = table_[slot];
   BrokerPeer& broker = *brokers_[held.broker];
   leave_hands(held);
@@ -177,7 +268,8 @@ void WorkerCore::hand_back(Slot slot, std::string_view why) {
     broker.dropped.push_back(slot);
   } else {
     ++counters_.handed_back;
-    nack(slot, wire::NackKind::requeue, Micros{0}, why);
+    held.uncharged = delay.has_value();
+    nack(slot, delay ? wire::NackKind::retry : wire::NackKind::requeue, delay.value_or(Micros{0}), why);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <baozi/packing.hpp>
 
 #include "base/limits.hpp"
+#include "base/units.hpp"
 #include "wire/codec.hpp"
 #include "worker/worker_core.hpp"
 
@@ -64,51 +65,127 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
   if (was_zombie) return table_.remove(slot);
   if (held->phase == Phase::settle) return;  // a cold drain has handed it back already
   switch (end.verdict) {
-    case Verdict::success: return end_as(slot, wire::TaskState::success, end);
-    case Verdict::revoked: ++counters_.revoked; return end_as(slot, wire::TaskState::revoked, end);
+    case Verdict::success:
+      if (logs(TaskLog::all)) {
+        note_task(TaskNote::Level::debug, *held, "succeeded in " + base::to_text(end.ran));
+      }
+      return end_as(slot, wire::TaskState::success, end);
+    case Verdict::revoked:
+      ++counters_.revoked;
+      if (logs(TaskLog::trouble)) note_task(TaskNote::Level::info, *held, "was revoked while it ran");
+      return end_as(slot, wire::TaskState::revoked, end);
+    case Verdict::ignore: return end_ignored(slot, end);
+    case Verdict::snooze: return snooze(slot, end);
     case Verdict::failure:
     case Verdict::retry:
-      if (try_retry(slot, end)) return;
+      if (try_retry(slot, end, now)) return;
       if (held->revoked && end.verdict == Verdict::retry) {
         ++counters_.revoked;
         return end_as(slot, wire::TaskState::revoked, end);  // nobody wants another try
       }
+      if (logs(TaskLog::trouble)) {
+        note_task(end.expected ? TaskNote::Level::info : TaskNote::Level::error, *held,
+                  held->exhausted ? "failed for good after its last retry" : "failed", end.value,
+                  !end.expected);
+      }
       return end_as(slot, wire::TaskState::failure, end);
     case Verdict::reject:
       ++counters_.rejected;
+      if (logs(TaskLog::trouble)) note_task(TaskNote::Level::warning, *held, "was rejected", end.value);
       leave_hands(*held);
       return nack(slot, wire::NackKind::reject, Micros{0},
                   end.reason.empty() ? reason_of(end.value) : end.reason);
   }
 }
 
-bool WorkerCore::try_retry(Slot slot, const Finished& end) {
+bool WorkerCore::try_retry(Slot slot, const Finished& end, Now now) {
   Held& held = table_[slot];
-  const auto own = retry_policy_in(held.raw_options());  // of this call: before the task's
-  const bool wanted = end.verdict == Verdict::retry || (!end.permanent && (own || end.retryable));
-  if (!wanted || held.revoked) return false;
   const TaskFacts* const facts = facts_of(held.name());
-  RetryPolicy policy = own ? *own : facts != nullptr ? facts->retry : RetryPolicy{};
-  if (end.max_retries) policy.max_retries = *end.max_retries;
-  if (!policy.allows(held.retries)) {
-    held.exhausted = policy.max_retries > 0 || end.verdict == Verdict::retry;
+  const RetryTerms terms =
+      retry_terms(held.raw_options(), facts != nullptr ? facts->retry : RetryPolicy{}, end);
+  if (!terms.wanted || held.revoked) return false;
+  if (!terms.allows(held.retries, held.since_us, micros(now.wall))) {
+    held.exhausted = terms.policy.max_retries != 0 || end.verdict == Verdict::retry;
     counters_.exhausted += held.exhausted ? 1 : 0;
     return false;
   }
   Micros delay{0};
   if (end.delay) {
     delay = *end.delay;
-  } else if (own || facts == nullptr) {
-    delay = policy.delay(held.retries, random_.unit());
+  } else if (terms.of_call || facts == nullptr) {
+    delay = terms.policy.delay(held.retries, random_.unit());
   } else {
     delay = policies_.retry_delay(*facts, held.retries, random_.unit());
   }
   ++counters_.retried;
   note_state(held, "RETRY", end.value);
+  if (logs(TaskLog::trouble)) {
+    note_task(TaskNote::Level::info, held,
+              "will be retried in " + base::to_text(std::max(delay, Micros{0})), end.value);
+  }
   leave_hands(held);
   nack(slot, wire::NackKind::retry, std::max(delay, Micros{0}),
        end.reason.empty() ? reason_of(end.value) : end.reason);
   return true;
+}
+
+void WorkerCore::snooze(Slot slot, const Finished& end) {
+  Held& held = table_[slot];
+  if (held.revoked) {
+    ++counters_.revoked;
+    Finished revoked = end;
+    const Bytes body = wire::pack_failure("baozi::TaskRevoked", "revoked", {});
+    revoked.value = body;
+    return end_as(slot, wire::TaskState::revoked, revoked);
+  }
+  const Micros delay = std::max(end.delay.value_or(Micros{0}), Micros{0});
+  ++counters_.snoozed;
+  note_state(held, "RETRY", end.value);
+  if (logs(TaskLog::trouble)) {
+    note_task(TaskNote::Level::info, held, "snoozes for " + base::to_text(delay), end.value);
+  }
+  leave_hands(held);
+  held.uncharged = true;
+  nack(slot, wire::NackKind::retry, delay, end.reason.empty() ? reason_of(end.value) : end.reason);
+}
+
+void WorkerCore::end_ignored(Slot slot, const Finished& end) {
+  Held& held = table_[slot];
+  if (logs(TaskLog::all)) note_task(TaskNote::Level::debug, held, "wants to be ignored");
+  constexpr std::string_view nil{"\xC0"};
+  if (has_option(held.raw_options(), static_cast<std::uint64_t>(wire::Option::join))) {
+    Finished ignored = end;
+    ignored.value = nil;
+    ignored.follow_ups = {};
+    return end_as(slot, wire::TaskState::ignored, ignored);  // a join waits for it
+  }
+  ++counters_.ignored;
+  note_state(held, "IGNORED", nil);
+  leave_hands(held);
+  held.state = wire::TaskState::ignored;
+  held.follow_ups.clear();
+  held.record.clear();
+  held.shed_body();
+  held.phase = Phase::settle;
+  count_settling(held, true);
+  settle(slot);
+}
+
+void WorkerCore::note_task(TaskNote::Level level, const Held& held, std::string_view what,
+                           BytesView failure, bool traceback) {
+  TaskNote note;
+  note.level = level;
+  note.text = "task " + policies_.label(facts_of(held.name()), held.name(), held.id(),
+                                        held.raw_options(), held.body());
+  note.text.append(" ").append(what);
+  if (!failure.empty()) note.text.append(": ").append(reason_of(failure));
+  if (traceback) {
+    Reader in{failure};
+    in.array(), in.str(), in.str();
+    note.traceback = in.str();
+    if (!in.ok()) note.traceback.clear();
+  }
+  notes_.push_back(std::move(note));
 }
 
 void WorkerCore::nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason) {

@@ -14,6 +14,7 @@ namespace baozi::worker {
 namespace {
 
 constexpr int frames_per_turn_max = 256;
+constexpr std::size_t traceback_lines_max = 50;
 constexpr Micros spin_after_traffic{50};
 constexpr Micros settle_patience{10'000'000};  // for answers, once nothing runs any more
 constexpr Micros stop_patience{1'000'000};     // for answers, when asked to stop now
@@ -29,6 +30,27 @@ std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions&
   return std::make_unique<ThreadPool>(std::move(pool), std::move(notify));
 }
 
+TaskLog task_log() {
+  if (log::enabled(log::Level::debug)) return TaskLog::all;
+  return log::enabled(log::Level::error) ? TaskLog::trouble : TaskLog::none;
+}
+
+void write_note(const TaskNote& note) {
+  switch (note.level) {
+    case TaskNote::Level::debug: return log::debug("{}", note.text);
+    case TaskNote::Level::info: return log::info("{}", note.text);
+    case TaskNote::Level::warning: return log::warning("{}", note.text);
+    case TaskNote::Level::error: break;
+  }
+  log::error("{}", note.text);
+  std::string_view rest = note.traceback;
+  for (std::size_t lines = 0; !rest.empty() && lines < traceback_lines_max; ++lines) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    log::error("  {}", rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+}
+
 }  // namespace
 
 WorkerNode::WorkerNode(WorkerConfig config, const std::string& name)
@@ -42,6 +64,7 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
       tasks_{std::move(tasks)} {
   options_.incarnation = Incarnation{entropy64() >> 1U};
   for (const std::string& app : config_.apps) load_plugin(app, tasks_);
+  options_.task_log = task_log();
   core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
   pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
 }
@@ -160,6 +183,7 @@ void WorkerNode::perform(Now now) {
     links_.perform(effects_.net);
     for (const std::string& notice : effects_.notices) log::info("{}", notice);
     for (const std::string& warning : effects_.warnings) log::warning("{}", warning);
+    for (const TaskNote& note : effects_.tasks) write_note(note);
     effects_.clear();
   }
 }

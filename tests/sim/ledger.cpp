@@ -18,8 +18,8 @@ const char* to_string(Execution::End end) {
 }
 
 const char* to_string(Truth::Told told) {
-  static constexpr const char* names[] = {"nothing",  "confirmed", "rejected",
-                                          "not sent", "unknown",   "closed"};
+  static constexpr const char* names[] = {"nothing", "confirmed", "rejected", "not sent",
+                                          "unknown", "closed",    "duplicate"};
   return names[static_cast<std::size_t>(told)];
 }
 
@@ -80,6 +80,9 @@ Truth& Ledger::create(const Plan& plan) {
   truth.id = id;
   truth.serial = serial;
   truth.plan = plan;
+  if (plan.unique != 0) by_unique_[plan.unique].push_back(&truth);
+  if (plan.ordering != 0) by_order_[plan.ordering].push_back(&truth);
+  if (plan.concurrency != 0) by_concurrency_[plan.concurrency].push_back(&truth);
   return truth;
 }
 
@@ -142,7 +145,7 @@ void Ledger::check_follow_ups_safe(const Truth& truth, const char* when) {
 
 void Ledger::check_may_exist(const Truth& truth, const char* what) {
   if (truth.told == Truth::Told::rejected || truth.told == Truth::Told::not_sent ||
-      truth.told == Truth::Told::closed) {
+      truth.told == Truth::Told::closed || truth.told == Truth::Told::duplicate) {
     violated(truth, std::string{"a task that was said not to exist "} + what);
   }
   if (!truth.parent) return;
@@ -188,6 +191,19 @@ void Ledger::told_failed(Truth& truth, client::Fate fate) {
     violated(truth, "said not to exist, but it does");
 }
 
+void Ledger::told_duplicate(Truth& truth, const TaskId& first) {
+  if (truth.told != Truth::Told::nothing) violated(truth, "told a second fate");
+  truth.told = Truth::Told::duplicate;
+  truth.first = first;
+  const Truth& holder = of(first);
+  if (truth.ever_stored || truth.delivered || truth.result)
+    violated(truth, "said to be a duplicate, but it exists");
+  if (truth.plan.unique == 0 || holder.plan.unique != truth.plan.unique)
+    violated(truth, "D27: said to be a duplicate of a task with another key, " + story(holder));
+  if (!is_safe(holder))
+    violated(truth, "D27: told of a holder that is neither stored nor finished, " + story(holder));
+}
+
 void Ledger::told_result(Truth& truth, const wire::RecordView& record, bool durable) {
   if (truth.told_result) violated(truth, "its result was told twice");
   truth.told_result = true;
@@ -205,6 +221,56 @@ void Ledger::told_verdict(Truth& truth, wire::Verdict verdict) {
     violated(truth, "D28: said to be revoked, but REVOKED is not its stored result");
   }
   truth.revoked = true;
+}
+
+// ---- keys
+
+/// Before `truth` runs: nobody of its ordering key may run, and all that came before it have ended; and its
+/// concurrency key has room.
+void Ledger::check_keys_before_run(const Truth& truth) {
+  const auto runs = [&](const Truth& other) {
+    return std::any_of(other.executions.begin(), other.executions.end(), [&](const Execution& e) {
+      return e.end == Execution::End::running && !was_lost(other, e);
+    });
+  };
+  if (truth.plan.ordering != 0) {
+    for (const Truth* const other : by_order_[truth.plan.ordering]) {
+      if (other == &truth) continue;
+      // Keys mean something within one broker: a follow-up may have been enqueued at another one.
+      if (other->broker != nobody && other->broker != truth.broker) continue;
+      if (runs(*other))
+        violated(truth, "D27: runs while another one of its ordering key does, " + story(*other));
+      const bool earlier = settings_.keys_in_order && !truth.parent && !other->parent &&
+                           other->producer == truth.producer &&
+                           other->producer_start == truth.producer_start &&
+                           other->serial < truth.serial &&
+                           (other->told == Truth::Told::nothing || other->told == Truth::Told::confirmed);
+      if (earlier && !is_finished(*other))
+        violated(truth, "D27: overtakes one of its ordering key, " + story(*other));
+    }
+  }
+  if (truth.plan.concurrency != 0) {
+    std::size_t running = 0;
+    for (const Truth* const other : by_concurrency_[truth.plan.concurrency]) {
+      if (other != &truth && other->broker == truth.broker && runs(*other)) ++running;
+    }
+    if (running >= 2) violated(truth, "D27: runs beyond the limit of its concurrency key");
+  }
+}
+
+/// After a commit: whoever has a row holds its unique key alone.
+void Ledger::check_unique_row(const Truth& truth) {
+  for (const Truth* const other : by_unique_[truth.plan.unique]) {
+    if (other == &truth || other->rows.empty() || other->broker != truth.broker) continue;
+    const Truth& first = other->serial < truth.serial ? *other : truth;
+    const Truth& second = other->serial < truth.serial ? truth : *other;
+    // A key that was free before its task ended: the window was over, or it had started.
+    const auto may_be_free = [](const Truth& one) {
+      return one.plan.window.count() != 0 || (one.plan.until_started && one.delivered);
+    };
+    if (may_be_free(first) || may_be_free(second)) continue;
+    violated(truth, "D27: two tasks hold one unique key, the other is " + story(*other));
+  }
 }
 
 // ---- workers
@@ -230,6 +296,7 @@ bool Ledger::was_lost(const Truth& truth, const Execution& execution) const {
 std::size_t Ledger::execution_begins(Truth& truth, const Process& worker, std::int64_t wall_us) {
   check_may_exist(truth, "runs");
   if (truth.revoked) violated(truth, "D28: runs after it was said to be revoked");
+  check_keys_before_run(truth);
   std::uint64_t lost = 1;  // this one, should it be
   for (const Execution& earlier : truth.executions) {
     if (earlier.end == Execution::End::retried) continue;
@@ -312,7 +379,10 @@ void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batc
   for (const TaskId& id : touched) {
     Truth& truth = of(id);
     if (truth.rows.size() > 1) violated(truth, "P2: stored twice");
-    if (!truth.rows.empty()) continue;
+    if (!truth.rows.empty()) {
+      if (truth.plan.unique != 0) check_unique_row(truth);
+      continue;
+    }
     truth.removed = true;
     if (!is_finished(truth)) violated(truth, "P4: leaves its broker before its result is stored");
     check_follow_ups_safe(truth, "in the commit that removes its parent");
@@ -503,6 +573,12 @@ void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted)
       violated(truth, "D28: said to be revoked, and it ended otherwise");
     }
     if (alive && owes_result(truth)) violated(truth, "its producer was never told its result");
+    if (truth.told == Truth::Told::duplicate) {
+      const Truth& holder = of(*truth.first);
+      if (!is_finished(holder)) violated(truth, "D27: a duplicate of a task that was lost");
+      if (alive && truth.wants_result && holder.result && !truth.told_result)
+        violated(truth, "D27: was never told the result of the first, " + story(holder));
+    }
   }
   if (accepted < certain || accepted > possible) {
     world_.violation("D32: the books say that " + std::to_string(accepted) +

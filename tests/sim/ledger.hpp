@@ -33,7 +33,7 @@ struct Execution {
 };
 
 struct Truth {
-  enum class Told : std::uint8_t { nothing, confirmed, rejected, not_sent, unknown, closed };
+  enum class Told : std::uint8_t { nothing, confirmed, rejected, not_sent, unknown, closed, duplicate };
   TaskId id;
   std::uint64_t serial = 0;
   Plan plan;
@@ -41,6 +41,7 @@ struct Truth {
   std::uint64_t producer_start = 0;
   bool wants_result = false;
   std::optional<TaskId> parent;
+  std::optional<TaskId> first;  ///< told duplicate: of which task
   Told told = Told::nothing;
   bool told_result = false;
   bool revoke_asked = false;
@@ -62,6 +63,7 @@ class Ledger : public Network::Witness {
   struct Settings {
     Micros liveness{10'000'000};
     std::uint32_t delivery_limit = 5;
+    bool keys_in_order = false;      ///< nothing is refused for a while: order holds within a key
     bool in_order = false;           ///< no faults and no refusals: first deliveries are in order
     bool clocks_agree = true;  ///< no wall clock is stepped
     bool tasks_are_dropped = false;  ///< some queue drops its head
@@ -77,6 +79,7 @@ class Ledger : public Network::Witness {
   // Producers and those who ask.
   void told_confirmed(Truth& truth);
   void told_failed(Truth& truth, client::Fate fate);
+  void told_duplicate(Truth& truth, const TaskId& first);
   void told_result(Truth& truth, const wire::RecordView& record, bool durable);
   void told_verdict(Truth& truth, wire::Verdict verdict);
 
@@ -123,6 +126,8 @@ class Ledger : public Network::Witness {
   void check_follow_ups_safe(const Truth& truth, const char* when);
   [[nodiscard]] std::vector<TaskId> winning_follow_ups(const Truth& truth) const;
   void check_may_exist(const Truth& truth, const char* what);
+  void check_keys_before_run(const Truth& truth);
+  void check_unique_row(const Truth& truth);
   [[nodiscard]] bool was_lost(const Truth& truth, const Execution& execution) const;
   Hearing& hearing(const Process& broker, const Process& worker);
   void heard(const Process& broker, Hearing& hearing);
@@ -136,6 +141,9 @@ class Ledger : public Network::Witness {
   Settings settings_;
   std::uint64_t next_serial_ = 1;
   std::map<TaskId, Truth> truths_;
+  std::map<std::uint8_t, std::vector<const Truth*>> by_unique_;
+  std::map<std::uint8_t, std::vector<const Truth*>> by_order_;
+  std::map<std::uint8_t, std::vector<const Truth*>> by_concurrency_;
   std::vector<Process*> brokers_;
   std::vector<Process*> workers_;
   std::map<std::size_t, std::map<std::int64_t, TaskId>> rows_;  // by broker and key

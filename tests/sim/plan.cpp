@@ -38,6 +38,17 @@ Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth, std:
   }
   if (chance.yes(style.priorities)) plan.priority = static_cast<std::uint8_t>(chance.between(0, 9));
   plan.queue = static_cast<std::uint8_t>(chance.index(style.queues));
+  if (style.keyed > 0 && chance.yes(style.keyed)) {  // drawn only where there are keys: other seeds stay as they were
+    const auto key = [&] { return static_cast<std::uint8_t>(1 + chance.index(style.keys)); };
+    if (depth == 0 && chance.yes(0.4)) {  // a follow-up that is a duplicate is dropped, and nobody told
+      plan.unique = key();
+      plan.until_started = chance.yes(0.3);
+      if (chance.yes(0.2)) plan.window = chance.spread(Micros{10'000}, Micros{5'000'000});
+    } else if (chance.yes(0.7)) {
+      plan.ordering = key();
+    }
+    if (chance.yes(0.3)) plan.concurrency = key();
+  }
   if (chance.yes(0.2)) plan.delivery_limit = static_cast<std::uint32_t>(chance.between(1, 4));
   return plan;
 }
@@ -62,6 +73,23 @@ Bytes pack_options(const Plan& plan) {
     in.integer(200'000);
     in.real(0.5);
   }
+  if (plan.ordering != 0) {
+    key(wire::Option::ordering_key);
+    in.str("o" + std::to_string(plan.ordering));
+  }
+  if (plan.unique != 0) {
+    key(wire::Option::unique);
+    in.array(3);
+    in.str("u" + std::to_string(plan.unique));
+    in.uinteger(static_cast<std::uint64_t>(plan.window.count()));
+    in.uinteger(plan.until_started ? 0 : 1);
+  }
+  if (plan.concurrency != 0) {
+    key(wire::Option::concurrency);
+    in.array(2);
+    in.str("c" + std::to_string(plan.concurrency));
+    in.uinteger(2);
+  }
   if (plan.ignore_result) key(wire::Option::ignore_result), in.boolean(true);
   if (plan.acks_early) key(wire::Option::acks_early), in.boolean(true);
   if (plan.delivery_limit != 0) key(wire::Option::delivery_limit), in.uinteger(plan.delivery_limit);
@@ -71,6 +99,12 @@ Bytes pack_options(const Plan& plan) {
   out.map(count);
   out.raw(body);
   return packed;
+}
+
+std::string home_key(const Plan& plan) {
+  if (plan.ordering != 0) return "o" + std::to_string(plan.ordering);
+  if (plan.unique != 0) return "u" + std::to_string(plan.unique);
+  return plan.concurrency != 0 ? "c" + std::to_string(plan.concurrency) : "";
 }
 
 std::string queue_name(const Plan& plan) {
@@ -88,6 +122,12 @@ std::string plan_text(const Plan& plan) {
   if (plan.acks_early) text += " acks_early";
   if (plan.eta_us) text += " eta";
   if (plan.expires_us) text += " expires";
+  if (plan.unique != 0) {
+    text += " unique u" + std::to_string(plan.unique) + (plan.until_started ? " until started" : "");
+    if (plan.window.count() != 0) text += " for " + std::to_string(plan.window.count()) + "us";
+  }
+  if (plan.ordering != 0) text += " ordered o" + std::to_string(plan.ordering);
+  if (plan.concurrency != 0) text += " two of c" + std::to_string(plan.concurrency);
   if (plan.delivery_limit != 0) text += " limit " + std::to_string(plan.delivery_limit);
   return text;
 }

@@ -35,6 +35,12 @@ struct Plan {
   std::uint8_t priority = 4;
   std::uint8_t queue = 0;
   std::uint32_t delivery_limit = 0;
+  // Keys, by number; 0: none.
+  std::uint8_t unique = 0;
+  bool until_started = false;
+  Micros window{0};
+  std::uint8_t ordering = 0;
+  std::uint8_t concurrency = 0;  ///< at most two at the same time
   int max_retries = 3;  ///< of its policy; flaky only
 };
 
@@ -53,12 +59,16 @@ struct PlanStyle {
   double expiring = 0;
   double priorities = 0;
   std::uint32_t queues = 1;
+  double keyed = 0;       ///< of the tasks have some key
+  std::uint32_t keys = 1;  ///< different ones
 };
 
 [[nodiscard]] Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth,
                              std::int64_t wall_us);
 /// The packed option map of a task with this plan.
 [[nodiscard]] Bytes pack_options(const Plan& plan);
+/// The key that decides its home broker; empty: none.
+[[nodiscard]] std::string home_key(const Plan& plan);
 [[nodiscard]] std::string queue_name(const Plan& plan);  ///< empty: the default queue
 [[nodiscard]] std::string plan_text(const Plan& plan);
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/rendezvous.hpp"
 #include "frame_text.hpp"
 
 namespace baozi::sim {
@@ -76,6 +77,8 @@ void ProducerProcess::submit_some() {
     submission.since = time.mono;
     submission.wants_result = truth.wants_result;
     submission.sync = world_.chance.yes(0.1);
+    if (const std::string key = home_key(plan); !key.empty()) submission.key_hash = base::key_hash(key);
+    if (plan.unique != 0) submission.unique_hash = base::key_hash("u" + std::to_string(plan.unique));
     if (world_.chance.yes(appetite_.impatient)) {
       client::Terms terms;
       terms.deadline = world_.chance.spread(Micros{50'000}, Micros{5'000'000});
@@ -139,9 +142,23 @@ void ProducerProcess::tell() {
     ledger_.told_failed(truth, failure.fate);
   }
   effects_.failed.clear();
+  for (const client::Duplicate& one : effects_.duplicates) {
+    Truth& truth = ledger_.of(tags_.at(one.tag));
+    if (world_.logging)
+      world_.say(name(), "    is told: " + short_id(truth.id) + " is a duplicate of " + short_id(one.first));
+    ledger_.told_duplicate(truth, one.first);
+  }
+  effects_.duplicates.clear();
   for (const client::ArrivedResult& result : effects_.results) {
     const auto own = tags_.find(result.tag);
     Truth& truth = ledger_.of(own != tags_.end() ? own->second : watches_.at(result.tag));
+    if (truth.first) {
+      if (result.record.id.to_id() != *truth.first)
+        world_.violation(name() + " is told the result of another task than the first");
+      if (truth.told_result) world_.violation(name() + " is told a result twice");
+      truth.told_result = true;
+      continue;
+    }
     if (result.record.id.to_id() != truth.id)
       world_.violation(name() + " is told the result of another task");
     if (world_.logging)

@@ -1,5 +1,7 @@
 #include "profile.hpp"
 
+#include <algorithm>
+
 namespace baozi::sim {
 
 namespace {
@@ -89,7 +91,7 @@ void draw_faults(Chance& chance, Profile& profile) {
 
 }  // namespace
 
-Profile draw_profile(std::uint64_t seed) {
+Profile draw_profile(std::uint64_t seed, bool keys) {
   Chance chance{seed ^ 0x5EEDF00D};
   Profile profile;
   draw_size(chance, profile);
@@ -104,6 +106,13 @@ Profile draw_profile(std::uint64_t seed) {
     profile.weather.loss = profile.weather.twice = profile.weather.leftovers =
         profile.weather.overflow = 0;
     profile.appetite.style.poison = 0;
+  }
+  if (keys) {
+    Chance more{seed ^ 0x4B455953};
+    PlanStyle& style = profile.appetite.style;
+    style.keyed = more.yes(0.5) ? 0.5 : 0.9;
+    style.keys = static_cast<std::uint32_t>(more.between(1, 4));
+    style.duration_max = std::min(style.duration_max, Micros{300'000});  // what waits for others adds up
   }
   return profile;
 }

@@ -51,7 +51,8 @@ struct Profile {
   bool clean = false;
 };
 
-[[nodiscard]] Profile draw_profile(std::uint64_t seed);
+/// \param keys  half of the tasks have unique, ordering or concurrency keys.
+[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false);
 [[nodiscard]] std::string profile_text(const Profile& profile);
 
 }  // namespace baozi::sim

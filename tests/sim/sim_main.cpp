@@ -23,12 +23,13 @@ struct Arguments {
   bool quiet_log = false;
   bool keep_going = false;
   bool expect_violation = false;
+  bool keys = false;
   std::string without;
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--without RULE] [--no-log]\n"
-    "       sim --seeds N [--first S] [--jobs J] [--without RULE [--expect-violation]] "
+    "usage: sim --seed S [--keys] [--without RULE] [--no-log]\n"
+    "       sim --seeds N [--first S] [--jobs J] [--keys] [--without RULE [--expect-violation]] "
     "[--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
@@ -39,7 +40,9 @@ constexpr const char* usage =
     "  --seed S            one seed, with its event log (--no-log: only the outcome)\n"
     "  --seeds N           N seeds from --first on (default 1), in J processes (default 2)\n"
     "  --keep-going        after a violation too\n"
-    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21\n"
+      "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21, and\n"
+      "                      with --keys D27-unique D27-order D27-durable\n"
+      "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
 
 bool leave_out(Rules& rules, const std::string& name) {
@@ -55,6 +58,9 @@ bool leave_out(Rules& rules, const std::string& name) {
   if (name == "D16") return rules.d16_count_when_made = false, true;
   if (name == "D18") return rules.d18_winner_decides = false, true;
   if (name == "D21") return rules.d21_home_once = false, true;
+  if (name == "D27-unique") return rules.d27_key_until_end = false, true;
+  if (name == "D27-order") return rules.d27_head_blocks = false, true;
+  if (name == "D27-durable") return rules.d27_holder_durable = false, true;
   return false;
 }
 
@@ -84,6 +90,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       ++i;
     } else if (word == "--no-log") {
       out.quiet_log = true;
+    } else if (word == "--keys") {
+      out.keys = true;
     } else if (word == "--keep-going") {
       out.keep_going = true;
     } else if (word == "--expect-violation") {
@@ -96,9 +104,9 @@ bool parse(int argc, char** argv, Arguments& out) {
   return out.single || out.seeds > 0;
 }
 
-std::string replay_command(std::uint64_t seed, const std::string& without) {
-  return "scripts/sim --seed " + std::to_string(seed) +
-         (without.empty() ? "" : " --without " + without);
+std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
+  return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
+         (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
 // For crashes inside a core: the seed must not be lost with the process.
@@ -109,20 +117,20 @@ extern "C" void on_crash(int signal) {
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
-void note_seed(std::uint64_t seed, const std::string& without) {
+void note_seed(std::uint64_t seed, const Arguments& arguments) {
   std::snprintf(crash_note, sizeof crash_note, "seed %llu crashes; replay: %s\n",
-                static_cast<unsigned long long>(seed), replay_command(seed, without).c_str());
+                static_cast<unsigned long long>(seed), replay_command(seed, arguments).c_str());
 }
 
 /// \return true when the seed holds.
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
-  note_seed(seed, arguments.without);
-  sim::Simulation simulation{seed, sim::draw_profile(seed), rules, logging};
+  note_seed(seed, arguments);
+  sim::Simulation simulation{seed, sim::draw_profile(seed, arguments.keys), rules, logging};
   outcome = simulation.run();
   if (!outcome.good) {
     std::printf("seed %llu: %s\nreplay: %s\n", static_cast<unsigned long long>(seed),
-                outcome.violation.c_str(), replay_command(seed, arguments.without).c_str());
+                outcome.violation.c_str(), replay_command(seed, arguments).c_str());
     std::fflush(stdout);
   }
   return outcome.good;
@@ -130,7 +138,7 @@ bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules
 
 int run_single(const Arguments& arguments, const Rules& rules) {
   std::printf("seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
-              sim::profile_text(sim::draw_profile(arguments.first)).c_str());
+              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys)).c_str());
   sim::Outcome outcome;
   const bool good = run_seed(arguments.first, arguments, rules, !arguments.quiet_log, outcome);
   std::printf(

@@ -12,6 +12,7 @@ Ledger::Settings settings_for(const Profile& profile) {
   settings.delivery_limit = profile.broker.delivery_limit;
   // What a full queue refuses is tried again later: only where it blocks does order hold (D6).
   settings.in_order = profile.clean && profile.broker.queue_defaults.policy == broker::FullPolicy::block;
+  settings.keys_in_order = profile.broker.queue_defaults.policy == broker::FullPolicy::block;
   settings.clocks_agree = profile.faults.wall_clock == 0;
   settings.tasks_are_dropped =
       profile.broker.queue_defaults.policy == broker::FullPolicy::drop_head;

@@ -129,9 +129,9 @@ def failure(kind, message, traceback=""):
 
 def hello(nonce, role, name, incarnation, holds=None, **facts):
     keys = {"origin": 1, "queues": 2, "concurrency": 3, "software": 4, "host": 5, "pid": 6,
-            "endpoints": 7, "durable_results": 8}
+            "endpoints": 7, "durable_results": 8, "early": 10, "limits": 11}
     empty = {"origin": None, "queues": [], "concurrency": 0, "software": "", "host": "", "pid": 0,
-             "endpoints": [], "durable_results": False}
+             "endpoints": [], "durable_results": False, "early": [], "limits": []}
     wire = {keys[k]: v for k, v in sorted(facts.items(), key=lambda item: keys[item[0]])}
     meaning = {k: split(facts.get(k, empty[k]))[1] for k in keys}
     both = record_of({"nonce": nonce, "role": role, "name": name, "incarnation": incarnation})
@@ -192,9 +192,13 @@ def refusal(number, code, reason, expected=0, retry_after=0, tasks=()):
     })
 
 
-def delivery(number, key, position, packed, count=1, retries=0, flags=0):
-    return record_of({"number": number, "key": key, "position": position, "count": count,
+def delivery(number, key, position, packed, count=1, retries=0, flags=0, since=None):
+    both = record_of({"number": number, "key": key, "position": position, "count": count,
                       "retries": retries, "flags": flags, "task": packed})
+    both.meaning["since"] = since or 0
+    if since:
+        both.wire.append(since)
+    return both
 
 
 def delivery_group(deliveries, origin=ORIGIN, home=None):
@@ -206,8 +210,12 @@ def settlement(number, state, flags=0, follow_ups=(), record=None):
                       "follow_ups": list(follow_ups), "record": record}, optional=("record",))
 
 
-def nack(number, kind, delay=0, reason=""):
-    return record_of({"number": number, "kind": kind, "delay": delay, "reason": reason})
+def nack(number, kind, delay=0, reason="", flags=None):
+    both = record_of({"number": number, "kind": kind, "delay": delay, "reason": reason})
+    both.meaning["flags"] = flags or 0
+    if flags:
+        both.wire.append(flags)
+    return both
 
 
 def result_entry(number, record, generation=0, flags=0, follow_ups=()):
@@ -248,7 +256,8 @@ ADD2 = task(U2, "c.add", "math", {3: 9}, body(3, 4))
 EVERY_OPTION = {
     1: T0 + 60_000_000, 2: T0 + 3_600_000_000, 3: 7, 4: [3, 0, 200_000, 200_000, 0.5],
     5: 30_000_000, 6: 25_000_000, 7: U1.bytes, 8: U2.bytes, 9: "a group", 13: True,
-    15: "customer 7", 16: "once only", 17: {"x-trace": "abc"}, 18: 2, 19: True, 20: 10, 25: 0, 26: True,
+    15: "customer 7", 16: ["once only", 60_000_000, 1], 17: {"x-trace": "abc"}, 18: 2, 19: True, 20: 10, 25: 0, 26: True,
+    27: "card ***", 28: ["account 7", 2],
 }
 FULL_TASK = task("order/42 — été", "shop.charge", "billing", EVERY_OPTION, body("€", card=None))
 OK3 = result_record(U1, "c.add", 4, pack(3), T0, T0 + 50)
@@ -263,7 +272,8 @@ VECTORS = {
                                  software="baozi 0.1.0", host="host", pid=4711)),
         ("worker with holds", 0, 0, hello(
             987_654_321, 2, "w1@host", INC, queues=["default", "math"], concurrency=8,
-            software="baozi 0.1.0", host="host", pid=65_536,
+            software="baozi 0.1.0", host="host", pid=65_536, early=["shop.charge"],
+            limits=[["c.fetch", 4, 100_000], ["c.add", 0, 1]],
             holds=[(N1, 17, 0, 1, U1), (N2, 18, 70_000, 2, "order/42"), (N2 + 1, 19, 70_001, 3, U2)])),
         ("collector", 0, 0, hello(5, 3, "c1@host", 2**63, endpoints=["tcp://10.0.0.7:7171", "ipc:///run/c1"])),
         ("producer at a collector", 0, 0, hello(6, 1, "app@host:4711", INC, origin=ORIGIN,
@@ -317,7 +327,7 @@ VECTORS = {
         ("typical", 8, 2, record_of({"groups": [
             delivery_group([delivery(N1, 17, 70_000, ADD1), delivery(N2, 18, 0, ADD2)], ORIGIN, "c1@host")]})),
         ("full", 8, 3, record_of({"groups": [
-            delivery_group([delivery(N1, -1, 2**33, FULL_TASK, 3, 2, 3)], ORIGIN, "c1@host"),
+            delivery_group([delivery(N1, -1, 2**33, FULL_TASK, 3, 2, 3, T0 + 7)], ORIGIN, "c1@host"),
             delivery_group([delivery(N2, -(2**40), 0, ADD1)], None, None)]})),
     ],
     "DONE": [
@@ -337,7 +347,7 @@ VECTORS = {
         ("minimal", 8, 1, record_of({"first": 1, "entries": [nack(1, 1)]})),
         ("full", 8, 2, record_of({"first": 3, "entries": [
             nack(N1, 2, 200_000, "ConnectionError: refused"), nack(N2, 3, 0, "unknown task: c.sub"),
-            nack(N2 + 1, 1, 0, "draining")]})),
+            nack(N2 + 1, 1, 0, "draining"), nack(N2 + 2, 2, 5_000_000, "not yet", 1)]})),
     ],
     "RESULT": [
         ("minimal", 9, 1, record_of({"first": 1, "groups": [

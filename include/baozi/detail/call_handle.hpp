@@ -83,8 +83,11 @@ class CallHandle {
   /// False for one that was default-constructed or moved from; nothing else may be asked of such a
   /// one.
   [[nodiscard]] bool valid() const { return call_ != nullptr; }
-  /// The task's id, as text.
+  /// The task's id, as text. Of a duplicate, once that is known: the id of the first.
   [[nodiscard]] std::string id() const;
+  /// True when another task held the unique key: this is that one's result. Known with the confirm
+  /// (`wait_submitted`).
+  [[nodiscard]] bool is_duplicate() const;
   /// "c.add"; empty for a task that was called elsewhere and has not ended.
   [[nodiscard]] std::string name() const;
 
@@ -153,6 +156,9 @@ class CallHandle {
   /// Calls it once ready, on the callback thread or by the executor; soon, when it is ready
   /// already.
   void when_ready(std::function<void()> callback, Executor executor) const;
+  /// Calls it with the word and the packed value of each state until the end.
+  void when_told(std::function<void(const std::string&, const std::string&)> callback,
+                 Executor executor) const;
 
  private:
   friend class ManyCalls;

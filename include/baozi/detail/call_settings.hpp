@@ -40,6 +40,16 @@ class CallSettings {
   Self& delivery_limit(std::uint32_t lost) { return set(options_.delivery_limit, lost); }
   Self& shadow(std::string name) { return set(options_.shadow, std::move(name)); }
   Self& track_started(bool on = true) { return set(options_.track_started, on); }
+  Self& unique(std::string key, std::chrono::microseconds window = {},
+               Unique::Until until = Unique::Until::finished) {
+    return set(options_.unique, Unique{std::move(key), window, until});
+  }
+  Self& ordering_key(std::string key) { return set(options_.ordering_key, std::move(key)); }
+  Self& concurrency(std::string key, std::uint32_t limit) {
+    options_.concurrency_limit = limit;
+    return set(options_.concurrency_key, std::move(key));
+  }
+  Self& shown_arguments(std::string text) { return set(options_.shown_arguments, std::move(text)); }
 
  private:
   template <class Field, class V>

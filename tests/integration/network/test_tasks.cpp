@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -43,5 +44,41 @@ BAOZI_TASKS(registry) {
     for (std::int64_t i = 0; i < children; ++i) context.enqueue("t.mark", path, i);
     return children;
   }, {"path", "children"});
+  // Leaves a line when it begins and one when it ends: "+7", "-7".
+  registry.task("t.span", [](const std::string& path, std::int64_t number, std::int64_t ms) {
+    append(path, "+" + std::to_string(number));
+    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+    append(path, "-" + std::to_string(number));
+    return number;
+  }, {"path", "number", "ms"});
+  registry.task("t.snooze_once", [](baozi::Context& context, const std::string& path) -> std::int64_t {
+    std::string line;
+    std::ifstream before{path};
+    const bool first = !std::getline(before, line);
+    append(path, "1");
+    if (first) context.snooze(std::chrono::milliseconds{20}, "not yet");
+    return static_cast<std::int64_t>(context.retries());
+  }, {"path"});
+  registry.task("t.ignored", [](baozi::Context& context) -> std::int64_t { context.ignore(); });
+  registry.task("t.header", [](baozi::Context& context) { return context.header("trace"); });
+  registry.task("t.steps", [](baozi::Context& context, std::int64_t steps) {
+    for (std::int64_t i = 1; i <= steps; ++i) {
+      context.update_state("STEP", i);
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    }
+    return steps;
+  }, {"steps"});
+  registry.task("t.expected", [](const std::string& secret) -> std::int64_t { throw std::out_of_range{"as ever " + std::to_string(secret.size())}; }, {"secret"})
+      .throws<std::out_of_range>()
+      .redact({"secret"});
+  registry.task("t.hooked", [](std::int64_t number) { return number; }, {"number"})
+      .on_success([](baozi::Context& context, const baozi::ExecutionEnd& end) {
+        if (end.value() == baozi::Value{13}) throw std::runtime_error{"an unlucky number"};
+        context.update_state("TOLD");
+      });
+  registry.middleware("counts", [](baozi::Context& context, const baozi::TaskNext& next) {
+    if (context.header("refused") == baozi::Value{true}) throw std::runtime_error{"not today"};
+    next();
+  });
   registry.task("t.size", [](const std::string& text) { return static_cast<std::int64_t>(text.size()); }, {"text"});
 }

@@ -36,6 +36,17 @@ TEST_P(ParseDuration, Reads) {
 INSTANTIATE_TEST_SUITE_P(Good, ParseDuration, testing::ValuesIn(durations),
                          [](const auto& row) { return std::string{row.param.why}; });
 
+TEST(ParseRate, IsANumberForEachSecondMinuteOrHour) {
+  EXPECT_DOUBLE_EQ(*parse_rate("10/s"), 10);
+  EXPECT_DOUBLE_EQ(*parse_rate("90/m"), 1.5);
+  EXPECT_DOUBLE_EQ(*parse_rate("36/h"), 0.01);
+  EXPECT_DOUBLE_EQ(*parse_rate("0.5"), 0.5);
+  EXPECT_DOUBLE_EQ(*parse_rate("0"), 0);
+  EXPECT_DOUBLE_EQ(*parse_rate(""), 0);
+  for (const char* bad : {"often", "/s", "10/d", "-1/s", "10 /s", "10/s ", "1e3", "2000001/s", "99999999999999999999"})
+    EXPECT_FALSE(parse_rate(bad).has_value()) << bad;
+}
+
 struct Bad {
   const char* why;
   const char* text;

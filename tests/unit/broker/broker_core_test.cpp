@@ -423,6 +423,68 @@ TEST_F(BrokerCoreTest, ARetryWaitsItsDelayAndCountsAsARetryOnly) {
   expect_books_balance();
 }
 
+TEST_F(BrokerCoreTest, ASnoozeWaitsItsDelayAndIsNotCounted) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  const auto first = deliveries(*worker_a);
+  wire::Nack nack;
+  nack.first = 1;
+  nack.entries.push_back({.number = first[0].number, .kind = wire::NackKind::retry, .delay_us = 2 * second,
+                          .reason = "not yet", .flags = wire::flag::nack_uncharged});
+  say(*worker_a, nack);
+  pass(second);
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  pass(2 * second);
+  const auto again = deliveries(*worker_a);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].retries, 0u);
+  EXPECT_EQ(again[0].since_us, 0);
+  EXPECT_EQ(again[0].count, 1u);
+  done(*worker_a, again[0].number);
+  settle();
+  EXPECT_TRUE(store.tasks.empty());
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, ADeliveryTellsWhenItsTaskWasFirstRetriedThroughARestart) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  const std::int64_t since = micros(now.wall);
+  wire::Nack nack;
+  nack.first = 1;
+  nack.entries.push_back({.number = deliveries(*worker_a)[0].number, .kind = wire::NackKind::retry, .delay_us = second, .reason = "x"});
+  say(*worker_a, nack);
+  settle();
+  crash_and_start();
+  connect_worker(worker_a, 1, 10);
+  pass(12 * second);
+  const auto again = deliveries(*worker_a);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].retries, 1u);
+  EXPECT_EQ(again[0].since_us, since);
+}
+
+TEST_F(BrokerCoreTest, ATaskThatItsWorkerRunsAtMostOnceIsMarkedFirstAndNeverRepeated) {
+  start();
+  connect_producer();
+  worker_early = {"c.add"};
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  EXPECT_TRUE(deliveries(*worker_a).empty());  // the mark comes first
+  settle();
+  EXPECT_EQ(deliveries(*worker_a).size(), 1u);
+  crash_and_start();
+  worker_early.clear();
+  connect_worker(worker_a, 2, 10);
+  pass(12 * second);
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  EXPECT_EQ(core->books().accepted, 1u);
+}
+
 TEST_F(BrokerCoreTest, AnAnswerToADeliveryThatWasNeverGivenIsRefusedAndCounted) {
   start();
   connect_producer();

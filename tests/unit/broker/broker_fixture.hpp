@@ -141,7 +141,14 @@ class BrokerFixture : public testing::Test {
   TestPeer& connect_worker(std::unique_ptr<TestPeer>& worker, std::uint64_t incarnation, std::uint64_t credit,
                            std::vector<wire::HeldDelivery> holds = {}, std::uint32_t concurrency = 4) {
     const std::string name = "w" + std::to_string(incarnation);
-    connect(worker, {.role = wire::Role::worker, .name = name, .incarnation = incarnation, .concurrency = concurrency, .holds = std::move(holds)});
+    connect(worker, {.role = wire::Role::worker,
+                     .name = name,
+                     .incarnation = incarnation,
+                     .queues = worker_queues,
+                     .concurrency = concurrency,
+                     .early = worker_early,
+                     .limits = worker_limits,
+                     .holds = std::move(holds)});
     commit();
     if (credit > 0) say(*worker, wire::Credit{.count = credit, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
     return *worker;
@@ -218,6 +225,10 @@ class BrokerFixture : public testing::Test {
     EXPECT_EQ(core->books().accepted, core->books().ended() + core->open_tasks());
   }
 
+  // What the next worker says in its HELLO.
+  std::vector<std::string_view> worker_queues;
+  std::vector<std::string_view> worker_early;
+  std::vector<wire::TaskLimit> worker_limits;
   BrokerOptions options;
   Now now;
   TestStore store;

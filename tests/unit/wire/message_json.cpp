@@ -98,7 +98,11 @@ Json to_json(const wire::Hello& m) {
             {"host", m.host},
             {"pid", m.pid},
             {"endpoints", m.endpoints},
-            {"durable_results", m.durable_results}}},
+            {"durable_results", m.durable_results},
+            {"early", m.early},
+            {"limits", list(m.limits, [](const wire::TaskLimit& limit) {
+               return Json::array({limit.name, limit.concurrency, limit.interval_us});
+             })}}},
           {"holds", list(m.holds, [](const wire::HeldDelivery& hold) {
              return Json{{"number", hold.number},
                          {"key", hold.key},
@@ -179,7 +183,7 @@ Json to_json(const wire::Deliver& m) {
                             return Json{{"number", delivery.number},     {"key", delivery.key},
                                         {"position", delivery.position}, {"count", delivery.count},
                                         {"retries", delivery.retries},   {"flags", delivery.flags},
-                                        {"task", task(delivery.task)}};
+                                        {"task", task(delivery.task)},   {"since", delivery.since_us}};
                           })}};
            })}};
 }
@@ -206,7 +210,8 @@ Json to_json(const wire::Nack& m) {
                                  return Json{{"number", entry.number},
                                              {"kind", number(entry.kind)},
                                              {"delay", entry.delay_us},
-                                             {"reason", entry.reason}};
+                                             {"reason", entry.reason},
+                                             {"flags", entry.flags}};
                                })}};
 }
 

@@ -176,6 +176,9 @@ void RandomMessages::fill(wire::Hello& m) {
   m.pid = number();
   for (std::size_t n = count(limits::endpoints_max); n > 0; --n) m.endpoints.push_back(name());
   m.durable_results = flip();
+  for (std::size_t n = count(3); n > 0; --n) m.early.push_back(name());
+  for (std::size_t n = count(3); n > 0; --n)
+    m.limits.push_back({name(), static_cast<std::uint32_t>(number()), number()});
   for (std::size_t n = count(30); n > 0; --n) {
     m.holds.push_back({.number = number(),
                        .key = integer(),
@@ -248,6 +251,7 @@ void RandomMessages::fill(wire::Deliver& m) {
                                   .count = static_cast<std::uint32_t>(number()),
                                   .retries = static_cast<std::uint32_t>(number()),
                                   .flags = number(),
+                                  .since_us = count(3) == 0 ? integer() : 0,
                                   .task = task()});
     }
   }
@@ -274,7 +278,7 @@ void RandomMessages::fill(wire::DoneOk& m) {
 void RandomMessages::fill(wire::Nack& m) {
   m.first = number() | 1U;
   for (std::size_t n = count(20); n > 0; --n) {
-    m.entries.push_back({number(), any<wire::NackKind>(1, 3), number(), text()});
+    m.entries.push_back({number(), any<wire::NackKind>(1, 3), number(), text(), count(2) == 0 ? number() : 0});
   }
 }
 

@@ -108,6 +108,48 @@ TEST(Invoke, ATaskMayEndItselfAsRevokedOrRejected) {
   EXPECT_EQ(failure_text(rejected.value).message, "no such customer");
 }
 
+TEST(Invoke, ATaskMaySnoozeBeIgnoredOrGoBackToItsQueue) {
+  TaskBench tasks{[](Registry& r) {
+    r.task("snoozes", [](Context& context) { context.snooze(90s, "closed"); });
+    r.task("ignored", [](Context& context) { context.ignore(); });
+    r.task("requeued", [](Context& context) { context.reject("not mine", true); });
+    r.task("thrown", [] { throw Snooze{2s, ""}; });
+  }};
+  const Ended snoozed = tasks.call("snoozes");
+  EXPECT_EQ(snoozed.verdict, Verdict::snooze);
+  EXPECT_EQ(snoozed.delay, 90s);
+  EXPECT_EQ(failure_text(snoozed.value).message, "closed");
+  EXPECT_EQ(tasks.call("ignored").verdict, Verdict::ignore);
+  const Ended requeued = tasks.call("requeued");
+  EXPECT_EQ(requeued.verdict, Verdict::snooze);
+  EXPECT_EQ(requeued.delay, 0s);
+  EXPECT_EQ(failure_text(requeued.value).message, "not mine");
+  EXPECT_EQ(tasks.call("thrown").delay, 2s);
+}
+
+TEST(Invoke, SomeFailuresAreNeverRetriedAndSomeAreExpected) {
+  TaskBench tasks{[](Registry& r) {
+    r.task("x", [](bool very) {
+       if (very) throw VeryFlaky{"x"};
+       throw Flaky{"x"};
+     }).max_retries(2).autoretry_for<Flaky>().dont_autoretry_for<VeryFlaky>().throws<VeryFlaky>();
+  }};
+  const Ended flaky = tasks.call("x", false);
+  EXPECT_TRUE(flaky.retryable);
+  EXPECT_FALSE(flaky.expected);
+  const Ended very = tasks.call("x", true);
+  EXPECT_FALSE(very.retryable);
+  EXPECT_TRUE(very.expected);
+}
+
+TEST(Invoke, TheEndsOfTasksAreNoStatesOfRunningOnes) {
+  TaskBench tasks{[](Registry& r) {
+    r.task("x", [](Context& context) { context.update_state("IGNORED"); });
+  }};
+  EXPECT_EQ(tasks.failure("x"),
+            "std::invalid_argument: IGNORED is an end, no state of a running task");
+}
+
 TEST(Invoke, ARevokedOrExpiredTaskIsNotStarted) {
   bool ran = false;
   TaskBench tasks{[&](Registry& r) { r.task("x", [&ran] { ran = true; }); }};

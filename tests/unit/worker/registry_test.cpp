@@ -73,6 +73,17 @@ TEST(Registry, KeepsEverySetting) {
   EXPECT_EQ(task.settings().rate_limit, "10/s");
 }
 
+TEST(Registry, ATimeToRetryForGoesWithAnyNumberOfRetriesUnlessOneIsNamed) {
+  Registry registry;
+  const TaskDefinition& endless = registry.task("x", add).retry_for(1h);
+  EXPECT_EQ(endless.settings().policy.max_retries, -1);
+  EXPECT_EQ(endless.settings().policy.retry_for, 1h);
+  EXPECT_TRUE(endless.settings().policy.allows(1'000, 59min));
+  EXPECT_FALSE(endless.settings().policy.allows(0, 1h));
+  EXPECT_EQ(registry.task("y", add).max_retries(5).retry_for(1h).settings().policy.max_retries, 5);
+  EXPECT_EQ(registry.task("z", add).default_retry_delay(7s).retry_delay(9, 0.5), 7s);
+}
+
 TEST(RetryDelay, ABackoffGrowsByItsFactorUpToTheLongest) {
   Registry registry;
   const TaskDefinition& task = registry.task("x", add).backoff(1s, 2.0, 60s);

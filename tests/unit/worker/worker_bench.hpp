@@ -107,6 +107,7 @@ struct Parcel {
   std::uint64_t flags = 0;
   std::int64_t key = 0;
   std::uint64_t position = 0;
+  std::int64_t since_us = 0;
 };
 
 /// A peer of the worker: what it heard, what it says.
@@ -256,6 +257,7 @@ class WorkerBench : public testing::Test {
       delivery.count = parcel.count;
       delivery.retries = parcel.retries;
       delivery.flags = parcel.flags;
+      delivery.since_us = parcel.since_us;
       delivery.task.raw = parcel.task;
     }
     say(peer, message);

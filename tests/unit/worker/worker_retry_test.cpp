@@ -108,6 +108,84 @@ TEST_F(WorkerRetry, ATaskMayRaiseItsOwnLimit) {
   EXPECT_EQ(only_nack().kind, wire::NackKind::retry);
 }
 
+TEST_F(WorkerRetry, ATaskThatSnoozesIsNotChargedWithARetry) {
+  open_all();
+  Finished end = failure();
+  end.verdict = Verdict::snooze;
+  end.delay = Micros{5'000'000};
+  finish(run("add", 7), end);
+  const wire::NackEntry nack = only_nack();
+  EXPECT_EQ(nack.kind, wire::NackKind::retry);
+  EXPECT_EQ(nack.flags, wire::flag::nack_uncharged);
+  EXPECT_EQ(nack.delay_us, 5'000'000u);
+  EXPECT_EQ(core->counters().snoozed, 1u);
+  EXPECT_EQ(core->counters().retried, 0u);
+}
+
+TEST_F(WorkerRetry, AnIgnoredTaskStoresNothingAndTellsWhoWaits) {
+  open_all();
+  Finished end = success();
+  end.verdict = Verdict::ignore;
+  finish(run("add"), end);
+  const auto states = collector->take<wire::StateMessage>(wire::Type::state);
+  ASSERT_EQ(states.size(), 1u);
+  EXPECT_EQ(states[0].groups.at(0).entries.at(0).state, "IGNORED");
+  EXPECT_TRUE(results(*collector).empty());
+  pass(Micros{1'000});
+  const auto done = dones(broker());
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_EQ(done[0].state, wire::TaskState::ignored);
+}
+
+TEST_F(WorkerRetry, AJoinHearsOfAnIgnoredMember) {
+  open_all();
+  Finished end = success();
+  end.verdict = Verdict::ignore;
+  const Bytes member = option(wire::Option::join, [](Writer& out) { out.array(0); });
+  finish(run("add", 0, member), end);
+  const auto sent = results(*collector);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].record.state, wire::TaskState::ignored);
+}
+
+TEST_F(WorkerRetry, NoRetryComesLaterThanTheTimeToRetryFor) {
+  policies.tasks["stubborn"].retry.max_retries = -1;
+  policies.tasks["stubborn"].retry.retry_for = Micros{60'000'000};
+  open_all();
+  const auto attempt = [&](std::uint64_t number, Micros since) {
+    deliver(broker(), {{.number = number, .task = task_bytes(number, "stubborn"), .retries = 3,
+                        .since_us = micros(now.wall - since)}});
+    finish(starts.back().token, failure(true));
+  };
+  attempt(1, Micros{59'000'000});
+  EXPECT_EQ(only_nack().kind, wire::NackKind::retry);
+  attempt(2, Micros{61'000'000});
+  const auto sent = results(*collector);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_TRUE(sent[0].record.exhausted);
+}
+
+TEST_F(WorkerRetry, TheLogTellsFailuresWithTheirTraceAndExpectedOnesWithout) {
+  options.task_log = TaskLog::trouble;
+  open_all();
+  core->on_finished(run("add"), failure(), now);
+  core->turn(now, out);
+  ASSERT_EQ(out.tasks.size(), 1u);
+  EXPECT_EQ(out.tasks[0].level, TaskNote::Level::error);
+  EXPECT_EQ(out.tasks[0].text, "task add[" + to_string(uuid(1)) + "] failed: std::runtime_error: boom");
+  EXPECT_EQ(out.tasks[0].traceback, "at line 1");
+  out.tasks.clear();
+  carry_out();
+  deliver(broker(), {{.number = 2, .task = task_bytes(2)}});
+  Finished end = failure();
+  end.expected = true;
+  core->on_finished(starts.back().token, end, now);
+  core->turn(now, out);
+  ASSERT_EQ(out.tasks.size(), 1u);
+  EXPECT_EQ(out.tasks[0].level, TaskNote::Level::info);
+  EXPECT_TRUE(out.tasks[0].traceback.empty());
+}
+
 TEST_F(WorkerRetry, ARetryBeyondTheLimitIsAnExhaustedFailure) {
   open_all();
   Finished end = failure();

@@ -1,0 +1,295 @@
+// Keys and limits: one after the other, at most one, at most so many (delivery.md D27).
+#include <algorithm>
+#include <utility>
+
+#include "broker/broker_core.hpp"
+
+namespace baozi::broker {
+
+namespace {
+constexpr std::size_t page_rows = 5'000;
+constexpr std::size_t page_bytes = std::size_t{8} << 20U;
+}  // namespace
+
+// ---- joining and leaving
+
+void BrokerCore::join_gate(Slot slot, const wire::TaskView& view) {
+  const wire::TaskKeys keys = wire::read_keys(view.raw_options);
+  Task& task = tasks_[slot];
+  if (task.gate == nullptr) task.gate = std::make_unique<Gate>();
+  Gate& gate = *task.gate;
+  gate.ordering = keys.ordering;
+  gate.unique = keys.unique;
+  gate.until_started = keys.until_started;
+  gate.concurrency = keys.concurrency;
+  gate.concurrency_limit = keys.concurrency_limit;
+  if (!gate.ordering.empty()) orders_[gate.ordering].tasks.emplace(task.key, slot);
+  if (!gate.unique.empty() && !gate.started) {
+    UniqueKey& held = uniques_[gate.unique];
+    if (held.key <= task.key) held = {slot, task.key, gate.free_at_us};  // the latest one, when rows are read again
+  }
+}
+
+const UniqueKey* BrokerCore::holder_of_key(std::string_view unique, Now now) {
+  const auto found = uniques_.find(unique);
+  if (found == uniques_.end()) return nullptr;
+  if (found->second.free_at_us == 0 || found->second.free_at_us > micros(now.wall)) return &found->second;
+  uniques_.erase(found);
+  return nullptr;
+}
+
+void BrokerCore::free_unique(Task& task) {
+  if (task.gate->unique.empty()) return;
+  const auto found = uniques_.find(task.gate->unique);
+  if (found != uniques_.end() && found->second.key == task.key) uniques_.erase(found);
+}
+
+void BrokerCore::leave_gate(Slot slot) {
+  Task& task = tasks_[slot];
+  Gate& gate = *task.gate;
+  free_unique(task);
+  if (gate.ordering.empty()) return;
+  const auto order = orders_.find(gate.ordering);
+  if (order == orders_.end()) return;
+  order->second.tasks.erase(task.key);
+  if (order->second.tasks.empty()) {
+    orders_.erase(order);
+  } else {
+    open_head(order->second, last_now_);
+  }
+}
+
+// ---- one after the other
+
+bool BrokerCore::is_head(Slot slot) const {
+  const Task& task = tasks_[slot];
+  if (task.gate == nullptr || task.gate->ordering.empty()) return true;
+  const auto order = orders_.find(task.gate->ordering);
+  return order == orders_.end() || order->second.tasks.begin()->second == slot;
+}
+
+void BrokerCore::block(Slot slot) {
+  Task& task = tasks_[slot];
+  task.stage = Stage::blocked;
+  task.gate->blocked = true;
+  ++queues_[task.queue].blocked;
+}
+
+void BrokerCore::open_head(OrderKey& order, Now now) {
+  const Slot head = order.tasks.begin()->second;
+  Task& task = tasks_[head];
+  if (task.stage != Stage::blocked || !task.gate->blocked) return;
+  detach(head);
+  task.gate->after = open_;  // a crash must not bring back the one before it
+  urgent_ = true;
+  let_go(head, now);
+}
+
+void BrokerCore::let_go(Slot slot, Now now) {
+  Task& task = tasks_[slot];
+  if (task.eta_us > micros(now.wall)) {
+    if (task.delay_us != 0) return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
+    return schedule(slot);
+  }
+  // Those that were submitted after it do not go before it, as far as the head of its lane tells.
+  const Slot first = queues_[task.queue].lanes[task.priority].head;
+  const auto sequence = [](std::int64_t key) { return static_cast<std::uint64_t>(key) & sequence_mask; };
+  if (first != no_slot && tasks_[first].key >= 0 && sequence(task.key) < sequence(tasks_[first].key)) {
+    queues_.push_front(tasks_, slot);
+  } else {
+    queues_.push_back(tasks_, slot);
+  }
+}
+
+// ---- limits
+
+std::array<Limiter*, 3> BrokerCore::limiters_of(Task& task) {
+  std::array<Limiter*, 3> all{};
+  if (limits_on_) {
+    if (!named_limits_.empty()) {
+      const auto named = named_limits_.find(task.name());
+      if (named != named_limits_.end()) all[0] = &named->second;
+    }
+    const QueueOptions& queue = queues_[task.queue].options;
+    if (queue.concurrency_limit != 0 || queue.interval_us != 0) {
+      Limiter& limiter = queue_limits_[task.queue];
+      limiter.most = queue.concurrency_limit;
+      limiter.interval = Micros{queue.interval_us};
+      all[1] = &limiter;
+    }
+  }
+  if (task.gate != nullptr && !task.gate->concurrency.empty()) {
+    Limiter& limiter = key_limits_[task.gate->concurrency];
+    limiter.most = task.gate->concurrency_limit;  // what the latest task says
+    all[2] = &limiter;
+  }
+  return all;
+}
+
+bool BrokerCore::pass_limits(Slot slot, Now now) {
+  Task& task = tasks_[slot];
+  for (Limiter* const limiter : limiters_of(task)) {
+    if (limiter == nullptr) continue;
+    const bool woken = task.gate != nullptr && task.gate->woken_by == limiter;
+    if (limiter->lets_pass(woken, now.mono)) continue;
+    queues_.unlink(tasks_, slot);
+    if (task.gate == nullptr) task.gate = std::make_unique<Gate>();
+    not_woken_any_more(task);
+    task.gate->parked_in = limiter;
+    task.stage = Stage::blocked;
+    limiter->parked.emplace(task.key, slot);
+    ++queues_[task.queue].blocked;
+    wakes_due_ = true;  // a rate's next turn may have come meanwhile
+    return false;
+  }
+  return true;
+}
+
+void BrokerCore::not_woken_any_more(Task& task) {
+  Limiter* const limiter = std::exchange(task.gate->woken_by, nullptr);
+  if (limiter == nullptr) return;
+  --limiter->woken;
+  wakes_due_ = true;
+}
+
+void BrokerCore::count_in(Slot slot, Now now) {
+  Task& task = tasks_[slot];
+  const std::array<Limiter*, 3> all = limiters_of(task);
+  if (std::all_of(all.begin(), all.end(), [](const Limiter* one) { return one == nullptr; })) return;
+  if (task.gate == nullptr) task.gate = std::make_unique<Gate>();
+  not_woken_any_more(task);
+  task.gate->counted = all;
+  for (Limiter* const limiter : all) {
+    if (limiter == nullptr) continue;
+    ++limiter->in_flight;
+    limiter->next = std::max(limiter->next, now.mono) + limiter->interval;
+  }
+}
+
+void BrokerCore::count_out(Slot slot) {
+  Gate& gate = *tasks_[slot].gate;
+  for (Limiter*& limiter : gate.counted) {
+    if (limiter == nullptr) continue;
+    --limiter->in_flight;
+    wakes_due_ = true;
+    limiter = nullptr;
+  }
+}
+
+/// Lets parked tasks go as far as their limits allow; called once in each turn in which that may have changed.
+void BrokerCore::wake_limits(Now now) {
+  const auto rated = [](const Limiter& limiter) { return limiter.interval.count() != 0 && !limiter.parked.empty(); };
+  if (!wakes_due_ && limits_on_) {
+    for (const auto& [name, limiter] : named_limits_) wakes_due_ = wakes_due_ || rated(limiter);
+    for (const auto& [queue, limiter] : queue_limits_) wakes_due_ = wakes_due_ || rated(limiter);
+  }
+  if (!wakes_due_) return;
+  wakes_due_ = false;
+  const auto wake = [&](Limiter& limiter) {
+    std::vector<Slot> woken;
+    while (limiter.may_wake(now.mono)) {
+      const Slot slot = limiter.parked.begin()->second;
+      detach(slot);
+      tasks_[slot].gate->woken_by = &limiter;
+      ++limiter.woken;
+      woken.push_back(slot);
+    }
+    for (auto slot = woken.rbegin(); slot != woken.rend(); ++slot) queues_.push_front(tasks_, *slot);
+  };
+  for (auto& [name, limiter] : named_limits_) wake(limiter);
+  for (auto& [queue, limiter] : queue_limits_) wake(limiter);
+  for (auto it = key_limits_.begin(); it != key_limits_.end();) {
+    wake(it->second);
+    const bool idle = it->second.in_flight == 0 && it->second.woken == 0 && it->second.parked.empty();
+    it = idle ? key_limits_.erase(it) : std::next(it);
+  }
+  wakes_due_ = false;  // what was let go is looked at in this very turn
+}
+
+void BrokerCore::set_limits(const wire::Hello& hello) {
+  for (const wire::TaskLimit& limit : hello.limits) {
+    Limiter& limiter = named_limits_[std::string{limit.name}];
+    limiter.most = limit.concurrency;
+    limiter.interval = Micros{static_cast<std::int64_t>(std::min<std::uint64_t>(limit.interval_us, 86'400'000'000))};
+    limits_on_ = wakes_due_ = true;
+  }
+}
+
+std::optional<MonoTime> BrokerCore::next_turn() const {
+  std::optional<MonoTime> next;
+  const auto consider = [&](const Limiter& limiter) {
+    if (limiter.interval.count() == 0 || limiter.parked.empty() || limiter.woken > 0) return;
+    if (limiter.most != 0 && limiter.in_flight >= limiter.most) return;
+    if (!next || limiter.next < *next) next = limiter.next;
+  };
+  for (const auto& [name, limiter] : named_limits_) consider(limiter);
+  for (const auto& [queue, limiter] : queue_limits_) consider(limiter);
+  return next;
+}
+
+// ---- after a restart
+
+void BrokerCore::load_keyed(BrokerEffects& out) {
+  if (!keys_loading_ || keys_asked_) return;
+  keys_asked_ = true;
+  load({.kind = LoadKind::keyed}, keyed_from_, keyed_key(old_sequence_end_), page_rows, page_bytes, out);
+}
+
+void BrokerCore::on_keyed_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now) {
+  keys_asked_ = false;
+  std::size_t bytes = 0;
+  for (const store::TaskRow& row : rows) {
+    bytes += row.rec.size();
+    keyed_from_ = row.key + 1;
+    if (in_tail_region_.contains(row.key) || gone_.contains(row.key)) continue;  // read for a claim already
+    keyed_on_disk_ -= std::min<std::uint64_t>(keyed_on_disk_, 1);
+    const Slot slot = restore(row, now);
+    if (slot == no_slot) continue;
+    tasks_[slot].stage = Stage::blocked;
+    ++queues_[tasks_[slot].queue].blocked;
+    keyed_waiting_.push_back({slot, row.key});
+  }
+  if (rows.size() >= purpose.rows_max || bytes >= purpose.bytes_max) return;
+  keys_loading_ = false;
+  if (keyed_on_disk_ > 0) {
+    ++counters_.books_mismatch;
+    keyed_on_disk_ = 0;
+  }
+  if (!holding_) admit_keyed(now);
+}
+
+void BrokerCore::admit_keyed(Now now) {
+  for (const SlotRef& ref : std::exchange(keyed_waiting_, {})) {
+    if (!alive(ref) || tasks_[ref.slot].stage != Stage::blocked) continue;
+    detach(ref.slot);
+    tasks_[ref.slot].suspicious = roster_lost_;
+    admit(ref.slot, now);
+  }
+}
+
+// ---- duplicates
+
+void BrokerCore::refuse_late(BrokerEffects& out) {
+  std::erase_if(late_refusals_, [&](const LateRefusal& late) {
+    if (late.n > committed_) return false;
+    actor::Session* const session = sessions_.find(late.session);
+    if (session == nullptr) return true;
+    wire::BatchRefusal refusal;
+    refusal.number = late.number;
+    refusal.code = wire::Refusal::rejected;
+    for (const LateRefusal::One& one : late.tasks) {
+      refusal.tasks.push_back({.index = one.index, .reason = one.reason, .text = one.text});
+    }
+    refuse_batch(*session, refusal, out);
+    for (const std::uint64_t number : late.behind) {
+      wire::BatchRefusal after;
+      after.number = number;
+      after.code = wire::Refusal::out_of_sequence;
+      after.expected = late.number;
+      refuse_batch(*session, after, out);
+    }
+    return true;
+  });
+}
+
+}  // namespace baozi::broker

@@ -1,0 +1,56 @@
+#include "worker/rate_limits.hpp"
+
+#include <algorithm>
+
+namespace baozi::worker {
+
+namespace {
+// Held here are those whose turn comes soon; the rest may find a worker that is less busy, and does
+// not use up what this one is allowed to hold.
+constexpr Micros rest_longest{2'000'000};
+constexpr Micros away_longest{60'000'000};  // a limit may be raised meanwhile
+}  // namespace
+
+RateLimits::Turn RateLimits::take(std::string_view task, double registered, MonoTime now) {
+  auto found = buckets_.find(task);
+  if (found == buckets_.end()) {
+    if (registered <= 0) return {};
+    found = buckets_.emplace(task, RateBucket{}).first;
+  }
+  RateBucket& bucket = found->second;
+  bucket.rate = bucket.asked.value_or(registered);
+  if (bucket.rate <= 0) return {};
+  const Micros interval = bucket.interval();
+  const MonoTime turn = std::max(bucket.next, now);
+  const Micros wait = turn - now;
+  if (wait.count() == 0) {
+    bucket.next = now + interval;
+    return {};
+  }
+  const auto resting_max =
+      std::max<std::uint64_t>(static_cast<std::uint64_t>(bucket.rate * 2), 1);  // of rest_longest
+  if (wait <= rest_longest && bucket.resting < resting_max) {
+    bucket.next = turn + interval;
+    ++bucket.resting;
+    return {Turn::Kind::rest, turn, &bucket};
+  }
+  const MonoTime at = std::min(std::max(bucket.promised, turn), now + away_longest);
+  bucket.promised = at + interval;
+  return {Turn::Kind::hand_back, at, nullptr};
+}
+
+void RateLimits::set(std::string_view task, double rate, MonoTime now) {
+  RateBucket& bucket = buckets_[std::string{task}];
+  const MonoTime last = bucket.rate > 0 ? bucket.next - bucket.interval() : now;
+  bucket.asked = bucket.rate = rate;
+  bucket.next = rate > 0 ? std::min(last, now) + bucket.interval() : now;
+  bucket.promised = bucket.next;
+  any_asked_ = true;
+}
+
+double RateLimits::rate(std::string_view task, double registered) const {
+  const auto found = buckets_.find(task);
+  return found == buckets_.end() ? registered : found->second.asked.value_or(registered);
+}
+
+}  // namespace baozi::worker
