@@ -1,5 +1,6 @@
 // What the worker core costs a task, without sockets and without running it: DELIVER, start, end,
-// RESULT, STORED, DONE and DONE_OK, in batches as they come under load.
+// RESULT, STORED, DONE and DONE_OK, in batches as they come under load; and the same while it tells
+// events of every task.
 #include <memory>
 #include <vector>
 
@@ -21,10 +22,11 @@ struct OneTask : TaskPolicies {
 
 class Bench {
  public:
-  explicit Bench(BytesView options) {
+  Bench(BytesView options, bool events) {
     WorkerOptions worker;
     worker.brokers = {"tcp://broker"};
     worker.concurrency = 2;
+    worker.task_events = events;
     core_ = std::make_unique<WorkerCore>(worker, policies_, 1);
     core_->start(now_, out_);
     connect(0, {{"c1", {"tcp://c1"}}});
@@ -43,13 +45,15 @@ class Bench {
       started_.clear();
       turn();
     }
-    feed(1, stored_[i]);
+    feed(1, wire::encode(9, ++collector_seq_, wire::Stored{(i + 1) * batch, {}}));
     now_.mono += Micros{1'000};
     now_.wall += Micros{1'000};
     turn();
     feed(0, done_ok_[i]);
   }
   [[nodiscard]] std::uint64_t settled() const { return core_->counters().settled; }
+  [[nodiscard]] std::uint64_t events_taken() const { return events_taken_; }
+  [[nodiscard]] std::uint64_t events_lost() const { return core_->events().lost(); }
 
  private:
   void connect(std::uint32_t link, std::vector<wire::CollectorInfo> collectors) {
@@ -75,7 +79,22 @@ class Bench {
   void turn() {
     core_->turn(now_, out_);
     for (const Start& start : out_.starts) started_.push_back(start.token);
+    const std::uint64_t taken_before = events_taken_;
+    for (const auto& frame : out_.net.to_links) {
+      if (frame.link == actor::LinkId{1}) note_events(frame.frame);
+    }
     out_.clear();
+    if (events_taken_ != taken_before) {
+      feed(1, wire::encode(9, ++collector_seq_, wire::EventsOk{events_taken_}));
+    }
+  }
+  /// A collector that takes them at once; what it costs the collector is not counted here.
+  void note_events(BytesView bytes) {
+    auto frame = wire::open_frame(bytes);
+    if (!frame || frame->header.type != wire::Type::events) return;
+    const std::uint64_t first = frame->reader.uinteger();
+    frame->reader.uinteger();
+    events_taken_ = first + frame->reader.array() - 1;
   }
   void write_frames(BytesView options) {
     const Uuid origin = make_uuid7(wall_time(1), 2, 3);
@@ -99,7 +118,6 @@ class Bench {
       }
       const auto seq = static_cast<std::uint64_t>(i);
       delivers_.push_back(wire::encode(9, 2 * seq + 1, deliver));
-      stored_.push_back(wire::encode(9, seq + 1, wire::Stored{number, {}}));
       done_ok_.push_back(wire::encode(9, 2 * seq + 2, wire::DoneOk{number, {}}));
     }
   }
@@ -109,17 +127,24 @@ class Bench {
   WorkerEffects out_;
   std::unique_ptr<WorkerCore> core_;
   std::vector<Token> started_;
-  std::vector<Bytes> delivers_, stored_, done_ok_;
+  std::vector<Bytes> delivers_, done_ok_;
+  std::uint64_t collector_seq_ = 0;
+  std::uint64_t events_taken_ = 0;
 };
 
 void through_the_worker(benchmark::State& state) {
-  Bench bench{{}};
+  const bool events = state.range(0) != 0;
+  Bench bench{{}, events};
   std::size_t i = 0;
   for (auto _ : state) bench.round(i++);
   if (bench.settled() < (rounds - 10) * batch) state.SkipWithError("tasks are left behind");
+  if (events && bench.events_taken() < (rounds - 100) * batch * 3) {
+    state.SkipWithError("events are left behind");
+  }
+  if (bench.events_lost() > 0) state.SkipWithError("events are lost");
   state.SetItemsProcessed(static_cast<std::int64_t>(bench.settled()));
 }
-BENCHMARK(through_the_worker)->Iterations(rounds)->Unit(benchmark::kMicrosecond);
+BENCHMARK(through_the_worker)->ArgName("events")->Arg(0)->Arg(1)->Iterations(rounds)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace baozi::worker

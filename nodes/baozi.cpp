@@ -1,3 +1,4 @@
 #include "client/cli/cli.hpp"
+#include "curses_screen.hpp"
 
-int main(int argc, char** argv) { return baozi::cli::run(argc, argv); }
+int main(int argc, char** argv) { return baozi::cli::run(argc, argv, baozi::open_curses_screen); }

@@ -34,6 +34,7 @@
 #include "baozi/arguments.hpp"
 #include "baozi/detail/call_settings.hpp"
 #include "baozi/errors.hpp"
+#include "baozi/events.hpp"
 #include "baozi/result.hpp"
 #include "baozi/task.hpp"
 #include "baozi/value.hpp"
@@ -383,6 +384,10 @@ class App {
   /// Asks every broker: `app.control("status")`, `app.control("purge", Value::object({{"queue",
   /// "math"}}))`.
   NodeReplies control(std::string_view command, const Value& arguments = {});
+
+  /// What happens in the network, from now on or from earlier. Throws std::invalid_argument,
+  /// AppClosed.
+  [[nodiscard]] EventStream events(const EventOptions& options = {});
 
   /// Waits until everything that was handed in has been confirmed, refused or given up. False when
   /// the time is over.

@@ -23,6 +23,8 @@ inline constexpr std::uint32_t collectors_max = 64;
 inline constexpr std::uint32_t delivery_limit_max = 1'000'000;  ///< deliveries that a task may ask to lose
 inline constexpr std::uint64_t heartbeat_us_min = 1'000;          ///< announced in WELCOME: a millisecond …
 inline constexpr std::uint64_t liveness_us_max = 86'400'000'000;  ///< … to a day
+inline constexpr std::size_t event_bytes_max = std::size_t{16} << 10U;  ///< one packed event
+inline constexpr std::uint32_t event_filters_max = 100;  ///< types, or names, that one FOLLOW asks for
 inline constexpr std::uint32_t priority_max = 9;
 inline constexpr std::uint32_t priority_default = 4;
 

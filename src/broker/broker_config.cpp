@@ -75,6 +75,8 @@ void BrokerConfig::declare(base::OptionTable& table) {
   table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
   table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
   table.add("delivery-limit", delivery_limit, "lost deliveries after which a task is a dead letter").range(1, 1000);
+  table.add("task-events", task_events, "tell of every task that is taken, or ended here, for who follows events").short_name('E');
+  table.add("event-heartbeat", event_heartbeat, "how often the broker tells how it is, for who follows events; 0: never").range(0us, 1h);
   table.add("peers-max", peers_max, "sessions served at once").range(1, 1'000'000);
   table.begin_group("Queues");
   table.add("default-queue", default_queue, "the queue of tasks that name none");
@@ -108,6 +110,8 @@ BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
   options.heartbeats = {.interval_us = static_cast<std::uint64_t>(heartbeat.count()),
                         .liveness_us = static_cast<std::uint64_t>(liveness.count())};
   options.sessions_max = peers_max;
+  options.task_events = task_events;
+  options.event_heartbeat = event_heartbeat;
   options.default_queue = default_queue;
   options.queue_defaults = {.tasks_max = queue_tasks, .bytes_max = queue_bytes.value, .policy = queue_policy};
   for (const std::string& text : queues) read_queue(text, options);

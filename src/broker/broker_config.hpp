@@ -30,6 +30,8 @@ struct BrokerConfig {
   Micros commit_delay{20'000};
   ByteCount reserve{std::uint64_t{64} << 20U};
   std::size_t peers_max = 16'384;
+  bool task_events = false;
+  Micros event_heartbeat{2'000'000};
 
   void declare(base::OptionTable& table);
   /// \throws base::ConfigError  for a `--queue` that cannot be read, or values that contradict each other.

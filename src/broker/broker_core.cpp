@@ -29,7 +29,9 @@ BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
       started_{now.mono},
       sessions_{{options.heartbeats, options.sessions_max}, session_seed, rules},
       tasks_{epoch_},
-      queues_{options_} {
+      queues_{options_},
+      events_{options.events},
+      task_events_{options.task_events} {
   const auto limited = [](const QueueOptions& queue) {
     return queue.concurrency_limit != 0 || queue.interval_us != 0;
   };
@@ -134,6 +136,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
 }
 
 void BrokerCore::on_frame(actor::PeerKey peer, BytesView frame, Now now, BrokerEffects& out) {
+  events_.at(now);
   sessions_.on_frame(peer, frame, now, received_);
   switch (received_.event) {
     case actor::SessionTable::Event::nothing: break;
@@ -214,6 +217,12 @@ void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now n
       if (parsed(wire::decode(frame, stored))) on_stored(collector->second, stored, now, out);
       return;
     }
+    case wire::Type::events_ok: {
+      wire::EventsOk events_ok;
+      if (!collects) return forbidden();
+      if (parsed(wire::decode(frame, events_ok))) on_events_ok(collector->second, events_ok);
+      return;
+    }
     case wire::Type::fetched: {
       wire::Fetched fetched;
       if (!collects) return forbidden();
@@ -260,6 +269,7 @@ void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now
       collector.name = session.name;
       collector.endpoints.assign(hello.endpoints.begin(), hello.endpoints.end());
       collector.session = session.number;
+      collector.gets_events = false;
       collectors_changed_ = true;
       break;
     }
@@ -330,6 +340,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     if (holding_) holding_until_ = now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
   }
   last_now_ = now;
+  events_.at(now);
   const std::uint64_t slept_before = sessions_.counters().slept;
   std::vector<actor::Session> ended;
   sessions_.expire(now, ended);
@@ -365,8 +376,11 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   if (answers_due_) answer_committed(now, out);
   answers_due_ = false;
   commit_if_due(now, out);
+  flush_events(false, now, out);
   if (draining_ && !said_goodbye_ && !open_dirty_ && in_flight_ == 0) {
     said_goodbye_ = true;
+    if (options_.event_heartbeat > Micros{0}) tell_broker(wire::EventType::broker_offline);
+    flush_events(true, now, out);
     sessions_.for_each([&](actor::Session& session) { send(session, wire::Goodbye{.reason = "draining"}, out); });
   }
 }
@@ -399,6 +413,7 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
     }
   }
   if (const auto sessions = sessions_.next_deadline()) sooner(*sessions);
+  if (const auto events = events_deadline()) sooner(*events);
   return next;
 }
 

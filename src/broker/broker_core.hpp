@@ -105,6 +105,13 @@ class BrokerCore {
   void turn(Now now, BrokerEffects& out);
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
 
+  /// Switches events of tasks on or off, from the next one on. Those of the broker itself are told
+  /// always (`BrokerOptions::event_heartbeat`).
+  void set_task_events(bool on);
+  [[nodiscard]] bool has_task_events() const { return task_events_; }
+  /// Events told so far, and how many of them had to be dropped since no collector took them.
+  [[nodiscard]] const actor::EventOutbox& events() const { return events_; }
+
   /// Refuses new tasks and delivers nothing more; sessions get GOODBYE once everything is committed.
   void begin_drain(Now now);
   [[nodiscard]] bool is_drained() const;
@@ -205,6 +212,7 @@ class BrokerCore {
     std::uint64_t results_sent = 0;  ///< entries numbered in this session
     std::deque<std::pair<SlotRef, std::uint64_t>> awaiting;  ///< sent endings: (task, number), in order
     std::uint64_t first_awaiting = 1;
+    bool gets_events = false;  ///< ours go there, in this session
   };
   struct AskSent {
     std::string collector;
@@ -327,6 +335,16 @@ class BrokerCore {
   [[nodiscard]] bool alive(const SlotRef& ref) const {
     return tasks_[ref.slot].stage != Stage::free && tasks_[ref.slot].key == ref.key;
   }
+
+  // ---- broker_events.cpp
+  void tell_sent(const wire::TaskView& view);
+  void tell_ending(const Task& task);
+  void tell_broker(wire::EventType type);
+  /// The one that our events go to; nullptr while none can take them.
+  Collector* events_collector();
+  void flush_events(bool all, Now now, BrokerEffects& out);
+  void on_events_ok(Collector& collector, const wire::EventsOk& message);
+  [[nodiscard]] std::optional<MonoTime> events_deadline() const;
 
   // ---- broker_paging.cpp
   void count_scheduled(const Task& task, int more);
@@ -488,6 +506,9 @@ class BrokerCore {
   std::map<std::uint64_t, AskSent> asks_sent_;
   std::uint64_t next_request_ = 1;
   bool collectors_changed_ = false;
+  actor::EventOutbox events_;
+  bool task_events_ = false;
+  MonoTime next_event_heartbeat_{};
 
   // revokes, purges, dead letters
   std::map<std::uint64_t, RevokeJob> revoke_jobs_;

@@ -149,6 +149,7 @@ void BrokerCore::on_stored(Collector& collector, const wire::Stored& message, No
 
 void BrokerCore::finish_ending(Slot slot, Now now, BrokerEffects&) {
   const Task& task = tasks_[slot];
+  if (task_events_) tell_ending(task);
   touch(now);
   wire::TaskState state = words_of(task.ending).state;
   switch (task.ending) {

@@ -232,6 +232,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   queue->bytes += task.bytes;
   queue->changed = true;
   ++books_.accepted;
+  if (task_events_) tell_sent(view);
   touch(now);
   note_insert(slot);
   if (task.expires_us != 0) expiries_.emplace(task.expires_us, SlotRef{slot, task.key});

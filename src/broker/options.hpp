@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "actor/event_outbox.hpp"
 #include "actor/peer.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
@@ -52,6 +53,9 @@ struct BrokerOptions {
   std::int64_t producer_age_us = 24LL * 3600 * 1'000'000;  ///< D8
   std::int64_t commit_delay_us = 20'000;    ///< speed.md decision 2
   std::uint64_t commit_rows = 1'000;
+  bool task_events = false;                 ///< tell who follows events of every task
+  Micros event_heartbeat{0};                ///< between two broker-heartbeat events; 0: none
+  actor::EventOutbox::Limits events;        ///< what is kept of them while nobody takes them
   std::uint32_t credit_chunk = 256;         ///< tasks given to one worker before it is the next one's turn
 };
 

@@ -4,6 +4,7 @@
 
 #include "baozi/client.hpp"
 #include "client/engine.hpp"
+#include "client/event_reader.hpp"
 #include "client/requests.hpp"
 
 namespace baozi {
@@ -72,6 +73,10 @@ void App::check_name(std::string_view name) {
   if (!wire::is_valid_name(name)) {
     throw std::invalid_argument{"a task's name is 1 to 255 bytes without control characters"};
   }
+}
+
+EventStream App::events(const EventOptions& options) {
+  return EventStream{std::make_unique<client::EventReader>(engine_, options)};
 }
 
 AsyncResult<Value> App::apply(std::string_view name, const Value::Array& args,

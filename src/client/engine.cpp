@@ -455,6 +455,51 @@ Answer Engine::ask(Question question) {
   return std::move(reply->answer);
 }
 
+// ---- events
+
+Tag Engine::follow(EventWish wish, std::function<void(ArrivedEvents&&)> receiver) {
+  if (options_.runner) {
+    throw std::invalid_argument{"an eager App has no network, and so there are no events"};
+  }
+  if (closed_.load(std::memory_order_acquire)) throw AppClosed{closed_text};
+  const Tag tag{next_question_.fetch_add(1)};
+  Running& running = this->running();
+  const Inbox::Put put = running.inbox.put(
+      [&loop = running.loop, tag, wish = std::move(wish),
+       receiver = std::move(receiver)](ProducerCore& core, Now, ProducerEffects&) {
+        loop.expect_events(tag, receiver);
+        core.follows().follow(tag, wish);
+      });
+  if (put == Inbox::Put::closed) throw AppClosed{closed_text};
+  running.after(put);
+  return tag;
+}
+
+void Engine::follow_more(Tag tag, const std::string& collector) {
+  Running& running = this->running();
+  running.after(running.inbox.put([tag, collector](ProducerCore& core, Now, ProducerEffects&) {
+    core.follows().more(tag, collector);
+  }));
+}
+
+void Engine::unfollow(Tag tag) {
+  Running* const running = running_.load(std::memory_order_acquire);
+  if (running == nullptr || closed_.load(std::memory_order_acquire)) return;
+  running->after(
+      running->inbox.put([&loop = running->loop, tag](ProducerCore& core, Now, ProducerEffects&) {
+        core.follows().end(tag);
+        loop.forget_events(tag);
+      }));
+}
+
+bool Engine::wait_for_events(Waiter& waiter, std::optional<MonoTime> deadline) {
+  refuse_blocking(true, true);
+  if (closed_.load(std::memory_order_acquire)) throw AppClosed{closed_text};
+  const bool told = running().helm.wait(waiter, deadline);
+  if (closed_.load(std::memory_order_acquire)) throw AppClosed{closed_text};
+  return told;
+}
+
 void Engine::look_up(Call& call) {
   if (call.is_ended() || !call.is_foreign() || call.was_looked_up()) return;
   Question question;

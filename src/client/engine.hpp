@@ -45,6 +45,15 @@ class Engine {
 
   /// Throws WouldBlock, AppClosed.
   Answer ask(Question question);
+  /// A stream of events; pieces come one at a time from each collector, on the thread that steers,
+  /// until `unfollow`. Throws AppClosed.
+  Tag follow(EventWish wish, std::function<void(ArrivedEvents&&)> receiver);
+  /// The last piece of that collector was taken: it is asked for the next.
+  void follow_more(Tag tag, const std::string& collector);
+  void unfollow(Tag tag);
+  [[nodiscard]] Helm& helm_to_wait() { return running().helm; }
+  /// False when the time is over. Throws WouldBlock, AppClosed.
+  bool wait_for_events(Waiter& waiter, std::optional<MonoTime> deadline);
   [[nodiscard]] std::string trouble();
   bool flush(detail::Span timeout);
   void close();

@@ -85,6 +85,7 @@ void ProducerCore::lost(ProducerPeer& peer) {
     broker->leaving = false;
   } else if (Collector* const collector = collectors_.find(peer.id)) {
     collectors_.on_lost(*collector);
+    follows_.on_lost(collector->key);
   }
 }
 
@@ -195,6 +196,13 @@ void ProducerCore::on_collector_frame(Collector& collector, wire::OpenFrame& fra
     case wire::Type::result: return on_results(frame, out);
     case wire::Type::state: return on_states(frame, out);
     case wire::Type::fetched: return on_fetched(collector, frame, out);
+    case wire::Type::followed:
+      if (wire::decode(frame, followed_)) {
+        follows_.on_followed(collector, followed_, out);
+      } else {
+        ++counters_.malformed;
+      }
+      return;
     default: return on_other_frame(collector, frame);
   }
   ++counters_.malformed;
@@ -447,6 +455,7 @@ void ProducerCore::turn(Now now, ProducerEffects& out) {
                          ledger_, out);
   }
   collectors_.turn(next_link_, now, out.net);
+  if (!follows_.empty()) follows_.turn(collectors_.all(), now, out.net);
   if (!questions_.empty()) {
     std::vector<ProducerPeer*> brokers;
     std::vector<ProducerPeer*> collectors;
@@ -491,6 +500,7 @@ void ProducerCore::close(Now now, ProducerEffects& out) {
   unsent_.close(ledger_, out);
   ledger_.close_resting(out);
   questions_.close(out);
+  follows_.clear();
   results_.take_all(out.given_up);
   closed_ = true;
 }

@@ -18,6 +18,7 @@
 #include "base/random.hpp"
 #include "client/broker_lane.hpp"
 #include "client/collector_set.hpp"
+#include "client/follow_table.hpp"
 #include "client/question_table.hpp"
 #include "client/unsent_queue.hpp"
 
@@ -68,6 +69,9 @@ class ProducerCore {
   bool drop_interest(Tag tag, const TaskId& id);
   /// One answer with its tag follows, within its patience.
   void ask(Question question, Now now);
+
+  /// Streams of events, see FollowTable.
+  [[nodiscard]] FollowTable& follows() { return follows_; }
 
   /// Call once at the end of every shell turn: timers, resends, batches.
   void turn(Now now, ProducerEffects& out);
@@ -144,6 +148,7 @@ class ProducerCore {
   std::vector<std::uint64_t> broker_hashes_;  ///< of their endpoints
   CollectorSet collectors_;
   QuestionTable questions_;
+  FollowTable follows_;
   std::uint32_t next_link_ = 0;
   std::size_t rotation_ = 0;
   std::optional<MonoTime> unreachable_since_;
@@ -156,6 +161,7 @@ class ProducerCore {
   wire::ResultMessage result_;
   wire::StateMessage state_;
   wire::Fetched fetched_;
+  wire::Followed followed_;
   std::vector<Tag> tags_;
 };
 

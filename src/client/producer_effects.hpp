@@ -76,6 +76,27 @@ struct Answer {
   std::vector<std::string> silent;  ///< who could not be asked, or did not answer in time
 };
 
+struct ArrivedEvent {
+  std::uint64_t offset = 0;
+  wire::EventType type{};
+  std::int64_t time_us = 0;
+  std::string node;
+  std::string id;    ///< of the task; empty: none
+  std::string name;  ///< likewise
+  Bytes fields;      ///< a packed map
+};
+
+/// A piece of a stream of events, from one collector. The next one comes when `FollowTable::more`
+/// was called.
+struct ArrivedEvents {
+  Tag tag{};
+  std::string collector;
+  std::vector<ArrivedEvent> events;
+  std::uint64_t next = 0;
+  std::uint64_t lost = 0;
+  bool anew = false;
+};
+
 struct ProducerEffects {
   actor::NetEffects net;
   std::vector<Tag> confirmed;
@@ -84,6 +105,7 @@ struct ProducerEffects {
   std::vector<ArrivedResult> results;
   std::vector<ArrivedState> states;
   std::vector<Answer> answers;
+  std::vector<ArrivedEvents> events;
   std::vector<Tag> given_up;  ///< results that are awaited no more, since the producer was closed
 
   void clear() {
@@ -94,6 +116,7 @@ struct ProducerEffects {
     results.clear();
     states.clear();
     answers.clear();
+    events.clear();
     given_up.clear();
   }
 };

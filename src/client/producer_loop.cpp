@@ -134,6 +134,11 @@ void ProducerLoop::tell_callers() {
     if (!receiver.empty()) receiver.mapped()(std::move(answer));
   }
   effects_.answers.clear();
+  for (ArrivedEvents& events : effects_.events) {
+    const auto receiver = event_receivers_.find(static_cast<std::uint64_t>(events.tag));
+    if (receiver != event_receivers_.end()) receiver->second(std::move(events));
+  }
+  effects_.events.clear();
 }
 
 const std::string* ProducerLoop::interned(std::string_view worker) {
@@ -145,6 +150,10 @@ const std::string* ProducerLoop::interned(std::string_view worker) {
 
 void ProducerLoop::expect_answer(Tag tag, std::function<void(Answer&&)> receiver) {
   receivers_[static_cast<std::uint64_t>(tag)] = std::move(receiver);
+}
+
+void ProducerLoop::expect_events(Tag tag, std::function<void(ArrivedEvents&&)> receiver) {
+  event_receivers_[static_cast<std::uint64_t>(tag)] = std::move(receiver);
 }
 
 void ProducerLoop::close(const char* why) {

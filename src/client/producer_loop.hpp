@@ -48,6 +48,10 @@ class ProducerLoop {
   /// A question's answer goes here, once. Before it is asked.
   void expect_answer(Tag tag, std::function<void(Answer&&)> receiver);
 
+  /// The same for a stream of events, again and again, until `forget_events`.
+  void expect_events(Tag tag, std::function<void(ArrivedEvents&&)> receiver);
+  void forget_events(Tag tag) { event_receivers_.erase(static_cast<std::uint64_t>(tag)); }
+
   /// Ends every call with AppClosed and closes the connections. Waits up to `linger` for what was
   /// sent last.
   void close(const char* why);
@@ -69,6 +73,7 @@ class ProducerLoop {
   Inbox::Taken taken_;
   std::unordered_map<std::uint64_t, std::function<void(Answer&&)>>
       receivers_;                               // of answers, by tag
+  std::unordered_map<std::uint64_t, std::function<void(ArrivedEvents&&)>> event_receivers_;
   std::set<std::string, std::less<>> workers_;  // names, kept once
   std::atomic<std::int64_t> unreachable_since_{0};
   bool closed_ = false;

@@ -22,6 +22,8 @@ struct CollectorConfig {
   ByteCount pending_max{std::uint64_t{512} << 20U};
   ByteCount reserve{std::uint64_t{64} << 20U};
   std::size_t peers_max = 16'384;
+  std::size_t events_max = 100'000;
+  ByteCount event_bytes_max{std::uint64_t{64} << 20U};
 
   void declare(base::OptionTable& table);
   /// \param endpoints  where it listens, as bound

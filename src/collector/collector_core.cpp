@@ -25,7 +25,9 @@ CollectorCore::CollectorCore(const CollectorOptions& options, std::uint64_t seed
       next_link_giver_{giver_is_link | 1U},
       commits_{options.commits},
       watches_{options.watches_max},
-      states_{options.states_max, options.state_bytes_max} {
+      states_{options.states_max, options.state_bytes_max},
+      history_{options.events},
+      publishers_{options.event_nodes_max} {
   for (const std::string& endpoint : options.brokers) {
     brokers_.push_back({.endpoint = endpoint, .link = actor::Link{rules}});
   }
@@ -33,6 +35,8 @@ CollectorCore::CollectorCore(const CollectorOptions& options, std::uint64_t seed
 
 void CollectorCore::start(Now now, CollectorEffects& out) {
   next_sweep_ = now.mono + options_.sweep_interval;
+  // Offsets grow over restarts, too: no node tells more than an event in each microsecond.
+  history_.begin(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(now.wall), 1)));
   for (std::size_t i = 0; i < brokers_.size(); ++i) {
     out.net.open_links.push_back(
         {actor::LinkId{static_cast<std::uint32_t>(i)}, brokers_[i].endpoint});
@@ -173,6 +177,14 @@ void CollectorCore::on_message(actor::Session& session, wire::OpenFrame& frame, 
       understood = on_forget(from, frame, now, out);
       if (!understood) break;
       return;
+    case wire::Type::events:
+      understood = on_events(from, session.name, session.incarnation, frame, now, out);
+      if (!understood) break;
+      return;
+    case wire::Type::follow:
+      understood = on_follow(session, frame, out);
+      if (!understood) break;
+      return;
     case wire::Type::control:
       understood = on_control(session, frame, out);
       if (!understood) break;
@@ -251,6 +263,15 @@ void CollectorCore::on_broker_message(actor::LinkId id, wire::OpenFrame& frame, 
         lose(id, out);
       }
       break;
+    case wire::Type::events: {
+      const wire::Welcome& welcome = broker.link.welcome();
+      if (!on_events(broker.giver, welcome.name, Incarnation{welcome.incarnation}, frame, now,
+                     out)) {
+        ++counters_.malformed;
+        lose(id, out);
+      }
+      break;
+    }
     case wire::Type::goodbye: lose(id, out); break;
     default: break;  // COLLECTORS and ERROR: nothing that we could do about them
   }
@@ -271,6 +292,7 @@ void CollectorCore::turn(Now now, CollectorEffects& out) {
   }
   commit(now, draining_, out);
   start_lookups(now, out);
+  if (!followers_.empty()) serve_followers(out);
   if (!sweeping_ && now.mono >= next_sweep_) {
     sweeping_ = true;
     out.expiries.push_back({micros(now.wall - options_.results_age), options_.sweep_rows});

@@ -19,6 +19,8 @@
 #include "base/rules.hpp"
 #include "base/time.hpp"
 #include "collector/commit_queue.hpp"
+#include "collector/event_history.hpp"
+#include "collector/event_publishers.hpp"
 #include "collector/push_board.hpp"
 #include "collector/state_cache.hpp"
 #include "collector/watch_table.hpp"
@@ -48,6 +50,8 @@ struct CollectorOptions {
   Micros sweep_interval{10'000'000};            ///< between rounds of that sweep
   std::size_t sweep_rows = 5'000;               ///< rows looked at in one step of it
   CommitQueue::Options commits;
+  EventHistory::Options events;          ///< how many events are kept for who follows them
+  std::size_t event_nodes_max = 10'000;  ///< nodes whose numbers are remembered
 };
 
 struct CollectorEffects {
@@ -102,6 +106,9 @@ class CollectorCore {
     std::uint64_t not_allowed = 0;
     std::uint64_t out_of_order = 0;  ///< RESULT whose first entry does not follow the one before
     std::uint64_t overloaded = 0;
+    std::uint64_t events = 0;       ///< taken from workers and brokers, each once
+    std::uint64_t events_lost = 0;  ///< that their nodes had to drop
+    std::uint64_t followed = 0;     ///< answers to FOLLOW
   };
 
   CollectorCore(const CollectorOptions& options, std::uint64_t seed, const Rules& rules = {});
@@ -163,6 +170,16 @@ class CollectorCore {
     bool watch = false;
     std::vector<TaskId> ids;
   };
+  struct Follower {  // a FOLLOW that waits for events
+    std::uint64_t session = 0;
+    std::uint64_t request = 0;
+    std::uint64_t next = 0;
+    std::size_t count_max = 0;
+    std::size_t bytes_max = 0;
+    EventFilter filter;
+    bool at_once = false;
+    bool anew = false;
+  };
   struct Forgetting {
     Giver from{};
     std::uint64_t request = 0;
@@ -217,6 +234,13 @@ class CollectorCore {
   void answer_watch(const Lookup& lookup, const RowsById& rows);
   void tell_states(std::uint64_t session, const std::vector<TaskId>& ids, CollectorEffects& out);
 
+  // collector_events.cpp: EVENTS and FOLLOW
+  [[nodiscard]] bool on_events(Giver from, std::string_view node, Incarnation incarnation,
+                               wire::OpenFrame& frame, Now now, CollectorEffects& out);
+  [[nodiscard]] bool on_follow(actor::Session& session, wire::OpenFrame& frame,
+                               CollectorEffects& out);
+  void serve_followers(CollectorEffects& out);
+
   CollectorOptions options_;
   Rules rules_;
   actor::SessionTable sessions_;
@@ -232,6 +256,9 @@ class CollectorCore {
   std::map<std::uint64_t, Forgetting> forgetting_;  // by our request number
   std::uint64_t next_request_ = 1;
   std::vector<CollectorEffects::Erase> erases_waiting_;
+  EventHistory history_;
+  EventPublishers publishers_;
+  std::vector<Follower> followers_;
   bool store_stalled_ = false;
   bool sweeping_ = false;
   MonoTime next_sweep_{};
@@ -242,6 +269,7 @@ class CollectorCore {
   // Scratch that keeps its capacity from frame to frame.
   actor::SessionTable::Received received_;
   wire::ResultMessage results_;
+  wire::Events events_;
   PushBoard board_;
   std::vector<actor::Session> ended_;
 };

@@ -295,6 +295,14 @@ Bytes CollectorCore::status() const {
   number("forgotten", counters_.forgotten);
   number("expired", counters_.expired);
   number("store_stalls", counters_.stalls);
+  number("events", counters_.events);
+  number("events_lost", counters_.events_lost);
+  number("events_kept", history_.events());
+  number("events_bytes", history_.bytes());
+  number("events_oldest", history_.oldest());
+  number("events_next", history_.next());
+  number("followers", followers_.size());
+  number("followed", counters_.followed);
   number("malformed", counters_.malformed + sessions_.counters().malformed);
   number("not_allowed", counters_.not_allowed);
   number("out_of_order", counters_.out_of_order);

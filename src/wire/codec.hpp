@@ -58,6 +58,10 @@ struct FrameNumbers {
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Control& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Reply& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Revoke& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Events& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, EventsOk& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Follow& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Followed& out);
 
 /// One packed task, as it stands in a SUBMIT, a DONE or a stored record.
 [[nodiscard]] Result<TaskView> decode_task(BytesView raw);
@@ -94,6 +98,11 @@ struct FrameNumbers {
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Control& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Reply& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Revoke& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Events& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const PackedEvents& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const EventsOk& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Follow& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Followed& message);
 
 /// Appends `[id, name, queue, options, body]`. `raw_options` is a packed map; empty means an empty
 /// map.
@@ -102,6 +111,10 @@ void pack_task(Writer& out, const IdView& id, std::string_view name, std::string
 /// Appends a result record.
 void pack_record(Writer& out, const RecordView& record);
 void pack_id(Writer& out, const IdView& id);
+/// Appends the head of an event, of five fields; the map of its fields is to follow.
+/// \param id  of the task, or nullptr. \param name  empty: none.
+void pack_event(Writer& out, EventType type, std::int64_t time_us, const IdView* id,
+                std::string_view name);
 [[nodiscard]] IdView read_id(Reader& in);
 /// Packed `[type, message, traceback]`.
 [[nodiscard]] Bytes pack_failure(std::string_view type, std::string_view message,

@@ -24,6 +24,7 @@ inline constexpr std::size_t settlement = 5;
 inline constexpr std::size_t result = 5 + record;
 inline constexpr std::size_t group = 4;
 inline constexpr std::size_t hold = 5 + id;
+inline constexpr std::size_t event = 6;  // array, type, time, nil, nil, empty map
 }  // namespace bytes_min
 
 /// Notes the keys of a map below 64, so that one that stands twice is seen. Larger ones are not

@@ -339,4 +339,53 @@ struct Revoke {
   std::vector<IdView> ids;
 };
 
+/// `[type, time, id, name, fields]`: immutable bytes from the node that saw it to who follows.
+struct EventView {
+  EventType type{};
+  std::int64_t time_us = 0;
+  bool has_id = false;
+  IdView id;               ///< of the task; only with `has_id`
+  std::string_view name;   ///< of the task; empty: none
+  BytesView fields;        ///< a packed map from text
+  BytesView raw;           ///< the whole array
+};
+struct Events {
+  std::uint64_t first = 0;  ///< number of the first event, counted by its node from 1
+  std::uint64_t lost = 0;   ///< events right before `first` that the node had to drop
+  std::vector<EventView> events;
+};
+/// EVENTS for encoding only, whose events lie packed one after the other.
+struct PackedEvents {
+  std::uint64_t first = 0;
+  std::uint64_t lost = 0;
+  std::size_t count = 0;
+  BytesView events;
+};
+struct EventsOk {
+  std::uint64_t upto = 0;
+};
+struct Follow {
+  std::uint64_t request = 0;
+  std::optional<std::uint64_t> from;  ///< an offset; 0: the oldest; nothing: what comes from now on
+  std::uint64_t count_max = 0;
+  std::uint64_t bytes_max = 0;
+  std::vector<EventType> types;         ///< empty: all
+  std::vector<std::string_view> names;  ///< of tasks; one may end in '*'. Empty: all
+};
+struct FollowedEntry {
+  std::uint64_t offset = 0;
+  EventView event;
+};
+struct FollowedGroup {
+  std::string_view node;  ///< that saw them
+  std::vector<FollowedEntry> entries;
+};
+struct Followed {
+  std::uint64_t request = 0;
+  std::uint64_t next = 0;  ///< where to go on
+  std::uint64_t lost = 0;  ///< events that fell out of the history before they were asked for
+  std::uint64_t flags = 0;
+  std::vector<FollowedGroup> groups;
+};
+
 }  // namespace baozi::wire

@@ -28,6 +28,10 @@ const char* to_string(Type type) {
     case Type::control: return "CONTROL";
     case Type::reply: return "REPLY";
     case Type::revoke: return "REVOKE";
+    case Type::events: return "EVENTS";
+    case Type::events_ok: return "EVENTS_OK";
+    case Type::follow: return "FOLLOW";
+    case Type::followed: return "FOLLOWED";
   }
   return "UNKNOWN";
 }
@@ -42,6 +46,27 @@ const char* to_string(Role role) {
     case Role::bridge: return "bridge";
   }
   return "unknown";
+}
+
+const char* to_string(EventType type) {
+  switch (type) {
+    case EventType::task_sent: return "task-sent";
+    case EventType::task_received: return "task-received";
+    case EventType::task_started: return "task-started";
+    case EventType::task_succeeded: return "task-succeeded";
+    case EventType::task_failed: return "task-failed";
+    case EventType::task_rejected: return "task-rejected";
+    case EventType::task_revoked: return "task-revoked";
+    case EventType::task_retried: return "task-retried";
+    case EventType::worker_online: return "worker-online";
+    case EventType::worker_heartbeat: return "worker-heartbeat";
+    case EventType::worker_offline: return "worker-offline";
+    case EventType::broker_online: return "broker-online";
+    case EventType::broker_heartbeat: return "broker-heartbeat";
+    case EventType::broker_offline: return "broker-offline";
+    case EventType::events_lost: return "events-lost";
+  }
+  return "event";
 }
 
 const char* to_string(TaskState state) {

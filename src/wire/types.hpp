@@ -33,7 +33,11 @@ enum class Type : std::uint8_t {
   control = 40,
   reply = 41,
   revoke = 50,
-  // 60 to 69: events and their subscription. 70 to 79: joins. Given out, not yet used.
+  events = 60,
+  events_ok = 61,
+  follow = 62,
+  followed = 63,
+  // 64 to 69: events. 70 to 79: joins. Given out, not yet used.
 };
 [[nodiscard]] const char* to_string(Type type);
 
@@ -132,6 +136,25 @@ enum class Settled : std::uint8_t {
 };
 /// What became of one result (losses in STORED).
 enum class Lost : std::uint8_t { to_winner = 1, refused = 2 };
+/// What an event tells of, under Celery's names. Others are kept and passed on like these.
+enum class EventType : std::uint16_t {
+  task_sent = 1,
+  task_received = 2,
+  task_started = 3,
+  task_succeeded = 4,
+  task_failed = 5,
+  task_rejected = 6,
+  task_revoked = 7,
+  task_retried = 8,
+  worker_online = 20,
+  worker_heartbeat = 21,
+  worker_offline = 22,
+  broker_online = 30,
+  broker_heartbeat = 31,
+  broker_offline = 32,
+  events_lost = 40,  ///< made by the collector: a node had to drop some
+};
+[[nodiscard]] const char* to_string(EventType type);  ///< "task-sent" …; "event" for others
 /// Answers to REVOKE, per id (delivery.md D28).
 enum class Verdict : std::uint8_t { unknown = 0, revoked = 1, pending = 2, too_late = 3 };
 
@@ -145,6 +168,7 @@ inline constexpr std::uint64_t nack_uncharged = 1;    ///< retry: not counted as
 inline constexpr std::uint64_t result_durable = 1;    ///< committed by the collector (D22)
 inline constexpr std::uint64_t watch_durable = 1;     ///< show only, or again, what is committed
 inline constexpr std::uint64_t revoke_terminate = 1;  ///< end it even when it runs
+inline constexpr std::uint64_t followed_anew = 1;     ///< the offset asked for is of no use here
 }  // namespace flag
 
 }  // namespace baozi::wire

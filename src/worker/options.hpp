@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "actor/event_outbox.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/time.hpp"
@@ -38,6 +39,9 @@ struct WorkerOptions {
   Micros flush_delay{1'000};       ///< DONE and CREDIT wait so long for company
   Micros stall_patience{400'000};  ///< with nothing ended for so long, what waits is handed back
   Micros connect_patience{4'000'000};  ///< a collector's next endpoint is tried after so long
+  bool task_events = false;            ///< tell who follows events of every task
+  Micros event_heartbeat{0};           ///< between two worker-heartbeat events; 0: none
+  actor::EventOutbox::Limits events;   ///< what is kept of them while nobody takes them
   Micros drain_patience{1'000'000};    ///< draining: results wait so long for an absent collector
   TaskLog task_log = TaskLog::none;
 };

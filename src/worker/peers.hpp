@@ -71,6 +71,8 @@ struct CollectorPeer {
   bool listed = false;
   bool finished = false;    ///< GOODBYE was said
   bool reached = false;     ///< this connection had a session
+  bool takes_events = true;  ///< false: it is older and knows no EVENTS
+  bool gets_events = false;  ///< ours go there, in this session
   std::uint64_t users = 0;  ///< deliveries in the table that name it
   MonoTime tried_since{};   ///< when this endpoint was first tried, or its session was lost
   ResultQueue results;

@@ -72,6 +72,14 @@ void WorkerConfig::declare(base::OptionTable& table) {
                                          std::to_string(prefetch_max);
       });
   table.add("prefetch-bytes", prefetch_bytes, "bytes of deliveries to hold at most");
+  table
+      .add("task-events", task_events,
+           "tell of every task for who follows events; can be switched while it runs")
+      .short_name('E');
+  table
+      .add("event-heartbeat", event_heartbeat,
+           "how often the worker tells how it is, for who follows events; 0: never")
+      .range(Micros{0}, Micros{3'600'000'000});
   table.add(
       "time-limit", time_limit,
       "how long a task may run that has no limit of its own, before it is ended by force; 0: as "
@@ -108,6 +116,8 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
   if (pool == PoolKind::solo) options.concurrency = 1;
   options.time_limit = time_limit;
   options.soft_time_limit = soft_time_limit;
+  options.task_events = task_events;
+  options.event_heartbeat = event_heartbeat;
   options.prefetch = *read_prefetch(prefetch);
   options.prefetch_bytes = std::max<std::uint64_t>(prefetch_bytes.value, 1);
   return options;

@@ -24,6 +24,8 @@ struct WorkerConfig {
   Micros drain_timeout{0};
   Micros time_limit{0};       ///< 0: none
   Micros soft_time_limit{0};  ///< 0: none
+  bool task_events = false;
+  Micros event_heartbeat{2'000'000};
 
   void declare(base::OptionTable& table);
   /// The same with what is not said filled in.

@@ -16,7 +16,9 @@ WorkerCore::WorkerCore(const WorkerOptions& options, const TaskPolicies& policie
       random_{seed},
       credit_{options.concurrency, options.prefetch},
       limits_{policies.broker_limits()},
-      early_{policies.at_most_once()} {
+      early_{policies.at_most_once()},
+      events_{options.events},
+      task_events_{options.task_events} {
   if (limits_.size() > limits::queues_per_worker_max) limits_.resize(limits::queues_per_worker_max);
   if (early_.size() > limits::queues_per_worker_max) early_.resize(limits::queues_per_worker_max);
   options_.concurrency = std::max<std::uint32_t>(options_.concurrency, 1);
@@ -31,6 +33,11 @@ void WorkerCore::set_concurrency(std::uint32_t concurrency) {
 
 void WorkerCore::start(Now now, WorkerEffects& out) {
   last_progress_ = now.mono;
+  events_.at(now);
+  if (options_.event_heartbeat > Micros{0}) {
+    tell_worker(wire::EventType::worker_online);
+    next_event_heartbeat_ = now.mono + options_.event_heartbeat;
+  }
   for (const std::string& endpoint : options_.brokers) {
     BrokerPeer& broker = *brokers_.emplace_back(std::make_unique<BrokerPeer>());
     broker.index = static_cast<std::uint32_t>(brokers_.size() - 1);
@@ -148,6 +155,7 @@ void WorkerCore::broker_session_ended(BrokerPeer& broker, WorkerEffects& out) {
   // D2, D3: what did not begin is not ours any more; the next HELLO does not list it.
   for (const Slot slot : take_ready(&broker)) {
     ++counters_.dropped;
+    if (task_events_) tell_rejected(table_[slot], true, "its broker was lost");
     leave_hands(table_[slot]);
     forget(slot);
   }
@@ -166,6 +174,7 @@ void WorkerCore::break_session(PeerRef peer, Now now, WorkerEffects& out) {
 // ---- frames
 
 void WorkerCore::on_frame(actor::LinkId id, BytesView bytes, Now now, WorkerEffects& out) {
+  events_.at(now);
   const auto found = links_.find(static_cast<std::uint32_t>(id));
   if (found == links_.end()) return;
   const PeerRef peer = found->second;
@@ -204,6 +213,8 @@ void WorkerCore::broker_welcome(BrokerPeer& broker, Now now, WorkerEffects& out)
 
 void WorkerCore::collector_welcome(CollectorPeer& collector) {
   collector.reached = true;
+  collector.takes_events = true;
+  collector.gets_events = false;
   collector.results.restart();
   while (!homeless_.empty()) {
     const Slot slot = homeless_.front();
@@ -255,7 +266,20 @@ void WorkerCore::on_collector_message(CollectorPeer& collector, wire::OpenFrame&
       collector.link.drop();
       out.net.reset_links.push_back(*collector.id);
       return lost(self, now, out);
-    case wire::Type::error: return on_error(collector.name, frame, out);
+    case wire::Type::events_ok: {
+      wire::EventsOk message;
+      if (!wire::decode(frame, message)) return break_session(self, now, out);
+      if (collector.gets_events && !events_.on_ok(message.upto)) break_session(self, now, out);
+      return;
+    }
+    case wire::Type::error: {
+      wire::ErrorMessage error;
+      if (collector.gets_events && wire::decode(frame, error) &&
+          error.code == wire::ErrorCode::unknown_type) {
+        collector.takes_events = collector.gets_events = false;
+      }
+      return on_error(collector.name, frame, out);
+    }
     default: ++counters_.unexpected; return;
   }
 }
@@ -299,6 +323,7 @@ void WorkerCore::watch_staleness(BrokerPeer& broker, Now now, WorkerEffects& out
 }
 
 void WorkerCore::turn(Now now, WorkerEffects& out) {
+  events_.at(now);
   // Sessions first: a process that slept must not start anything before it said HELLO again (D2).
   for (const auto& broker : brokers_) {
     if (broker->finished) continue;
@@ -319,6 +344,7 @@ void WorkerCore::turn(Now now, WorkerEffects& out) {
   for (const auto& broker : brokers_) {
     if (broker->link.is_open() && flush_is_due(*broker, now)) flush_broker(*broker, now, out);
   }
+  flush_events(false, now, out);
   if (collectors_changed_) drop_unused_collectors(out);
   if (drain_) drain_turn(now, out);
   out.tasks.insert(out.tasks.end(), std::make_move_iterator(notes_.begin()),
@@ -346,6 +372,7 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
   }
   consider(stall_at_);
   if (!resting_.empty()) consider(resting_.begin()->first);
+  if (!is_drained()) consider(events_deadline());
   if (drain_) consider(carry_deadline());
   return next;
 }

@@ -9,6 +9,7 @@
 /// follow it: worker_deliver, worker_finish, worker_settle; beside it worker_core (links, frames,
 /// turns), worker_credit and worker_drain.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -170,6 +171,15 @@ class WorkerCore {
   [[nodiscard]] bool is_drained() const;
   [[nodiscard]] bool is_draining() const { return drain_.has_value(); }
 
+  /// Switches events of tasks on or off, from the next one on. Those of the worker itself are told
+  /// always (`WorkerOptions::event_heartbeat`).
+  void set_task_events(bool on);
+  [[nodiscard]] bool has_task_events() const { return task_events_; }
+  /// The machine's load averages, for heartbeat events.
+  void set_load(const std::array<double, 3>& load) { load_ = load; }
+  /// Events told so far, and how many of them had to be dropped since no collector took them.
+  [[nodiscard]] const actor::EventOutbox& events() const { return events_; }
+
   /// Call once at the end of every turn of the shell: silent peers, starts, frames.
   void turn(Now now, WorkerEffects& out);
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
@@ -283,6 +293,18 @@ class WorkerCore {
   [[nodiscard]] MonoTime patience_ends(const CollectorPeer& collector) const;
   [[nodiscard]] std::optional<MonoTime> carry_deadline() const;
 
+  // ---- worker_events.cpp
+  void tell_received(const Held& held);
+  void tell_started(const Held& held);
+  void tell_ended(const Held& held, const Finished& end);
+  void tell_retried(const Held& held, const Finished& end, Micros delay);
+  void tell_rejected(const Held& held, bool requeue, std::string_view reason);
+  void tell_worker(wire::EventType type);
+  /// The one that our events go to; nullptr while none can take them.
+  CollectorPeer* events_collector();
+  void flush_events(bool all, Now now, WorkerEffects& out);
+  [[nodiscard]] std::optional<MonoTime> events_deadline() const;
+
   WorkerOptions options_;
   const TaskPolicies& policies_;
   Rules rules_;
@@ -313,6 +335,12 @@ class WorkerCore {
   std::deque<Slot> homeless_;  // results for any collector, while none is in reach
   std::uint64_t settling_ = 0;
   std::uint64_t settling_bytes_ = 0;
+
+  actor::EventOutbox events_;
+  bool task_events_ = false;
+  bool told_offline_ = false;
+  MonoTime next_event_heartbeat_{};
+  std::array<double, 3> load_{};
 
   std::optional<Drain> drain_;
   MonoTime drain_began_{};

@@ -58,6 +58,7 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
         ++counters_.over_credit;
         hand_back(slot, "the worker holds too much");
       } else {
+        if (task_events_) tell_received(held);
         ready_.push_back(table_.token_of(slot));
       }
     }
@@ -115,6 +116,7 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
         has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
       note_started(*held);
     }
+    if (task_events_) tell_started(*held);
     const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker) {
       const Micros own = span_in(held->raw_options(), static_cast<std::uint64_t>(option));
       return own > Micros{0} ? own : of_task > Micros{0} ? of_task : of_worker;
@@ -258,6 +260,7 @@ std::vector<Slot> WorkerCore::take_ready(const BrokerPeer* of) {
 void WorkerCore::hand_back(Slot slot, std::string_view why, std::optional<Micros> delay) {
   Held& held = table_[slot];
   BrokerPeer& broker = *brokers_[held.broker];
+  if (task_events_) tell_rejected(held, true, why);
   leave_hands(held);
   if (broker.link.state() == actor::Link::State::down) {  // the next HELLO will not list it
     ++counters_.dropped;
@@ -274,6 +277,7 @@ void WorkerCore::hand_back(Slot slot, std::string_view why, std::optional<Micros
 }
 
 void WorkerCore::on_cancelled(Token token, Now now) {
+  events_.at(now);
   Held* const held = table_.find(token);
   if (held == nullptr || !held->in_pool) {
     ++counters_.unknown_tokens;

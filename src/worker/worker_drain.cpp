@@ -7,6 +7,7 @@
 namespace baozi::worker {
 
 void WorkerCore::begin_drain(Drain mode, Now now, WorkerEffects& out) {
+  events_.at(now);
   if (drain_ == mode || drain_ == Drain::cold) return;
   if (!drain_) drain_began_ = now.mono;
   drain_ = mode;
@@ -19,6 +20,7 @@ void WorkerCore::begin_drain(Drain mode, Now now, WorkerEffects& out) {
     held.revoked = true;
     out.interrupts.push_back(table_.token_of(slot));
     ++counters_.handed_back;
+    if (task_events_) tell_rejected(held, true, "the worker was stopped while it ran");
     leave_hands(held);
     nack(slot, wire::NackKind::requeue, Micros{0}, "the worker was stopped while it ran");
   });
@@ -71,6 +73,11 @@ void WorkerCore::drain_turn(Now now, WorkerEffects& out) {
                    [](const auto& one) { return one->finished; })) {
     return;
   }
+  if (options_.event_heartbeat > Micros{0} && !told_offline_) {
+    told_offline_ = true;
+    tell_worker(wire::EventType::worker_offline);
+  }
+  flush_events(true, now, out);
   for (const auto& [name, collector] : collectors_) {
     if (collector->finished) continue;
     collector->finished = true;

@@ -56,6 +56,7 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
     ++counters_.unknown_tokens;
     return;
   }
+  events_.at(now);
   const Slot slot = DeliveryTable::slot_of(token);
   const bool was_zombie = held->phase == Phase::zombie;
   leave_pool(*held);
@@ -92,6 +93,9 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
     case Verdict::reject:
       ++counters_.rejected;
       if (logs(TaskLog::trouble)) note_task(TaskNote::Level::warning, *held, "was rejected", end.value);
+      if (task_events_) {
+        tell_rejected(*held, false, end.reason.empty() ? reason_of(end.value) : end.reason);
+      }
       leave_hands(*held);
       return nack(slot, wire::NackKind::reject, Micros{0},
                   end.reason.empty() ? reason_of(end.value) : end.reason);
@@ -118,6 +122,7 @@ bool WorkerCore::try_retry(Slot slot, const Finished& end, Now now) {
     delay = policies_.retry_delay(*facts, held.retries, random_.unit());
   }
   ++counters_.retried;
+  if (task_events_) tell_retried(held, end, delay);
   note_state(held, "RETRY", end.value);
   if (logs(TaskLog::trouble)) {
     note_task(TaskNote::Level::info, held,
@@ -237,6 +242,7 @@ void WorkerCore::end_as(Slot slot, wire::TaskState state, const Finished& end) {
   }
   leave_hands(held);
   held.state = state;
+  if (task_events_) tell_ended(held, end);
   held.follow_ups.assign(end.follow_ups);
   const bool success = state == wire::TaskState::success;
   counters_.succeeded += success ? 1 : 0;

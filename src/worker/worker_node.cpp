@@ -1,6 +1,8 @@
 #include "worker/worker_node.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <utility>
 
 #include "base/log.hpp"
@@ -18,6 +20,7 @@ constexpr std::size_t traceback_lines_max = 50;
 constexpr Micros spin_after_traffic{50};
 constexpr Micros settle_patience{10'000'000};  // for answers, once nothing runs any more
 constexpr Micros stop_patience{1'000'000};     // for answers, when asked to stop now
+constexpr Micros load_interval{1'000'000};     // between looks at the machine's load
 
 std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions& options,
                                 Pool::Notify notify) {
@@ -170,6 +173,11 @@ bool WorkerNode::take_back(Token token, bool interrupt, Now now) {
 }
 
 void WorkerNode::perform(Now now) {
+  if (now.mono >= next_load_) {
+    next_load_ = now.mono + load_interval;
+    std::array<double, 3> load{};
+    if (getloadavg(load.data(), 3) == 3) core_->set_load(load);
+  }
   for (bool again = true; again;) {
     again = false;
     core_->turn(now, effects_);

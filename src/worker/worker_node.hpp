@@ -64,6 +64,7 @@ class WorkerNode {
   std::optional<MonoTime> cold_at_;   // a warm drain becomes a cold one
   std::optional<MonoTime> leave_at_;  // whatever is not settled by then stays unsettled
   bool cold_ = false;
+  MonoTime next_load_{};
 };
 
 /// For programs: runs a worker until it was asked to stop, and sets `tasks_left` when threads are

@@ -31,6 +31,8 @@ class BrokerProcess final : public Process {
   [[nodiscard]] const broker::Books& books() const { return core_->books(); }
   [[nodiscard]] const broker::BrokerCounters& counters() const { return core_->counters(); }
 
+  [[nodiscard]] const actor::EventOutbox& events() const { return core_->events(); }
+
  private:
   void boot(Now now) override;
   void halt() override;

@@ -177,6 +177,30 @@ std::string body(const wire::Reply& m) {
          std::to_string(m.payload.size()) + " bytes";
 }
 std::string body(const wire::Revoke& m) { return std::to_string(m.request) + ids_text(m.ids); }
+std::string event_text(const wire::EventView& event) {
+  std::string text{to_string(event.type)};
+  if (event.has_id) text += " " + id_text(event.id);
+  return text;
+}
+std::string body(const wire::Events& m) {
+  std::string text = "from " + std::to_string(m.first);
+  if (m.lost > 0) text += " after " + std::to_string(m.lost) + " lost";
+  for (const wire::EventView& event : m.events) text += " [" + event_text(event) + "]";
+  return text;
+}
+std::string body(const wire::EventsOk& m) { return std::to_string(m.upto); }
+std::string body(const wire::Follow& m) {
+  return std::to_string(m.request) + (m.from ? " from " + std::to_string(*m.from) : " from now");
+}
+std::string body(const wire::Followed& m) {
+  std::string text = std::to_string(m.request) + " next " + std::to_string(m.next);
+  if (m.lost > 0) text += " lost " + std::to_string(m.lost);
+  for (const wire::FollowedGroup& group : m.groups) {
+    for (const wire::FollowedEntry& entry : group.entries)
+      text += " [" + std::to_string(entry.offset) + " " + event_text(entry.event) + "]";
+  }
+  return text;
+}
 
 template <class Message>
 std::string decoded(const wire::OpenFrame& frame) {
@@ -212,6 +236,10 @@ std::string body_text(const wire::OpenFrame& frame) {
     case wire::Type::control: return decoded<wire::Control>(frame);
     case wire::Type::reply: return decoded<wire::Reply>(frame);
     case wire::Type::revoke: return decoded<wire::Revoke>(frame);
+    case wire::Type::events: return decoded<wire::Events>(frame);
+    case wire::Type::events_ok: return decoded<wire::EventsOk>(frame);
+    case wire::Type::follow: return decoded<wire::Follow>(frame);
+    case wire::Type::followed: return decoded<wire::Followed>(frame);
   }
   return "";
 }

@@ -49,6 +49,7 @@ struct Profile {
   Faults faults;
   Micros trouble{15'000'000};  ///< faults happen so long
   bool clean = false;
+  bool events = false;  ///< everybody tells of everything, and somebody follows it
 };
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.

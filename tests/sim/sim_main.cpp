@@ -24,13 +24,14 @@ struct Arguments {
   bool keep_going = false;
   bool expect_violation = false;
   bool keys = false;
+  bool events = false;
   std::string without;
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--keys] [--without RULE] [--no-log]\n"
-    "       sim --seeds N [--first S] [--jobs J] [--keys] [--without RULE [--expect-violation]] "
-    "[--keep-going]\n"
+    "usage: sim --seed S [--keys] [--events] [--without RULE] [--no-log]\n"
+    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--without RULE "
+    "[--expect-violation]] [--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
     "checks the\n"
@@ -40,9 +41,10 @@ constexpr const char* usage =
     "  --seed S            one seed, with its event log (--no-log: only the outcome)\n"
     "  --seeds N           N seeds from --first on (default 1), in J processes (default 2)\n"
     "  --keep-going        after a violation too\n"
-      "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21, and\n"
-      "                      with --keys D27-unique D27-order D27-durable\n"
-      "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
+    "  --events            everybody tells events of everything, and somebody follows them\n"
+    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21, and\n"
+    "                      with --keys D27-unique D27-order D27-durable\n"
+    "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
 
 bool leave_out(Rules& rules, const std::string& name) {
@@ -88,6 +90,8 @@ bool parse(int argc, char** argv, Arguments& out) {
     } else if (word == "--without" && value != nullptr) {
       out.without = value;
       ++i;
+    } else if (word == "--events") {
+      out.events = true;
     } else if (word == "--no-log") {
       out.quiet_log = true;
     } else if (word == "--keys") {
@@ -106,6 +110,7 @@ bool parse(int argc, char** argv, Arguments& out) {
 
 std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
   return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
+         (arguments.events ? " --events" : "") +
          (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
@@ -126,7 +131,9 @@ void note_seed(std::uint64_t seed, const Arguments& arguments) {
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
   note_seed(seed, arguments);
-  sim::Simulation simulation{seed, sim::draw_profile(seed, arguments.keys), rules, logging};
+  sim::Profile profile = sim::draw_profile(seed, arguments.keys);
+  profile.events = arguments.events;
+  sim::Simulation simulation{seed, profile, rules, logging};
   outcome = simulation.run();
   if (!outcome.good) {
     std::printf("seed %llu: %s\nreplay: %s\n", static_cast<unsigned long long>(seed),

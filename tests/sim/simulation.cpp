@@ -19,6 +19,14 @@ Ledger::Settings settings_for(const Profile& profile) {
   return settings;
 }
 
+/// Events of everything, and at times too many for the room that there is for them.
+template <class Options>
+void tell_everything(Options& options, Chance& chance) {
+  options.task_events = true;
+  options.event_heartbeat = chance.spread(Micros{100'000}, Micros{2'000'000});
+  if (chance.yes(0.5)) options.events = {.events_max = 100, .batch_events = 10, .frames_max = 2};
+}
+
 // Longer than any ETA, retry, deadline and liveness together: what is not quiet by then never will
 // be.
 constexpr Micros quiet_within{600'000'000};
@@ -47,6 +55,7 @@ void Simulation::build() {
     options.heartbeats = profile_.heartbeats;
     options.host = "sim";
     options.pid = 100 + i;
+    if (profile_.events) tell_everything(options, world_.chance);
     brokers_.push_back(std::make_unique<BrokerProcess>(
         world_, network_, ledger_, "broker" + std::to_string(i), options, rules_));
     brokers.push_back(brokers_.back().get());
@@ -55,6 +64,7 @@ void Simulation::build() {
     collector::CollectorOptions options;
     options.heartbeats = profile_.heartbeats;
     options.brokers = endpoints;
+    if (profile_.events && world_.chance.yes(0.5)) options.events.events_max = 200;
     collectors_.push_back(std::make_unique<CollectorProcess>(
         world_, network_, ledger_, "collector" + std::to_string(i), options, rules_));
   }
@@ -66,6 +76,7 @@ void Simulation::build() {
     options.prefetch = profile_.prefetch;
     options.host = "elsewhere";
     options.pid = 200 + i;
+    if (profile_.events) tell_everything(options, world_.chance);
     options.queues = {"default"};
     for (std::uint32_t q = 1; q < profile_.appetite.style.queues; ++q)
       options.queues.push_back("q" + std::to_string(q));
@@ -86,6 +97,12 @@ void Simulation::build() {
   for (const auto& p : collectors_) all_.push_back(p.get());
   for (const auto& p : workers_) all_.push_back(p.get());
   for (const auto& p : producers_) all_.push_back(p.get());
+  if (profile_.events) {
+    client::ProducerOptions options;
+    options.brokers = endpoints;
+    follower_ = std::make_unique<FollowerProcess>(world_, network_, "follower", options, rules_);
+    all_.push_back(follower_.get());
+  }
   ledger_.know(brokers, workers);
   for (Process* process : all_) {
     world_.time.after(world_.chance.between(Micros{0}, Micros{200'000}),
@@ -253,6 +270,25 @@ Ledger::IsAlive Simulation::producer_is_alive() const {
   };
 }
 
+/// Where nobody was lost and nobody was too late, every event that was told was seen, once.
+void Simulation::check_events() const {
+  if (follower_ == nullptr || !follower_->has_missed_nothing()) return;
+  if (collectors_.size() != 1 || collectors_.front()->starts() != 1) return;
+  const auto check = [&](const Process& process, const actor::EventOutbox& events) {
+    if (process.starts() != 1) return;
+    const std::uint64_t sent = events.told() - events.events();
+    const std::uint64_t heard = follower_->heard_of(process.name());
+    // Those that were told in the last moment may be on their way.
+    if (heard > events.told() || heard < sent - std::min<std::uint64_t>(sent, 10)) {
+      world_.violation("events: " + process.name() + " told " + std::to_string(sent) + " of " +
+                       std::to_string(events.told()) + ", and " + std::to_string(heard) +
+                       " were heard");
+    }
+  };
+  for (const auto& worker : workers_) check(*worker, worker->events());
+  for (const auto& broker : brokers_) check(*broker, broker->events());
+}
+
 Outcome Simulation::run() {
   Outcome outcome;
   try {
@@ -264,6 +300,7 @@ Outcome Simulation::run() {
     heal();
     run_until_quiet();
     check_end();
+    check_events();
   } catch (const Violation& violation) {
     outcome.good = false;
     outcome.violation = violation.text;

@@ -11,6 +11,7 @@
 #include "base/rules.hpp"
 #include "broker_process.hpp"
 #include "collector_process.hpp"
+#include "follower_process.hpp"
 #include "ledger.hpp"
 #include "network.hpp"
 #include "producer_process.hpp"
@@ -44,6 +45,7 @@ class Simulation {
   void heal();
   void run_until_quiet();
   void check_end();
+  void check_events() const;
   void fault();
   void crash(Process& process);
   void pause(Process& process);
@@ -68,6 +70,7 @@ class Simulation {
   std::vector<std::unique_ptr<CollectorProcess>> collectors_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
   std::vector<std::unique_ptr<ProducerProcess>> producers_;
+  std::unique_ptr<FollowerProcess> follower_;  // of events; none in most seeds
   std::vector<Process*> all_;
   std::uint64_t faults_ = 0;
   bool healed_ = false;

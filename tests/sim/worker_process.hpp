@@ -32,6 +32,8 @@ class WorkerProcess final : public Process {
 
   [[nodiscard]] const worker::WorkerCounters& counters() const { return core_->counters(); }
 
+  [[nodiscard]] const actor::EventOutbox& events() const { return core_->events(); }
+
  private:
   class Policies final : public worker::TaskPolicies {
    public:

@@ -30,6 +30,7 @@ TYPES = {
     "CREDIT": 20, "DELIVER": 21, "DONE": 22, "DONE_OK": 23, "NACK": 24,
     "RESULT": 30, "STORED": 31, "WATCH": 32, "STATE": 33, "FETCH": 34, "FETCHED": 35, "FORGET": 36,
     "CONTROL": 40, "REPLY": 41, "REVOKE": 50,
+    "EVENTS": 60, "EVENTS_OK": 61, "FOLLOW": 62, "FOLLOWED": 63,
 }
 
 ORIGIN = bytes.fromhex("018bcfe568007a1b8c2d3e4f50617283")
@@ -243,6 +244,17 @@ def fetched(task_id, state=0, generation=0, number=0, incarnation=0, worker=None
                       "record": record, "follow_ups": list(follow_ups)})
 
 
+def event(kind, when, task_id=None, name=None, **fields):
+    return record_of({"type": kind, "time": when, "id": None if task_id is None else ident(task_id),
+                      "name": name, "fields": Both(fields, options_meaning(fields))})
+
+
+def followed(request, following, groups, lost=0, flags=0):
+    return record_of({"request": request, "next": following, "lost": lost, "flags": flags, "groups": [
+        record_of({"node": node, "entries": [record_of({"offset": o, "event": e}) for o, e in entries]})
+        for node, entries in groups]})
+
+
 def packed(value):
     """A value that travels as it is; its meaning is its bytes."""
     return Both(value, pack(value).hex())
@@ -406,6 +418,32 @@ VECTORS = {
         ("minimal", 11, 1, record_of({"request": 1, "flags": 0, "ids": [ident(U1)]})),
         ("to a worker", 8, 9, record_of({"request": 0, "flags": 1, "ids": [ident(U1), ident("order/42")]})),
     ],
+    "EVENTS": [
+        ("minimal", 9, 1, record_of({"first": 1, "lost": 0, "events": [event(20, T0)]})),
+        ("full", 9, 2, record_of({"first": 70_000, "lost": 17, "events": [
+            event(2, T0, U1, "c.add", queue="math", args=[1, 2], kwargs={}, retries=0),
+            event(3, T0 + 10, U1, "c.add"),
+            event(5, T0 + 70, "order/42", "shop.charge", exception="ValueError: no",
+                  traceback="at add()\n", runtime_us=60),
+            event(21, T0 + 80, freq_us=2_000_000, active=1, processed=70_000, loadavg=[0.5, 0.25, 0.0]),
+            event(3_000, -1, None, None, later="unknown types are passed on")]})),
+    ],
+    "EVENTS_OK": [
+        ("minimal", 9, 1, record_of({"upto": 1})),
+        ("large", 9, 2, record_of({"upto": 2**40})),
+    ],
+    "FOLLOW": [
+        ("from now", 10, 1, record_of({"request": 1, "from": None, "count": 100, "bytes": 65_536,
+                                       "types": [], "names": []})),
+        ("full", 10, 2, record_of({"request": 2**40, "from": T0, "count": 10_000, "bytes": 4 << 20,
+                                   "types": [5, 7, 3_000], "names": ["c.add", "shop.*"]})),
+    ],
+    "FOLLOWED": [
+        ("nothing yet", 10, 1, followed(1, T0, [])),
+        ("full", 10, 2, followed(2, T0 + 9, [
+            ("w1@host", [(T0 + 3, event(2, T0, U1, "c.add", retries=1)), (T0 + 5, event(3, T0 + 10, U1, "c.add"))]),
+            ("b1@host", [(T0 + 8, event(40, T0 + 20, count=12))])], 3, 1)),
+    ],
 }
 
 
@@ -500,7 +538,7 @@ def refused():
         case("a map for a frame", "malformed", pack({1: 2})),
         case("three fields", "malformed", pack([1, 3, 0])),
         case("a later version", "unknown_version", raw_frame(3, version=2)),
-        case("a type of later", "unknown_type", raw_frame(63)),
+        case("a type of later", "unknown_type", raw_frame(250)),
         case("bytes after the frame", "malformed", raw_frame(3) + b"\xc0"),
         case("a name of 256 bytes", "too_large", pack(good + [[["a", "n" * 256, None, {}, b""]]])),
         case("a name with a control character", "malformed", pack(good + [[["a", "n\nm", None, {}, b""]]])),
@@ -538,7 +576,7 @@ def seeds():
         "reconnect": [step(0, hi[0]), step(1, hi[1]), step(0, ping(1, 1)), step(1, ping(2, 1))],
         "gap": [step(0, hi[0]), step(0, ping(1, 5))],
         "sleep": [step(0, hi[0]), step(4 * 50, ping(1, 1)), step(0, ping(1, 2))],
-        "unknown": [step(0, hi[0]), step(0, raw_frame(61, session=1, seq=1)), step(0, ping(1, 2))],
+        "unknown": [step(0, hi[0]), step(0, raw_frame(251, session=1, seq=1)), step(0, ping(1, 2))],
     }
     return {"wire": frames, "session": {name: b"".join(steps) for name, steps in talks.items()}}
 

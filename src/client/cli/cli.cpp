@@ -24,11 +24,13 @@ constexpr Command commands[] = {
     {"queues", "shows the queues", queues},
     {"purge", "ends all tasks that wait in a queue", purge},
     {"dead", "list, show, retry or drop dead letters", dead},
+    {"events", "shows what happens, as it happens", events},
 };
 
 void help(std::FILE* to) {
   std::fprintf(to, "usage: baozi COMMAND [ARGUMENT]… [--broker ENDPOINT] [--json]\n\n");
   for (const Command& command : commands) std::fprintf(to, "  %-8s  %s\n", command.name, command.does);
+  std::fprintf(to, "  %-8s  %s\n", "top", "shows workers, queues, rates and failures, live");
   std::fprintf(to,
                "\n  baozi call c.add '[1, 2]' --wait\n"
                "  baozi call mail.send --kwargs '{\"to\": \"a@b.c\"}' --countdown 5m --queue mail\n"
@@ -113,7 +115,7 @@ void print_table(const Value::Array& rows, const std::vector<std::string>& colum
   for (const Value& row : rows) print([&](std::size_t i) { return cell(row, columns[i]); });
 }
 
-int run(int argc, const char* const* argv) {
+int run(int argc, const char* const* argv, OpenScreen open_screen) {
   return base::run_guarded("baozi", [&] {
     const std::string name = argc > 1 ? argv[1] : "";
     if (name == "--version") {
@@ -125,6 +127,7 @@ int run(int argc, const char* const* argv) {
       return 0;
     }
     const Words words(argv + std::min(argc, 2), argv + argc);
+    if (name == "top") return top(words, open_screen);
     for (const Command& command : commands) {
       if (name == command.name) return command.run(words);
     }

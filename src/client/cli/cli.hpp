@@ -9,10 +9,12 @@
 #include <baozi/client.hpp>
 
 #include "base/config.hpp"
+#include "client/cli/screen.hpp"
 
 namespace baozi::cli {
 
-int run(int argc, const char* const* argv);
+/// \param open_screen  opens the terminal for `baozi top`; nullptr: there is none.
+int run(int argc, const char* const* argv, OpenScreen open_screen = nullptr);
 
 /// What all sub-commands share.
 struct Common {
@@ -33,6 +35,8 @@ int status(const Words& words);
 int queues(const Words& words);
 int purge(const Words& words);
 int dead(const Words& words);
+int events(const Words& words);
+int top(const Words& words, OpenScreen open_screen);
 
 /// Reads the words into the table's variables. True when the command is to run; otherwise help or version was printed.
 [[nodiscard]] bool read(base::OptionTable& table, const Words& words);

@@ -36,7 +36,7 @@ inline constexpr MonoTime start{Micros{50'000'000}};
   Writer out{frame};
   out.array(5);
   out.uinteger(1);
-  out.uinteger(61);
+  out.uinteger(251);
   out.uinteger(session);
   out.uinteger(seq);
   out.str("an event");

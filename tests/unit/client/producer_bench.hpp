@@ -79,6 +79,7 @@ class ProducerBench : public testing::Test {
       results[static_cast<std::uint64_t>(result.tag)] = std::string{result.record.body};
     }
     for (auto& answer : out.answers) answers.push_back(std::move(answer));
+    for (auto& piece : out.events) events.push_back(std::move(piece));
     out.clear();
   }
 
@@ -234,6 +235,7 @@ class ProducerBench : public testing::Test {
   std::map<std::uint64_t, SubmitFailure> failed;
   std::map<std::uint64_t, std::string> results;
   std::vector<Answer> answers;
+  std::vector<ArrivedEvents> events;
   std::string hello_origin;
 };
 

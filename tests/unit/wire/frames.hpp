@@ -31,7 +31,8 @@ inline Json load_list(const std::string& file, const char* list) { return load_v
 inline constexpr const char* vector_files[] = {
     "hello",     "welcome", "ping",    "pong",    "goodbye", "error",   "collectors", "submit",
     "submitted", "credit",  "deliver", "done",    "done_ok", "nack",    "result",     "stored",
-    "watch",     "state",   "fetch",   "fetched", "forget",  "control", "reply",      "revoke"};
+    "watch",     "state",   "fetch",   "fetched", "forget",  "control", "reply",      "revoke",
+    "events",    "events_ok", "follow", "followed"};
 
 /// Calls `use` with an empty message of the type.
 template <class Use>
@@ -60,6 +61,10 @@ decltype(auto) with_message(wire::Type type, Use&& use) {
     case wire::Type::forget: return use(wire::Forget{});
     case wire::Type::control: return use(wire::Control{});
     case wire::Type::reply: return use(wire::Reply{});
+    case wire::Type::events: return use(wire::Events{});
+    case wire::Type::events_ok: return use(wire::EventsOk{});
+    case wire::Type::follow: return use(wire::Follow{});
+    case wire::Type::followed: return use(wire::Followed{});
     case wire::Type::revoke: break;
   }
   return use(wire::Revoke{});

@@ -24,7 +24,7 @@ const std::vector<Hostile>& hostile_frames() {
     {"VersionAsText", packed(list_of(4, text("1"))), Errc::malformed},
     {"TypeZero", frame(wire::Type{0}, 0, [](Writer&) {}), Errc::unknown_type},
     {"TypeBetweenOurs", frame(wire::Type{12}, 0, [](Writer&) {}), Errc::unknown_type},
-    {"TypeReservedForEvents", frame(wire::Type{60}, 0, [](Writer&) {}), Errc::unknown_type},
+    {"TypeReservedForJoins", frame(wire::Type{70}, 0, [](Writer&) {}), Errc::unknown_type},
     {"TypeThatWouldWrapAroundToPing", packed([](Writer& o) { o.array(4), o.uinteger(1), o.uinteger(259), o.uinteger(1), o.uinteger(1); }), Errc::unknown_type},
     {"TypeOfSixtyFourBits", packed([](Writer& o) { o.array(4), o.uinteger(1), o.uinteger(UINT64_MAX), o.uinteger(1), o.uinteger(1); }), Errc::unknown_type},
     {"NegativeSession", packed([](Writer& o) { o.array(4), o.uinteger(1), o.uinteger(3), o.integer(-5), o.uinteger(1); }), Errc::malformed},

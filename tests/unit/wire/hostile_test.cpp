@@ -82,6 +82,9 @@ TEST(Budget, HoldsForTheCheapestElementsInTheLargestNumber) {
       {"losses", frame(wire::Type::stored, 2, [](Writer& o) { o.uinteger(1), list_of(10'000, [](Writer& e) { e.array(5), e.uinteger(1), e.uinteger(2), e.nil(), e.array(0), e.str(""); })(o); })},
       {"states", frame(wire::Type::state, 1, list_of(10'000, [](Writer& o) { o.array(3), o.nil(), o.nil(), o.array(1), o.array(3), o.str("i"), o.str("S"), o.nil(); }))},
       {"fetched", frame(wire::Type::fetched, 2, [](Writer& o) { o.uinteger(1), list_of(10'000, [](Writer& e) { e.array(8), e.str("i"), times(4, [](Writer& n) { n.uinteger(0); })(e), e.nil(), e.nil(), e.array(0); })(o); })},
+      {"events", frame(wire::Type::events, 3, [](Writer& o) { o.uinteger(1), o.uinteger(0), list_of(10'000, [](Writer& e) { e.array(5), e.uinteger(1), e.uinteger(0), e.nil(), e.nil(), e.map(0); })(o); })},
+      {"followed groups", frame(wire::Type::followed, 5, [](Writer& o) { times(4, [](Writer& n) { n.uinteger(0); })(o), list_of(10'000, [](Writer& g) { g.array(2), g.str("n"), g.array(0); })(o); })},
+      {"followed events", frame(wire::Type::followed, 5, [](Writer& o) { times(4, [](Writer& n) { n.uinteger(0); })(o), o.array(1), o.array(2), o.str("n"), list_of(10'000, [](Writer& e) { e.array(2), e.uinteger(1), e.array(5), e.uinteger(1), e.uinteger(0), e.nil(), e.nil(), e.map(0); })(o); })},
   };
   // clang-format on
   for (const auto& row : frames) {

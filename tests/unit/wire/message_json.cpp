@@ -288,4 +288,44 @@ Json to_json(const wire::Revoke& m) {
   return {{"request", m.request}, {"flags", m.flags}, {"ids", ids(m.ids)}};
 }
 
+namespace {
+
+Json event(const wire::EventView& view) {
+  return {{"type", number(view.type)},
+          {"time", view.time_us},
+          {"id", view.has_id ? id(view.id) : Json{}},
+          {"name", or_null(view.name)},
+          {"fields", value_json(view.fields)}};
+}
+
+}  // namespace
+
+Json to_json(const wire::Events& m) {
+  return {{"first", m.first}, {"lost", m.lost}, {"events", list(m.events, event)}};
+}
+
+Json to_json(const wire::EventsOk& m) { return {{"upto", m.upto}}; }
+
+Json to_json(const wire::Follow& m) {
+  return {{"request", m.request},
+          {"from", m.from ? Json(*m.from) : Json{}},
+          {"count", m.count_max},
+          {"bytes", m.bytes_max},
+          {"types", list(m.types, [](wire::EventType type) { return number(type); })},
+          {"names", list(m.names, [](std::string_view name) { return Json(std::string{name}); })}};
+}
+
+Json to_json(const wire::Followed& m) {
+  return {{"request", m.request},
+          {"next", m.next},
+          {"lost", m.lost},
+          {"flags", m.flags},
+          {"groups", list(m.groups, [](const wire::FollowedGroup& group) {
+             return Json{{"node", group.node},
+                         {"entries", list(group.entries, [](const wire::FollowedEntry& entry) {
+                            return Json{{"offset", entry.offset}, {"event", event(entry.event)}};
+                          })}};
+           })}};
+}
+
 }  // namespace baozi::wire_test

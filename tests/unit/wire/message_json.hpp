@@ -37,5 +37,9 @@ using Json = nlohmann::json;
 [[nodiscard]] Json to_json(const wire::Control& m);
 [[nodiscard]] Json to_json(const wire::Reply& m);
 [[nodiscard]] Json to_json(const wire::Revoke& m);
+[[nodiscard]] Json to_json(const wire::Events& m);
+[[nodiscard]] Json to_json(const wire::EventsOk& m);
+[[nodiscard]] Json to_json(const wire::Follow& m);
+[[nodiscard]] Json to_json(const wire::Followed& m);
 
 }  // namespace baozi::wire_test

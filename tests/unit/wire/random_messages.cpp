@@ -360,4 +360,57 @@ void RandomMessages::fill(wire::Revoke& m) {
   m.request = number(), m.flags = number(), m.ids = ids();
 }
 
+wire::EventView RandomMessages::event() {
+  wire::EventView view;
+  view.type = any<wire::EventType>(1, 300);
+  view.time_us = integer();
+  view.has_id = flip();
+  if (view.has_id) view.id = id();
+  view.name = name_or_none();
+  Bytes fields;
+  Writer in{fields};
+  in.map(1);
+  in.str("value");
+  pack_value(in, 2);
+  Bytes packed;
+  Writer out{packed};
+  wire::pack_event(out, view.type, view.time_us, view.has_id ? &view.id : nullptr, view.name);
+  const std::size_t at = packed.size();
+  out.raw(fields);
+  view.raw = keep(std::move(packed));
+  view.fields = view.raw.substr(at);
+  return view;
+}
+
+void RandomMessages::fill(wire::Events& m) {
+  m.first = (number() >> 2U) + 1;
+  m.lost = number() % m.first;
+  for (std::size_t n = count(20); n > 0; --n) {
+    if (const wire::EventView one = event(); one.raw.size() <= limits::event_bytes_max) {
+      m.events.push_back(one);
+    }
+  }
+}
+
+void RandomMessages::fill(wire::Follow& m) {
+  m.request = number();
+  if (flip()) m.from = number();
+  m.count_max = number();
+  m.bytes_max = number();
+  for (std::size_t n = count(5); n > 0; --n) m.types.push_back(any<wire::EventType>(1, 300));
+  for (std::size_t n = count(5); n > 0; --n) m.names.push_back(name());
+}
+
+void RandomMessages::fill(wire::Followed& m) {
+  m.request = number(), m.next = number(), m.lost = number(), m.flags = number();
+  m.groups.resize(count(4));
+  for (wire::FollowedGroup& group : m.groups) {
+    group.node = name();
+    for (std::size_t n = count(10); n > 0; --n) {
+      const wire::EventView one = event();
+      if (one.raw.size() <= limits::event_bytes_max) group.entries.push_back({number(), one});
+    }
+  }
+}
+
 }  // namespace baozi::wire_test

@@ -37,6 +37,10 @@ class RandomMessages {
   void fill(wire::Control& m);
   void fill(wire::Reply& m);
   void fill(wire::Revoke& m);
+  void fill(wire::Events& m);
+  void fill(wire::EventsOk& m) { m.upto = number(); }
+  void fill(wire::Follow& m);
+  void fill(wire::Followed& m);
 
   std::uint64_t number();  ///< of any size, small ones often
   std::int64_t integer();  ///< of any size and sign
@@ -59,6 +63,7 @@ class RandomMessages {
   wire::TaskView task();
   BytesView follow_ups(std::vector<wire::TaskView>* views = nullptr);
   wire::RecordView record();
+  wire::EventView event();
   BytesView record_or_none() { return flip() ? record().raw : BytesView{}; }
   template <class Enum>
   Enum any(std::uint64_t lowest, std::uint64_t highest) {
