@@ -1,6 +1,7 @@
 // Several roles in one process: they talk over inproc, and to others on the endpoints that they listen on.
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,35 +18,37 @@ using namespace baozi;
 
 struct NodeConfig {
   std::vector<std::string> roles{"broker", "collector"};
-  std::vector<std::string> broker_listen{"tcp://127.0.0.1:7170"};
-  std::vector<std::string> collector_listen{"tcp://127.0.0.1:7171"};
-  std::string broker_store = "sqlite:baozi-broker.db";
-  std::string collector_store = "sqlite:baozi-results.db";
   std::vector<std::string> brokers;
+  broker::BrokerConfig broker;  // where roles share an option, this one's is declared
+  collector::CollectorConfig collector;
   worker::WorkerConfig worker;
-  bool insecure = false;
-  Micros heartbeat{2'500'000};
-  Micros liveness{10'000'000};
 
   void declare(base::OptionTable& table) {
     using namespace std::chrono_literals;
     table.begin_group("Roles");
-    table.add("roles", roles, "which roles this process plays: broker, collector, worker").word("ROLE");
-    table.add("insecure", insecure, "listen beyond this machine although nobody has to show a key");
-    table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
-    table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
-    table.begin_group("Broker");
-    table.add("broker-listen", broker_listen, "where producers, workers and collectors connect").word("ENDPOINT");
-    table.add("broker-store", broker_store, "where tasks are kept: sqlite:PATH or memory:").word("URL");
-    table.begin_group("Collector");
-    table.add("collector-listen", collector_listen, "where producers and workers connect").word("ENDPOINT");
-    table.add("collector-store", collector_store, "where results are kept: sqlite:PATH or memory:").word("URL");
-    table.begin_group("Worker");
-    table.add("app", worker.apps, "libraries of tasks to run").short_name('A').word("LIBRARY");
-    table.add("queues", worker.queues, "the queues to take tasks from; without any, the default queue").short_name('Q').word("QUEUE");
-    table.add("concurrency", worker.concurrency, "tasks that run at the same time; 0: one for each processor").short_name('c');
-    table.begin_group("Others");
+    table.add("roles", roles, "which roles this process plays: broker, collector, worker")
+        .word("ROLE")
+        .check([](const std::vector<std::string>& given) {
+          for (const std::string& role : given) {
+            if (role != "broker" && role != "collector" && role != "worker") {
+              return "'" + role + "' is not one of broker, collector, worker";
+            }
+          }
+          return given.empty() ? std::string{"at least one role"} : std::string{};
+        });
+    table.add("broker-listen", broker.listen, "where producers, workers and collectors connect to the broker").word("ENDPOINT");
+    table.add("broker-store", broker.store, "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
+    table.add("collector-listen", collector.listen, "where producers and workers connect to the collector").word("ENDPOINT");
+    table.add("collector-store", collector.store, "where results are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
     table.add("broker", brokers, "brokers of other processes that collector and worker serve too").word("ENDPOINT");
+    table.add("insecure", broker.insecure, "listen beyond this machine although nobody has to show a key");
+    table.add("heartbeat", broker.heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
+    table.add("liveness", broker.liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
+    table.add("peers-max", broker.peers_max, "sessions that each role serves at once").range(1, 1'000'000);
+    table.add("reserve", broker.reserve, "free disk space below which new tasks are refused, so that results and acks go on");
+    broker.declare_own(table);
+    collector.declare_own(table);
+    worker.declare_own(table, false);
   }
   [[nodiscard]] bool plays(const std::string& role) const {
     return std::find(roles.begin(), roles.end(), role) != roles.end();
@@ -63,9 +66,16 @@ class Role {
           if (node_->run() != 0) ++failures;
           ended();
         }} {}
-  ~Role() { thread_.join(); }
+  ~Role() {
+    if (thread_.joinable()) thread_.join();
+  }
   Role(const Role&) = delete;
   Role& operator=(const Role&) = delete;
+  /// Waits until it has stopped.
+  Node& join() {
+    thread_.join();
+    return *node_;
+  }
   void ask_to_drain() { node_->ask_to_drain(); }
   void ask_to_stop() { node_->ask_to_stop(); }
 
@@ -74,11 +84,10 @@ class Role {
   std::thread thread_;
 };
 
-int run(const NodeConfig& config, base::NodeContext& program) {
-  for (const std::string& role : config.roles) {
-    if (role != "broker" && role != "collector" && role != "worker") {
-      throw base::ConfigError{"--roles: '" + role + "' is not one of broker, collector, worker"};
-    }
+/// \param tasks_left  threads are still in tasks: the process must end by `std::_Exit`.
+int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) {
+  if (config.plays("worker") && config.worker.apps.empty()) {
+    throw base::ConfigError{"--app is needed for the role worker"};
   }
   net::Loop loop;
   std::atomic<int> failures = 0;
@@ -90,26 +99,21 @@ int run(const NodeConfig& config, base::NodeContext& program) {
   // Made on this thread, so that an operator's mistake is one line and nothing has started.
   std::unique_ptr<broker::BrokerNode> broker_node;
   if (config.plays("broker")) {
-    broker::BrokerConfig options;
-    options.listen = config.broker_listen;
+    broker::BrokerConfig options = config.broker;
     options.listen.emplace_back(broker_inside);
-    options.store = config.broker_store;
-    options.insecure = config.insecure;
-    options.heartbeat = config.heartbeat;
-    options.liveness = config.liveness;
     broker_node = std::make_unique<broker::BrokerNode>(options, program.name());
   }
   std::vector<std::string> brokers = config.brokers;
   if (broker_node != nullptr) brokers.emplace_back(broker_inside);
   std::unique_ptr<collector::CollectorNode> collector_node;
   if (config.plays("collector")) {
-    collector::CollectorConfig options;
-    options.listen = config.collector_listen;
-    options.store = config.collector_store;
+    collector::CollectorConfig options = config.collector;
     options.brokers = brokers;
-    options.insecure = config.insecure;
-    options.heartbeat = config.heartbeat;
-    options.liveness = config.liveness;
+    options.insecure = config.broker.insecure;
+    options.heartbeat = config.broker.heartbeat;
+    options.liveness = config.broker.liveness;
+    options.peers_max = config.broker.peers_max;
+    options.reserve = config.broker.reserve;
     collector_node = std::make_unique<collector::CollectorNode>(options, program.name());
   }
   std::unique_ptr<worker::WorkerNode> worker_node;
@@ -144,12 +148,15 @@ int run(const NodeConfig& config, base::NodeContext& program) {
   });
   program.ready();
   while (!over) loop.wait(std::nullopt);
-  if (worker_role) worker_role->ask_to_drain();
-  worker_role.reset();
+  if (worker_role) {
+    worker_role->ask_to_drain();
+    tasks_left = worker_role->join().has_running_tasks();
+  }
   if (broker_role) broker_role->ask_to_drain();
   if (collector_role) collector_role->ask_to_drain();
   broker_role.reset();
   collector_role.reset();
+  if (tasks_left) static_cast<void>(worker_role.release());  // its threads go on until the process ends
   return failures == 0 ? 0 : 1;
 }
 
@@ -157,7 +164,10 @@ int run(const NodeConfig& config, base::NodeContext& program) {
 
 int main(int argc, char** argv) {
   NodeConfig config;
-  return base::run_node({"baozi-node", "Several roles in one process.", "node@%h"}, argc, argv,
-                        [&](base::OptionTable& table) { config.declare(table); },
-                        [&](base::NodeContext& program) { return run(config, program); });
+  bool tasks_left = false;
+  const int code = base::run_node({"baozi-node", "Several roles in one process.", "node@%h"}, argc, argv,
+                                  [&](base::OptionTable& table) { config.declare(table); },
+                                  [&](base::NodeContext& program) { return run(config, program, tasks_left); });
+  if (tasks_left) std::_Exit(code);
+  return code;
 }

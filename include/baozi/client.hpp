@@ -384,6 +384,8 @@ class App {
   /// Asks every broker: `app.control("status")`, `app.control("purge", Value::object({{"queue",
   /// "math"}}))`.
   NodeReplies control(std::string_view command, const Value& arguments = {});
+  /// Asks every collector that the brokers name: `app.control_collectors("status")`.
+  NodeReplies control_collectors(std::string_view command, const Value& arguments = {});
 
   /// What happens in the network, from now on or from earlier. Throws std::invalid_argument,
   /// AppClosed.

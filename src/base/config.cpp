@@ -26,6 +26,13 @@ std::vector<std::string> split_commas(const std::vector<std::string>& texts) {
   return items;
 }
 
+/// Of UTF-8 text, in characters: "…" is one column and three bytes.
+std::size_t columns_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
 /// Breaks at blanks; every line but the first is indented.
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t width) {
   std::string out;
@@ -33,7 +40,7 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t wid
   std::size_t begin = 0;
   while (begin < text.size()) {
     const std::size_t end = std::min(text.find(' ', begin), text.size());
-    const std::size_t length = end - begin;
+    const std::size_t length = columns_of(std::string_view{text}.substr(begin, end - begin));
     if (column > indent && column + 1 + length > width) {
       out += '\n' + std::string(indent, ' ');
       column = indent;
@@ -41,7 +48,7 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t wid
       out += ' ';
       ++column;
     }
-    out += text.substr(begin, length);
+    out += text.substr(begin, end - begin);
     column += length;
     begin = end + 1;
   }
@@ -53,8 +60,9 @@ constexpr std::size_t help_width = 100;
 
 std::string help_line(const std::string& left, const std::string& right) {
   std::string line = "  " + left;
-  line += line.size() + 2 > help_column ? '\n' + std::string(help_column, ' ')
-                                        : std::string(help_column - line.size(), ' ');
+  const std::size_t columns = columns_of(line);
+  line += columns + 2 > help_column ? '\n' + std::string(help_column, ' ')
+                                    : std::string(help_column - columns, ' ');
   return line + wrapped(right, help_column, help_width) + '\n';
 }
 
@@ -254,13 +262,12 @@ std::string OptionTable::help_text() const {
   }
   text += help_line("-h, --help", "print this text");
   text += help_line("    --version", "print the version");
-  text +=
-      "\nEvery option may also stand in the file given to --config ('name: value') and in the "
-      "environment "
-      "(--loglevel\nis BAOZI_LOGLEVEL). The command line wins over the environment, the "
-      "environment over "
-      "the file.\n";
-  return text;
+  return text + '\n' +
+         wrapped("Every option may also stand in the file given to --config ('name: value') and in the "
+                 "environment (--config is BAOZI_CONFIG). The command line wins over the environment, "
+                 "the environment over the file.",
+                 0, help_width) +
+         '\n';
 }
 
 }  // namespace baozi::base

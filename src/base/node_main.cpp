@@ -1,5 +1,6 @@
 #include "base/node_main.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -117,7 +118,16 @@ void NodeOptions::declare(OptionTable& table) {
       .add("name", name, "the node's name; %h is the host's name, %n its first part, %d its domain")
       .short_name('n')
       .word("NAME")
-      .group(group);
+      .group(group)
+      .check([](const std::string& given) {
+        constexpr std::size_t name_max = 128;  // with a host's name behind it, below the wire's 255
+        const bool plain = std::all_of(given.begin(), given.end(), [](char c) {
+          return static_cast<unsigned char>(c) > 0x20 && c != 0x7F;
+        });
+        return !given.empty() && given[0] != '@' && given.size() <= name_max && plain
+                   ? std::string{}
+                   : "'" + given + "' is no name: 1 to 128 bytes, no blanks, not only a host";
+      });
 }
 
 void NodeContext::ready() {

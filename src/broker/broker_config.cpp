@@ -74,11 +74,17 @@ void BrokerConfig::declare(base::OptionTable& table) {
   table.add("insecure", insecure, "listen beyond this machine although nobody has to show a key");
   table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
   table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
-  table.add("delivery-limit", delivery_limit, "lost deliveries after which a task is a dead letter").range(1, 1000);
   table.add("task-events", task_events, "tell of every task that is taken, or ended here, for who follows events").short_name('E');
   table.add("event-heartbeat", event_heartbeat, "how often the broker tells how it is, for who follows events; 0: never").range(0us, 1h);
   table.add("peers-max", peers_max, "sessions served at once").range(1, 1'000'000);
+  table.add("reserve", reserve, "free disk space below which new tasks are refused, so that results and acks go on");
+  declare_own(table);
+}
+
+void BrokerConfig::declare_own(base::OptionTable& table) {
+  using namespace std::chrono_literals;
   table.begin_group("Queues");
+  table.add("delivery-limit", delivery_limit, "lost deliveries after which a task is a dead letter").range(1, 1000);
   table.add("default-queue", default_queue, "the queue of tasks that name none");
   table.add("queue-tasks", queue_tasks, "tasks that a queue may hold").range(1, UINT64_MAX / 2);
   table.add("queue-bytes", queue_bytes, "bytes of tasks that a queue may hold");
@@ -86,12 +92,11 @@ void BrokerConfig::declare(base::OptionTable& table) {
   table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s").word("LIMITS");
   table.add("task-max", task_max, "bytes of one packed task")
       .range(ByteCount{64}, ByteCount{limits::frame_bytes_max - 65'536});
-  table.begin_group("Memory and disk");
+  table.begin_group("Tasks in memory");
   table.add("window", window, "ready tasks of a queue that are kept in memory; the rest rests in the store").range(10, 1'000'000);
   table.add("memory-tasks", memory_tasks, "tasks in memory, of all queues, before producers wait").range(1'000, 3'000'000);
   table.add("memory", memory, "bytes of tasks in memory before producers wait");
   table.add("dead-max", dead_max, "dead letters that are kept; the oldest make room").range(1, 10'000'000);
-  table.add("reserve", reserve, "free disk space below which new tasks are refused, so that results and acks go on");
   table.add("commit-delay", commit_delay, "how long a commit may wait for tasks that are being worked on").range(0us, 1s);
   table.add("producer-age", producer_age, "how long a silent producer's last batch is remembered").range(1min, Micros{std::int64_t{366} * 24 * 3600 * 1'000'000});
 }

@@ -261,6 +261,7 @@ Bytes BrokerCore::status_payload(Now now) {
       {"duplicates", counters_.duplicates},
       {"duplicate_follow_ups", counters_.duplicate_follow_ups},
       {"malformed_frames", sessions.malformed},
+      {"too_large_frames", sessions.too_large},
       {"unknown_versions", sessions.unknown_version},
       {"unknown_types", sessions.unknown_type},
       {"frames_without_session", sessions.no_session},

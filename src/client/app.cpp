@@ -107,7 +107,11 @@ std::vector<Revocation> App::revoke(const std::vector<std::string>& ids, bool te
 }
 
 NodeReplies App::control(std::string_view command, const Value& arguments) {
-  return client::control(*engine_, command, arguments);
+  return client::control(*engine_, client::Asked::brokers, command, arguments);
+}
+
+NodeReplies App::control_collectors(std::string_view command, const Value& arguments) {
+  return client::control(*engine_, client::Asked::collectors, command, arguments);
 }
 
 bool App::flush_within(detail::Span timeout) { return engine_->flush(timeout); }

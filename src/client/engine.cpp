@@ -508,12 +508,17 @@ void Engine::look_up(Call& call) {
   const Answer answer = ask(std::move(question));
   if (answer.found.empty()) return;
   const Answer::Found& found = answer.found.front();
+  const std::string* worker = nullptr;
+  if (!found.worker.empty()) {
+    const std::lock_guard lock{names_mutex_};
+    worker = &*worker_names_.insert(found.worker).first;
+  }
   if (!found.record.empty()) {
     if (const auto record = wire::decode_record(found.record)) {
-      call.ended(*record, nullptr, running().callbacks);
+      call.ended(*record, worker, running().callbacks);
     }
   } else if (found.state != wire::TaskState::pending) {
-    call.told_state(wire::to_string(found.state), {}, nullptr, running().callbacks);
+    call.told_state(wire::to_string(found.state), {}, worker, running().callbacks);
   }
 }
 

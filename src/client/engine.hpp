@@ -4,6 +4,8 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -78,6 +80,8 @@ class Engine {
   TinyLock starting_;
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> next_question_{1};
+  std::mutex names_mutex_;
+  std::set<std::string> worker_names_;  ///< guarded by names_mutex_: of results that were looked up; few
 
   // eager
   CallbackThread local_callbacks_;

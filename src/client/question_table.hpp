@@ -20,7 +20,7 @@ struct Question {
     fetch,    ///< collectors: how do these tasks stand?
     forget,   ///< collectors: erase these results
     revoke,   ///< brokers: end these tasks
-    control,  ///< brokers: `command` with `arguments`
+    control,  ///< brokers, or collectors: `command` with `arguments`
   };
   static constexpr std::size_t ids_max = 1'000;
 
@@ -28,12 +28,13 @@ struct Question {
   Kind kind{};
   std::vector<TaskId> ids;  ///< up to `ids_max`
   bool terminate = false;   ///< revoke: end it even when it runs
+  bool of_collectors = false;  ///< control: asks them and not the brokers
   std::string command;
   Bytes arguments;  ///< a packed map; empty: none
   Micros patience{5'000'000};
 
   [[nodiscard]] bool is_for_brokers() const {
-    return kind == Kind::revoke || kind == Kind::control;
+    return kind == Kind::revoke || (kind == Kind::control && !of_collectors);
   }
 };
 

@@ -77,9 +77,10 @@ std::vector<Revocation> revoke(Engine& engine, const std::vector<TaskId>& ids, b
   return revocations;
 }
 
-NodeReplies control(Engine& engine, std::string_view command, const Value& arguments) {
+NodeReplies control(Engine& engine, Asked whom, std::string_view command, const Value& arguments) {
   Question question;
   question.kind = Question::Kind::control;
+  question.of_collectors = whom == Asked::collectors;
   question.command = command;
   if (!arguments.is_null()) question.arguments = pack(arguments);
   Answer answer = engine.ask(std::move(question));
@@ -98,7 +99,7 @@ NodeReplies control(Engine& engine, std::string_view command, const Value& argum
     }
   }
   replies.silent = std::move(answer.silent);
-  if (replies.replies.empty()) require_answers(engine, answer, "broker");
+  if (replies.replies.empty()) require_answers(engine, answer, whom == Asked::collectors ? "collector" : "broker");
   return replies;
 }
 

@@ -13,6 +13,8 @@ namespace baozi::client {
 /// One for each id, in order.
 [[nodiscard]] std::vector<Revocation> revoke(Engine& engine, const std::vector<TaskId>& ids,
                                              bool terminate);
-[[nodiscard]] NodeReplies control(Engine& engine, std::string_view command, const Value& arguments);
+enum class Asked : std::uint8_t { brokers, collectors };
+[[nodiscard]] NodeReplies control(Engine& engine, Asked whom, std::string_view command,
+                                  const Value& arguments);
 
 }  // namespace baozi::client

@@ -26,6 +26,8 @@ struct CollectorConfig {
   ByteCount event_bytes_max{std::uint64_t{64} << 20U};
 
   void declare(base::OptionTable& table);
+  /// Without what several roles in one process share or must tell apart: endpoints, store, heartbeats, limits of peers.
+  void declare_own(base::OptionTable& table);
   /// \param endpoints  where it listens, as bound
   /// \throws base::ConfigError  for values that contradict each other.
   [[nodiscard]] CollectorOptions core_options(const std::string& node_name, const std::vector<std::string>& endpoints) const;

@@ -186,7 +186,7 @@ void CollectorCore::on_message(actor::Session& session, wire::OpenFrame& frame, 
       if (!understood) break;
       return;
     case wire::Type::control:
-      understood = on_control(session, frame, out);
+      understood = on_control(session, frame, now, out);
       if (!understood) break;
       return;
     default: break;

@@ -149,7 +149,11 @@ class CollectorCore {
   [[nodiscard]] bool has_pending() const { return !commits_.empty(); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   /// A packed map for people and `baozi status`.
-  [[nodiscard]] Bytes status() const;
+  [[nodiscard]] Bytes status(Now now);
+  /// What the shell counts (connections, strangers' bytes), to be shown with the rest.
+  void set_shell_counters(std::map<std::string, std::uint64_t> counters) {
+    shell_counters_ = std::move(counters);
+  }
 
  private:
   struct Client {
@@ -225,7 +229,7 @@ class CollectorCore {
   [[nodiscard]] bool on_fetch(Giver from, wire::OpenFrame& frame, Now now, CollectorEffects& out);
   [[nodiscard]] bool on_state(wire::OpenFrame& frame, CollectorEffects& out);
   [[nodiscard]] bool on_forget(Giver from, wire::OpenFrame& frame, Now now, CollectorEffects& out);
-  [[nodiscard]] bool on_control(actor::Session& session, wire::OpenFrame& frame,
+  [[nodiscard]] bool on_control(actor::Session& session, wire::OpenFrame& frame, Now now,
                                 CollectorEffects& out);
   bool look_up(Lookup lookup);
   void start_lookups(Now now, CollectorEffects& out);
@@ -262,6 +266,7 @@ class CollectorCore {
   bool store_stalled_ = false;
   bool sweeping_ = false;
   MonoTime next_sweep_{};
+  std::map<std::string, std::uint64_t> shell_counters_;
   bool draining_ = false;
   bool drained_ = false;
   Counters counters_;

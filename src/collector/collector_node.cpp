@@ -99,6 +99,20 @@ void CollectorNode::receive(Now now) {
                   .frame = [&](actor::LinkId id, BytesView frame) { core_->on_frame(id, frame, now, effects_); }});
 }
 
+void CollectorNode::count() {
+  const net::Listener::Counters& counters = listener_.counters();
+  core_->set_shell_counters({{"connections", listener_.connections()},
+                             {"refused_connections", counters.refused_connections},
+                             {"failed_handshakes", counters.failed_handshakes},
+                             {"silent_connections", counters.silent},
+                             {"unfinished_messages", counters.unfinished},
+                             {"multipart_messages", counters.dropped_multipart},
+                             {"foreign_routing_ids", counters.dropped_foreign},
+                             {"overflowed_outboxes", counters.overflows},
+                             {"frames_in", counters.frames_in},
+                             {"frames_out", counters.frames_out}});
+}
+
 void CollectorNode::on_stored(store::Stored& stored, Now now) {
   auto loss = stored.losses.begin();
   for (; stored_upto_ < stored.upto_seq; ++stored_upto_) {
@@ -136,6 +150,10 @@ void CollectorNode::take_store_events(Now now) {
 }
 
 void CollectorNode::perform(Now now) {
+  if (now.mono >= next_count_) {
+    next_count_ = now.mono + Micros{1'000'000};
+    count();
+  }
   core_->turn(now, effects_);
   for (auto& commit : effects_.commits) store_->commit(commit.seq, std::move(commit.rows));
   for (auto& find : effects_.finds) store_->find(find.request, std::move(find.ids));

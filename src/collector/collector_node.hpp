@@ -36,6 +36,7 @@ class CollectorNode {
   void take_store_events(Now now);
   void on_stored(store::Stored& stored, Now now);
   void perform(Now now);
+  void count();
   void drain();
 
   CollectorConfig config_;
@@ -48,6 +49,7 @@ class CollectorNode {
   CollectorEffects effects_;
   net::Received received_;
   std::uint64_t stored_upto_ = 0;
+  MonoTime next_count_{};
   bool failed_ = false;
   bool stop_now_ = false;
 };

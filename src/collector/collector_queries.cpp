@@ -1,6 +1,7 @@
 // Questions: WATCH, FETCH, FORGET, CONTROL; and STATE, the transient words on tasks that have not
 // ended.
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
 
 #include "baozi/packing.hpp"
@@ -238,14 +239,14 @@ void CollectorCore::tell_states(std::uint64_t session_number, const std::vector<
   if (!message.groups.empty()) send(*session, message, out);
 }
 
-bool CollectorCore::on_control(actor::Session& session, wire::OpenFrame& frame,
+bool CollectorCore::on_control(actor::Session& session, wire::OpenFrame& frame, Now now,
                                CollectorEffects& out) {
   wire::Control control;
   if (!wire::decode(frame, control)) return false;
   Bytes payload;
   std::uint64_t code = 0;
   if (control.command == "status") {
-    payload = status();
+    payload = status(now);
   } else if (control.command == "ping") {
     Writer{payload}.str("pong");
   } else {
@@ -256,68 +257,86 @@ bool CollectorCore::on_control(actor::Session& session, wire::OpenFrame& frame,
   return true;
 }
 
-Bytes CollectorCore::status() const {
+Bytes CollectorCore::status(Now now) {
   Bytes bytes;
   Writer out{bytes};
-  std::size_t entries = 0;
-  Bytes body;
-  Writer in{body};
-  const auto number = [&](const char* name, std::uint64_t value) {
-    in.str(name);
-    in.uinteger(value);
-    ++entries;
-  };
-  in.str("role"), in.str("collector"), ++entries;
-  in.str("name"), in.str(options_.name), ++entries;
-  in.str("version"), in.str(options_.version), ++entries;
-  number("pid", options_.pid);
-  number("sessions", sessions_.size());
   std::uint64_t brokers_open = 0;
   for (const Broker& broker : brokers_) brokers_open += broker.link.is_open() ? 1U : 0U;
+  out.map(4);
+  out.str("node");
+  out.map(9);
+  const auto text = [&](const char* name, std::string_view value) { out.str(name), out.str(value); };
+  const auto number = [&](const char* name, std::uint64_t value) { out.str(name), out.uinteger(value); };
+  text("role", "collector");
+  text("name", options_.name);
+  text("version", options_.version);
+  number("pid", options_.pid);
   number("brokers", brokers_.size());
   number("brokers_open", brokers_open);
-  number("pending_rows", commits_.rows());
-  number("pending_bytes", commits_.bytes());
-  number("store_stalled", store_stalled_ ? 1 : 0);
+  out.str("store_full"), out.boolean(store_stalled_);
+  out.str("draining"), out.boolean(draining_);
   number("watched_ids", watches_.ids());
-  number("results", counters_.results);
+
+  // Not books: a collector keeps what is told to it, for as long as it is told to.
+  out.str("results");
+  out.map(7);
+  number("taken", counters_.results);
   number("succeeded", counters_.succeeded);
   number("failed", counters_.failed);
   number("revoked", counters_.revoked);
   number("committed", counters_.committed);
-  number("lost", counters_.lost);
-  number("refused", counters_.refused);
-  number("turned_away", counters_.turned_away);
-  number("pushed", counters_.pushed);
-  number("pushed_durable", counters_.pushed_durable);
-  number("states", counters_.states);
-  number("fetched", counters_.fetched);
-  number("forgotten", counters_.forgotten);
-  number("expired", counters_.expired);
-  number("store_stalls", counters_.stalls);
-  number("events", counters_.events);
-  number("events_lost", counters_.events_lost);
-  number("events_kept", history_.events());
-  number("events_bytes", history_.bytes());
-  number("events_oldest", history_.oldest());
-  number("events_next", history_.next());
-  number("followers", followers_.size());
-  number("followed", counters_.followed);
-  number("malformed", counters_.malformed + sessions_.counters().malformed);
-  number("not_allowed", counters_.not_allowed);
-  number("out_of_order", counters_.out_of_order);
-  number("overloaded", counters_.overloaded + sessions_.counters().overloaded);
+  number("waiting", commits_.rows());
+  number("waiting_bytes", commits_.bytes());
+
+  out.str("peers");
+  out.array(sessions_.size());
+  sessions_.for_each([&](actor::Session& session) {
+    out.map(4);
+    text("role", wire::to_string(session.role));
+    text("name", session.name);
+    number("session", session.number);
+    number("silent_us", static_cast<std::uint64_t>((now.mono - session.last_heard).count()));
+  });
+
   const actor::SessionTable::Counters& sessions = sessions_.counters();
-  number("unknown_version", sessions.unknown_version);
-  number("unknown_type", sessions.unknown_type);
-  number("no_session", sessions.no_session);
-  number("duplicate_frames", sessions.duplicates);
-  number("gaps", sessions.gaps);
-  number("old_hellos", sessions.old_hellos);
-  number("sessions_expired", sessions.expired);
-  number("slept", sessions.slept);
-  out.map(entries);
-  out.raw(body);
+  const std::pair<const char*, std::uint64_t> all[] = {
+      {"lost", counters_.lost},
+      {"refused", counters_.refused},
+      {"turned_away", counters_.turned_away},
+      {"pushed", counters_.pushed},
+      {"pushed_durable", counters_.pushed_durable},
+      {"states", counters_.states},
+      {"fetched", counters_.fetched},
+      {"forgotten", counters_.forgotten},
+      {"expired", counters_.expired},
+      {"store_stalls", counters_.stalls},
+      {"events", counters_.events},
+      {"events_lost", counters_.events_lost},
+      {"events_kept", history_.events()},
+      {"events_bytes", history_.bytes()},
+      {"events_oldest", history_.oldest()},
+      {"events_next", history_.next()},
+      {"followers", followers_.size()},
+      {"followed", counters_.followed},
+      {"not_allowed", counters_.not_allowed},
+      {"out_of_order", counters_.out_of_order},
+      {"bad_messages", counters_.malformed},
+      {"malformed_frames", sessions.malformed},
+      {"too_large_frames", sessions.too_large},
+      {"unknown_versions", sessions.unknown_version},
+      {"unknown_types", sessions.unknown_type},
+      {"frames_without_session", sessions.no_session},
+      {"duplicate_frames", sessions.duplicates},
+      {"gaps", sessions.gaps},
+      {"old_hellos", sessions.old_hellos},
+      {"overloaded", counters_.overloaded + sessions.overloaded},
+      {"silent_peers", sessions.expired},
+      {"slept", sessions.slept},
+  };
+  out.str("counters");
+  out.map(std::size(all) + shell_counters_.size());
+  for (const auto& [name, value] : all) number(name, value);
+  for (const auto& [name, value] : shell_counters_) number(name.c_str(), value);
   return bytes;
 }
 

@@ -34,14 +34,18 @@ std::optional<std::uint32_t> read_prefetch(const std::string& text) {
 }  // namespace
 
 void WorkerConfig::declare(base::OptionTable& table) {
-  table.begin_group("Worker");
-  table.add("app", apps, "tasks to run: a library (libtasks.so, or a path), or exec:FILE.yaml for programs")
-      .short_name('A')
-      .word("LIBRARY")
-      .required();
+  declare_own(table, true);
   table
       .add("broker", brokers, "the brokers to work for, all at once (default tcp://127.0.0.1:7170)")
       .word("ENDPOINT");
+}
+
+void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
+  table.begin_group("Worker");
+  auto& app = table.add("app", apps, "tasks to run: a library (libtasks.so, or a path), or exec:FILE.yaml for programs")
+                  .short_name('A')
+                  .word("LIBRARY");
+  if (app_is_needed) app.required();
   table
       .add("queues", queues,
            "the queues to take tasks from; without any, the broker's default queue")

@@ -28,6 +28,8 @@ struct WorkerConfig {
   Micros event_heartbeat{2'000'000};
 
   void declare(base::OptionTable& table);
+  /// Without the brokers. \param app_is_needed  false where a process need not be a worker.
+  void declare_own(base::OptionTable& table, bool app_is_needed);
   /// The same with what is not said filled in.
   /// \throws base::ConfigError  for an endpoint that cannot be connected to, or no place for the
   /// concurrency.

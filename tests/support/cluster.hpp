@@ -29,6 +29,7 @@ class Cluster {
   [[nodiscard]] Process& collector() { return *collector_; }
   [[nodiscard]] Process& worker(int number) { return *workers_.at(static_cast<std::size_t>(number)); }
   [[nodiscard]] const std::string& address() const { return broker_address_; }
+  [[nodiscard]] const std::string& collector_address() const { return collector_address_; }
   [[nodiscard]] const TempDir& folder() const { return folder_; }
 
   /// `baozi ARGUMENTS… --broker ADDRESS`.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <stdexcept>
 
+#include "base/nearest.hpp"
 #include "base/node_main.hpp"
 #include "baozi/version.hpp"
 
@@ -20,11 +22,12 @@ constexpr Command commands[] = {
     {"result", "shows a task's state and result", result},
     {"forget", "erases stored results", forget},
     {"revoke", "ends tasks before they run", revoke},
-    {"status", "shows brokers, their peers, queues and counters", status},
+    {"status", "shows brokers and collectors, their peers, queues and counters", status},
     {"queues", "shows the queues", queues},
     {"purge", "ends all tasks that wait in a queue", purge},
     {"dead", "list, show, retry or drop dead letters", dead},
     {"events", "shows what happens, as it happens", events},
+    {"bench", "times this network, or one that is started for it", bench},
 };
 
 void help(std::FILE* to) {
@@ -34,8 +37,10 @@ void help(std::FILE* to) {
   std::fprintf(to,
                "\n  baozi call c.add '[1, 2]' --wait\n"
                "  baozi call mail.send --kwargs '{\"to\": \"a@b.c\"}' --countdown 5m --queue mail\n"
+               "  baozi result 01a2151b-6a3b-7a47-81ef-841edca6fd17\n"
                "  baozi status --json\n\n"
-               "Each command has its own --help. --broker falls back to $BAOZI_BROKER, then to tcp://127.0.0.1:7170.\n");
+               "Each command has its own --help. --broker falls back to $BAOZI_BROKER, then to tcp://127.0.0.1:7170.\n"
+               "Exit codes: 0; 1 when it failed, or the task did; 2 when it was used in a wrong way.\n");
 }
 
 }  // namespace
@@ -55,13 +60,17 @@ App Common::app() const {
   options.answer_timeout = timeout;
   options.connect_timeout = timeout;
   options.commit_at_once = true;
-  return App{options};
+  try {
+    return App{options};
+  } catch (const std::invalid_argument& error) {
+    throw base::ConfigError{std::string{"--broker: "} + error.what()};
+  }
 }
 
 bool read(base::OptionTable& table, const Words& words) {
   switch (table.parse(words, base::process_environment())) {
     case base::Parsed::run: return true;
-    case base::Parsed::help: std::printf("%s\n", table.help_text().c_str()); return false;
+    case base::Parsed::help: std::printf("%s", table.help_text().c_str()); return false;
     case base::Parsed::version: std::printf("%s\n", table.version_line().c_str()); return false;
   }
   return false;
@@ -69,10 +78,15 @@ bool read(base::OptionTable& table, const Words& words) {
 
 Asked ask(const Common& common, std::string_view command, const Value& arguments) {
   App app = common.app();
-  NodeReplies answers = app.control(command, arguments);
+  return ask(app, common, command, arguments);
+}
+
+Asked ask(App& app, const Common& common, std::string_view command, const Value& arguments, Whom whom) {
+  NodeReplies answers =
+      whom == Whom::brokers ? app.control(command, arguments) : app.control_collectors(command, arguments);
   Asked asked;
   for (const std::string& silent : answers.silent) {
-    std::fprintf(stderr, "baozi: %s did not answer\n", silent.c_str());
+    std::fprintf(stderr, "baozi: %s did not answer within %s\n", silent.c_str(), base::to_text(common.timeout).c_str());
     asked.complete = false;
   }
   for (NodeReply& reply : answers.replies) {
@@ -115,6 +129,17 @@ void print_table(const Value::Array& rows, const std::vector<std::string>& colum
   for (const Value& row : rows) print([&](std::size_t i) { return cell(row, columns[i]); });
 }
 
+std::string age_text(std::uint64_t us) {
+  const std::uint64_t s = us / 1'000'000;
+  const auto two = [](std::uint64_t whole, const char* unit, std::uint64_t rest, const char* smaller) {
+    return std::to_string(whole) + ' ' + unit + (rest == 0 ? "" : ' ' + std::to_string(rest) + ' ' + smaller);
+  };
+  if (s < 120) return std::to_string(s) + " s";
+  if (s < 7'200) return two(s / 60, "min", s % 60, "s");
+  if (s < 172'800) return two(s / 3'600, "h", s % 3'600 / 60, "min");
+  return two(s / 86'400, "d", s % 86'400 / 3'600, "h");
+}
+
 int run(int argc, const char* const* argv, OpenScreen open_screen) {
   return base::run_guarded("baozi", [&] {
     const std::string name = argc > 1 ? argv[1] : "";
@@ -129,13 +154,23 @@ int run(int argc, const char* const* argv, OpenScreen open_screen) {
     const Words words(argv + std::min(argc, 2), argv + argc);
     if (name == "top") return top(words, open_screen);
     for (const Command& command : commands) {
-      if (name == command.name) return command.run(words);
+      if (name != command.name) continue;
+      return base::run_guarded("baozi " + name, [&] {
+        try {
+          return command.run(words);
+        } catch (const std::invalid_argument& error) {  // a name, id or value that the library refuses
+          throw base::ConfigError{error.what()};
+        }
+      });
     }
     if (name.empty()) {
       help(stderr);
       return 2;
     }
-    throw base::ConfigError{"there is no command '" + name + "'"};
+    std::vector<std::string> names;
+    for (const Command& command : commands) names.emplace_back(command.name);
+    const std::string meant = base::nearest(name, names);
+    throw base::ConfigError{"there is no command '" + name + "'" + (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
   });
 }
 

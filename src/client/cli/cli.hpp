@@ -3,6 +3,7 @@
 /// JSON value. Errors are one line on stderr.
 /// Exit codes: 0, 1 (it failed), 2 (usage).
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -37,17 +38,23 @@ int purge(const Words& words);
 int dead(const Words& words);
 int events(const Words& words);
 int top(const Words& words, OpenScreen open_screen);
+int bench(const Words& words);
 
 /// Reads the words into the table's variables. True when the command is to run; otherwise help or version was printed.
 [[nodiscard]] bool read(base::OptionTable& table, const Words& words);
-/// Asks every broker; one line on stderr for each that is silent or refuses.
+/// Asks every broker, or every collector; one line on stderr for each that is silent or refuses.
 struct Asked {
   std::vector<NodeReply> replies;
   bool complete = true;
 };
+enum class Whom { brokers, collectors };
+[[nodiscard]] Asked ask(App& app, const Common& common, std::string_view command, const Value& arguments = Value::object(),
+                        Whom whom = Whom::brokers);
 [[nodiscard]] Asked ask(const Common& common, std::string_view command, const Value& arguments = Value::object());
 /// Prints objects as an aligned table; columns in the order in which they first appear.
 void print_table(const Value::Array& rows, const std::vector<std::string>& columns);
 [[nodiscard]] std::string to_text(const Value& value);
+/// "15 s", "3 h 12 min", "6 d 1 h".
+[[nodiscard]] std::string age_text(std::uint64_t us);
 
 }  // namespace baozi::cli

@@ -1,4 +1,7 @@
 // baozi call, result, forget, revoke.
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 
@@ -41,16 +44,49 @@ std::chrono::sys_time<std::chrono::microseconds> instant(const std::string& text
   return std::chrono::sys_time<std::chrono::microseconds>{std::chrono::microseconds{us}};
 }
 
-/// Waits for the task and prints what became of it.
-int show(const AsyncResult<Value>& task, bool wait, const std::optional<Micros>& patience, bool json) {
-  if (wait) {
-    const bool ended = patience ? task.wait(*patience) : (task.wait(), true);
-    if (!ended) {
-      std::fprintf(stderr, "baozi: %s has not ended in time (%s)\n", task.id().c_str(), to_string(task.state()));
-      return 1;
+volatile std::sig_atomic_t interrupted = 0;
+
+/// Waits until the task has ended, the time is up, or somebody presses Ctrl-C. True: it has ended.
+bool wait_for(const AsyncResult<Value>& task, const std::optional<Micros>& patience) {
+  struct sigaction ours {};
+  struct sigaction before {};
+  ours.sa_handler = [](int) { interrupted = 1; };
+  ::sigaction(SIGINT, &ours, &before);
+  const auto start = std::chrono::steady_clock::now();
+  bool ended = false;
+  while (!ended && interrupted == 0) {
+    Micros slice{100'000};  // how long a Ctrl-C may go unnoticed
+    if (patience) {
+      const auto left = *patience - std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - start);
+      if (left <= Micros{0}) break;
+      slice = std::min(slice, left);
     }
+    ended = task.wait(slice);
+  }
+  ::sigaction(SIGINT, &before, nullptr);
+  return ended || task.ready();
+}
+
+/// Prints what became of the task, after it ended where `wait` says so.
+int show(App& app, const AsyncResult<Value>& task, bool wait, const std::optional<Micros>& patience, bool json) {
+  const bool ended = wait && wait_for(task, patience);
+  if (interrupted != 0 && !ended) {
+    std::fprintf(stderr, "\nbaozi: the task goes on; to see its result: baozi result %s --wait\n", task.id().c_str());
+    return 130;
   }
   const State state = task.state();
+  if (!ended && !task.ready()) {
+    // PENDING is also what nobody has heard of; so first be sure that somebody was asked.
+    const NodeReplies asked = app.control_collectors("ping");
+    for (const std::string& silent : asked.silent) std::fprintf(stderr, "baozi: %s did not answer\n", silent.c_str());
+    if (wait) {
+      std::fprintf(stderr, "baozi: %s has not ended in time (%s)\n", task.id().c_str(), to_string(state));
+      return 1;
+    }
+    if (!json && state == State::pending) {
+      std::fprintf(stderr, "baozi: no result is kept of %s: it waits, or it is forgotten, or it never was\n", task.id().c_str());
+    }
+  }
   const Outcome<Value> outcome = task.outcome();
   const TaskError* const error = outcome.error();
   if (json) {
@@ -70,7 +106,9 @@ int show(const AsyncResult<Value>& task, bool wait, const std::optional<Micros>&
   } else if (error != nullptr) {
     std::fprintf(stderr, "baozi: %s: %s: %s: %s\n", task.id().c_str(), to_string(state),
                  std::string{error->type()}.c_str(), std::string{error->message()}.c_str());
-    if (!task.traceback().empty()) std::fprintf(stderr, "%s\n", task.traceback().c_str());
+    std::string trace = task.traceback();
+    while (!trace.empty() && trace.back() == '\n') trace.pop_back();
+    if (!trace.empty()) std::fprintf(stderr, "%s\n", trace.c_str());
   } else {
     std::printf("%s\n", to_string(state));
   }
@@ -106,7 +144,7 @@ int call(const Words& words) {
   table.add("countdown", countdown, "not before so long from now");
   table.add("eta", eta, "not before this instant: 2026-03-01T08:15:30Z").word("INSTANT");
   table.add("expires", expires, "not later than so long from now");
-  table.add("priority", priority, "0 to 9, 9 first");
+  table.add("priority", priority, "0 to 9, 9 first").range(0, 9);
   table.add("id", options.task_id, "the task's id (default: a new UUID)");
   table.add("ignore-result", options.ignore_result, "a success stores no result");
   table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
@@ -116,15 +154,15 @@ int call(const Words& words) {
   const Value named = json_argument(kwargs, "--kwargs");
   if (!args.is_array()) throw base::ConfigError{"ARGUMENTS must be a JSON array, such as '[1, 2]'"};
   if (!named.is_object()) throw base::ConfigError{"--kwargs must be a JSON object, such as '{\"a\": 1}'"};
-  if (priority && (*priority < 0 || *priority > 9)) throw base::ConfigError{"--priority must be 0 to 9"};
   options.countdown = countdown;
   if (expires) options.expires = *expires;
   if (!eta.empty()) options.eta = instant(eta);
   options.priority = priority;
+  const std::optional<Micros> patience = patience_of(wait);
   App app = common.app();
   const AsyncResult<Value> task = app.apply(name, args.as_array(), named.as_object(), options);
   task.wait_submitted(common.timeout + Micros{1'000'000});
-  if (!wait.empty()) return show(task, true, patience_of(wait), common.json);
+  if (!wait.empty()) return show(app, task, true, patience, common.json);
   if (common.json) {
     Value::Object answer;
     answer["id"] = Value{task.id()};
@@ -145,7 +183,7 @@ int result(const Words& words) {
   common.declare(table);
   if (!read(table, words)) return 0;
   App app = common.app();
-  return show(app.result(id), !wait.empty(), patience_of(wait), common.json);
+  return show(app, app.result(id), !wait.empty(), patience_of(wait), common.json);
 }
 
 int forget(const Words& words) {

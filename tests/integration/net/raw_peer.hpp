@@ -31,7 +31,8 @@ class RawPeer {
   ~RawPeer() {
     if (fd_ != -1) close(fd_);
   }
-  RawPeer(RawPeer&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+  RawPeer(RawPeer&& other) noexcept
+      : fd_{std::exchange(other.fd_, -1)}, received_{std::move(other.received_)} {}
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;
 
@@ -94,7 +95,34 @@ class RawPeer {
       if (n <= 0) throw std::runtime_error{"no handshake"};
       heard.append(buffer, static_cast<std::size_t>(n));
     }
+    received_ = heard.substr(greeting().size());  // `receive` skips the rest of the handshake
   }
+  /// The next whole message of what came since the handshake, of one part; "" when there is none now. Commands of ZMTP
+  /// are skipped.
+  std::string receive() {
+    char buffer[65'536];
+    for (ssize_t n = 0; (n = recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;) {
+      received_.append(buffer, static_cast<std::size_t>(n));
+    }
+    while (received_.size() >= 2) {
+      const auto at = [&](std::size_t i) { return static_cast<unsigned char>(received_[i]); };
+      const bool is_long = (at(0) & 2U) != 0;
+      if (is_long && received_.size() < 9) break;
+      std::uint64_t size = at(1);
+      if (is_long) {
+        size = 0;
+        for (std::size_t i = 1; i <= 8; ++i) size = size << 8U | at(i);
+      }
+      const std::size_t begin = is_long ? 9 : 2;
+      if (received_.size() - begin < size) break;
+      const bool is_command = (at(0) & 4U) != 0;
+      std::string body = received_.substr(begin, size);
+      received_.erase(0, begin + size);
+      if (!is_command) return body;
+    }
+    return {};
+  }
+  [[nodiscard]] int fd() const { return fd_; }
   /// Whether the other side has closed or reset, as far as can be told now. Reads and forgets what
   /// came.
   bool is_closed() {
@@ -108,6 +136,7 @@ class RawPeer {
 
  private:
   int fd_;
+  std::string received_;
 };
 
 }  // namespace baozi::net

@@ -1,0 +1,89 @@
+// Two brokers that know nothing of each other: workers and the collector serve both, a producer spreads over them.
+#include "programs.hpp"
+
+namespace baozi::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TwoBrokers : public ProgramsTest {
+ protected:
+  void SetUp() override {
+    cluster.start_broker();
+    second.start_broker({"-n", "second"});
+    cluster.start_collector({"--broker", second.address()});
+    for (int i = 0; i < 2; ++i) cluster.start_worker(i, 2, {"--broker", second.address()});
+  }
+  void TearDown() override {
+    if (HasFailure()) std::cerr << "==== the second broker\n" << second.logs();
+    ProgramsTest::TearDown();
+  }
+  [[nodiscard]] std::string both() const { return cluster.address() + "," + second.address(); }
+  void expect_all_ended(std::int64_t accepted) {
+    std::int64_t sum = 0;
+    for (const Cluster* broker : {&cluster, &second}) {
+      EXPECT_TRUE(eventually([&] { return broker->status("books.queued") == 0 && broker->status("books.leased") == 0; }, 60s));
+      EXPECT_TRUE(broker->books_balance());
+      EXPECT_EQ(broker->status("books.accepted"), broker->status("books.succeeded"));
+      sum += broker->status("books.accepted");
+    }
+    EXPECT_EQ(sum, accepted) << "each task is one broker's, and no more than one's";
+  }
+
+  Cluster second;
+};
+
+TEST_F(TwoBrokers, AProducerSpreadsOverThemAndWorkersServeBoth) {
+  App app{AppOptions{.broker = both()}};
+  auto mark = app.task<std::int64_t(std::string, std::int64_t)>("t.mark");
+  std::vector<AsyncResult<std::int64_t>> results;
+  for (int i = 0; i < 3'000; ++i) {
+    results.push_back(mark.delay(path, i));
+    if (i % 100 != 99) continue;
+    ASSERT_TRUE(app.flush(30s));  // many batches, so that there is something to spread
+  }
+  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
+  const auto counts = marks();
+  EXPECT_EQ(counts.size(), results.size());
+  for (const auto& [number, times] : counts) EXPECT_EQ(times, 1) << "task " << number;
+  EXPECT_GT(cluster.status("books.accepted"), 0);
+  EXPECT_GT(second.status("books.accepted"), 0);
+  expect_all_ended(3'000);
+  const Ran ran = cluster.baozi({"status", "--json", "--broker", second.address()});
+  EXPECT_EQ(Value::from_json(ran.out).as_array().size(), 2u) << "status shows both";
+}
+
+TEST_F(TwoBrokers, WhenOneIsKilledTheProducerMovesOnAndNothingIsLostOrDoubled) {
+  App app{AppOptions{.broker = both(), .submit_timeout = 120s}};
+  auto mark = app.task<std::int64_t(std::string, std::int64_t)>("t.mark");
+  std::vector<AsyncResult<std::int64_t>> results;
+  std::int64_t next = 0;
+  const auto call = [&](int count) {
+    for (int i = 0; i < count; ++i) results.push_back(mark.delay(path, next++));
+  };
+  for (int batch = 0; batch < 20; ++batch) {
+    call(100);
+    if (batch < 10) {
+      ASSERT_TRUE(app.flush(30s));
+    }
+  }
+  second.broker().kill();
+  call(1'000);
+  // Once the producer has noticed, everything new goes to the one that is left, and is done while the other is away.
+  ASSERT_TRUE(eventually([&] {
+    const NodeReplies asked = app.control("queues");
+    return asked.replies.size() == 1 && asked.silent.size() == 1;
+  }, 30s));
+  const std::size_t first_after = results.size();
+  call(1'000);
+  for (std::size_t i = first_after; i < results.size(); ++i) EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
+  second.start_broker({"-n", "second"});
+  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(120s), static_cast<std::int64_t>(i));
+  const auto counts = marks();
+  EXPECT_EQ(counts.size(), results.size());
+  for (const auto& [number, times] : counts) EXPECT_EQ(times, 1) << "task " << number;
+  expect_all_ended(next);
+}
+
+}  // namespace
+}  // namespace baozi::test
