@@ -19,7 +19,7 @@ using namespace baozi;
 struct NodeConfig {
   std::vector<std::string> roles{"broker", "collector"};
   std::vector<std::string> brokers;
-  broker::BrokerConfig broker;  // where roles share an option, this one's is declared
+  broker::BrokerConfig broker;  // where roles share an option, this one's is declared, and for events the worker's
   collector::CollectorConfig collector;
   worker::WorkerConfig worker;
 
@@ -101,6 +101,8 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
   if (config.plays("broker")) {
     broker::BrokerConfig options = config.broker;
     options.listen.emplace_back(broker_inside);
+    options.task_events = config.worker.task_events;
+    options.event_heartbeat = config.worker.event_heartbeat;
     broker_node = std::make_unique<broker::BrokerNode>(options, program.name());
   }
   std::vector<std::string> brokers = config.brokers;

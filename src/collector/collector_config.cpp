@@ -18,8 +18,6 @@ void CollectorConfig::declare(base::OptionTable& table) {
   table.add("store", store, "where results are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
   table.add("insecure", insecure, "listen beyond this machine although nobody has to show a key");
   table.add("reserve", reserve, "free disk space that is kept in reserve");
-  table.add("events-max", events_max, "events that are kept for whoever follows them; the oldest make room").range(100, 10'000'000);
-  table.add("events-memory", event_bytes_max, "bytes of events that are kept").range(ByteCount{std::uint64_t{1} << 20U}, ByteCount{std::uint64_t{64} << 30U});
   table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
   table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
   table.add("peers-max", peers_max, "sessions served at once").range(1, 1'000'000);
@@ -34,6 +32,8 @@ void CollectorConfig::declare_own(base::OptionTable& table) {
   table.add("result-max", result_max, "bytes of one packed result")
       .range(ByteCount{256}, ByteCount{limits::frame_bytes_max - 65'536});
   table.add("pending-max", pending_max, "bytes of results that may wait for the disk");
+  table.add("events-max", events_max, "events that are kept for whoever follows them; the oldest make room").range(100, 10'000'000);
+  table.add("events-memory", event_bytes_max, "bytes of events that are kept").range(ByteCount{std::uint64_t{1} << 20U}, ByteCount{std::uint64_t{64} << 30U});
 }
 
 CollectorOptions CollectorConfig::core_options(const std::string& node_name,
