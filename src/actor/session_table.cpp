@@ -56,6 +56,7 @@ bool SessionTable::number_fits(Session& session, std::uint64_t seq, Now now, Rec
     }
     if (seq != session.received + 1) {
       ++counters_.gaps;
+      session.last_heard = now.mono;  // the peer lives: only what it said in between is not known
       refuse(out, session.number,
              {.code = wire::ErrorCode::gap,
               .text = "a frame of this session is missing: say HELLO",

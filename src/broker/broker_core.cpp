@@ -403,7 +403,8 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
       retry != retries_.end()) {
     sooner(retry->first);
   }
-  if (holding_until_) sooner(*holding_until_);
+  // Past its time the holding waits for rows that are being read: they bring the turn.
+  if (holding_until_ && last_now_.mono < *holding_until_) sooner(*holding_until_);
   if (limits_on_) {
     if (const auto turn = next_turn()) sooner(*turn);
   }

@@ -285,6 +285,8 @@ class BrokerCore {
   void complete(Slot slot, wire::TaskState state, bool exhausted, BytesView follow_ups, Now now);
   void answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale);
   void resolve_answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale);
+  /// The commit after which a stale entry may be answered.
+  [[nodiscard]] std::uint64_t stale_answered_by();
   void remove_task(Slot slot);
   void bury(Slot slot, std::string reason, Now now);
   void requeue(Slot slot);
@@ -294,6 +296,8 @@ class BrokerCore {
   void take_holds(Worker& worker, const wire::Hello& hello, Now now, BrokerEffects& out);
   bool hold_again(Worker& worker, const wire::HeldDelivery& hold);
   void claim_older(Worker& worker, const wire::HeldDelivery& hold, Now now, BrokerEffects& out);
+  /// Opens a claim on the task in `slot`, or on the row under the claim's key when there is none.
+  void claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now, BrokerEffects& out);
   void adopt(Slot slot, Worker& worker, std::uint64_t number);
   void remember_delivery(Slot slot, const Worker& worker, std::uint64_t number);
   void on_claim_row(std::uint64_t number, std::vector<store::TaskRow>& rows, Now now);

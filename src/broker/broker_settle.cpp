@@ -264,10 +264,7 @@ void BrokerCore::remove_task(Slot slot) {
 }
 
 void BrokerCore::answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale) {
-  if (stale) {  // nothing to wait for
-    n = committed_;
-    answers_due_ = true;
-  }
+  if (stale) n = stale_answered_by();
   if (!stale && n != blocked && !worker.answers.empty()) {
     Answer& last = worker.answers.back();
     if (last.n == n && !last.stale) {
@@ -278,13 +275,20 @@ void BrokerCore::answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bo
   worker.answers.push_back({entry, n, stale});
 }
 
+std::uint64_t BrokerCore::stale_answered_by() {
+  // What it repeats may have been taken a moment ago: until that is durable, a crash would need it once more (D11).
+  const std::uint64_t n = open_dirty_ ? open_ : open_ - 1;
+  answers_due_ = answers_due_ || n <= committed_;
+  return n;
+}
+
 void BrokerCore::resolve_answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bool stale) {
+  if (stale) n = stale_answered_by();
   const auto resolve = [&](auto& list) {
     for (Answer& pending : list) {
       if (pending.upto != entry || pending.n != blocked) continue;
-      pending.n = stale ? committed_ : n;
+      pending.n = n;
       pending.stale = stale;
-      answers_due_ = answers_due_ || stale;
       return true;
     }
     return false;

@@ -146,10 +146,10 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
   const bool was_committed = hold.position == 0 || last == last_of_epoch_.end() || hold.position <= last->second;
   if (!was_committed) {
     if (!rules_.d15_positions) return;  // the seeded bug: taken for removed
-    if (const auto known = held_ids_.find(claim.id); known != held_ids_.end() && alive(known->second)) {
-      const Slot slot = known->second.slot;
-      claims_.emplace(hold.number, claim);
-      return close_claim(hold.number, slot, now);
+    // Brought again before its worker was heard: it is in memory, or its new row is read.
+    if (const auto known = held_ids_.find(claim.id); known != held_ids_.end()) {
+      claim.key = known->second.key;
+      return claim_row(hold.number, std::move(claim), alive(known->second) ? known->second.slot : no_slot, now, out);
     }
     ++counters_.orphans;
     claim.orphan = true;
@@ -165,12 +165,15 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
   }
   // Its row was committed once: it is in memory already, or it is read, or it was removed. While holding
   // nothing was paged in, so only a late worker costs the search.
-  if (const Slot slot = holding_ && in_tail_region_.empty() && claims_.empty() ? no_slot : find_by_key(hold.key); slot != no_slot) {
-    claims_.emplace(hold.number, claim);
-    return close_claim(hold.number, slot, now);
-  }
-  claims_[hold.number] = std::move(claim);
-  load({.kind = LoadKind::claim, .number = hold.number}, hold.key, hold.key, 1, SIZE_MAX, out);
+  const Slot slot = holding_ && in_tail_region_.empty() && claims_.empty() ? no_slot : find_by_key(hold.key);
+  claim_row(hold.number, std::move(claim), slot, now, out);
+}
+
+void BrokerCore::claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now, BrokerEffects& out) {
+  const std::int64_t key = claim.key;
+  claims_[number] = std::move(claim);
+  if (slot != no_slot) return close_claim(number, slot, now);
+  load({.kind = LoadKind::claim, .number = number}, key, key, 1, SIZE_MAX, out);
 }
 
 void BrokerCore::on_claim_row(std::uint64_t number, std::vector<store::TaskRow>& rows, Now now) {

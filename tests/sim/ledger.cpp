@@ -120,7 +120,7 @@ std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
     for (const wire::TaskView& task : *tasks) ids.push_back(task.id.to_id());
     return ids;
   }
-  // Nothing was stored (D20): the execution whose DONE counted is the one whose follow-ups are there.
+  // No success is stored (D20): the execution whose DONE counted is the one whose follow-ups are there.
   const Execution* last = nullptr;
   const Execution* finished = nullptr;
   for (const Execution& execution : truth.executions) {
@@ -132,8 +132,11 @@ std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
       if (is_finished(child)) finished = &execution;
     }
   }
-  if (finished != nullptr) last = finished;
-  return last == nullptr ? std::vector<TaskId>{} : last->follow_ups;
+  if (finished != nullptr) return finished->follow_ups;
+  // Or none is: a success whose DONE never counted leaves nothing behind, and what ended the task then (another
+  // delivery that failed, or the broker) is stored.
+  if (truth.result || last == nullptr) return {};
+  return last->follow_ups;
 }
 
 void Ledger::check_follow_ups_safe(const Truth& truth, const char* when) {
@@ -432,7 +435,7 @@ void Ledger::broker_started(const Process& broker) {
   for (auto& [who, hearing] : hearings_) {
     if (who.first != broker.index()) continue;
     hearing.last = std::max(hearing.last, broker.awake());
-    hearing.session = 0;
+    hearing.session = hearing.nonce = 0;
   }
 }
 
@@ -459,10 +462,16 @@ void Ledger::on_delivered(Process& from, Process& to, actor::PeerKey connection,
   const auto frame = wire::open_frame(bytes);
   if (!frame) return;
   Hearing& ear = hearing(to, from);
+  // A copy of an old frame shows no life.
   if (frame->header.type == wire::Type::hello) {
+    wire::Hello hello;
+    if (!wire::decode(*frame, hello) || hello.nonce <= ear.nonce) return;
+    ear.nonce = hello.nonce;
     ear.connection = connection;
     heard(to, ear);
   } else if (frame->header.session == ear.session && ear.session != 0) {
+    if (frame->header.seq <= ear.received) return;
+    ear.received = frame->header.seq;
     heard(to, ear);
     if (frame->header.type == wire::Type::goodbye) ear.session = 0;
   }
@@ -491,6 +500,7 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
     case wire::Type::welcome: {
       Hearing& ear = hearing(from, to);
       ear.session = frame->header.session;
+      ear.received = 0;
       ear.connection = connection;
       break;
     }
@@ -585,6 +595,14 @@ void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted)
                      " tasks were accepted, in truth it is " + std::to_string(certain) + " to " +
                      std::to_string(possible));
   }
+}
+
+std::int64_t Ledger::last_eta_us() const {
+  std::int64_t last = 0;
+  for (const auto& [id, truth] : truths_) {
+    if (!truth.rows.empty()) last = std::max(last, truth.plan.eta_us.value_or(0));
+  }
+  return last;
 }
 
 std::string Ledger::open_text() const {

@@ -109,12 +109,16 @@ class Ledger : public Network::Witness {
   /// Everything is quiet: what must be true of the whole.
   /// \param accepted  what the brokers' books say together.
   void check_end(const IsAlive& producer_is_alive, std::uint64_t accepted);
+  /// Of all tasks that are stored; wall clock, 0: none.
+  [[nodiscard]] std::int64_t last_eta_us() const;
   [[nodiscard]] std::string open_text() const;
 
  private:
   struct Hearing {              // of one worker's process by one broker
     std::int64_t last = 0;      // in the broker's awake time
     std::uint64_t session = 0;  // 0: none that counts
+    std::uint64_t received = 0;  // frames of it
+    std::uint64_t nonce = 0;     // of the last HELLO
     actor::PeerKey connection{};
     std::vector<std::pair<std::int64_t, std::int64_t>>
         silences;  // virtual time of their end, length

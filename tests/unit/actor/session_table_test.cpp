@@ -124,6 +124,7 @@ TEST_F(Table, AMissingFrameEndsTheSessionAndSaysSo) {
   EXPECT_EQ(got.closed.number, session);
   EXPECT_EQ(got.closed.name, "w1");
   EXPECT_EQ(got.closed.incarnation, Incarnation{5});
+  EXPECT_EQ(got.closed.last_heard, at(10).mono);  // it lives, whatever was lost
   EXPECT_EQ(table.find(session), nullptr);
   EXPECT_EQ(table.find(a), nullptr);
   EXPECT_EQ(receive(a, session, 3, wire::Ping{}, 20), SessionTable::Event::answer);

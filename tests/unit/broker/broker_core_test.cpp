@@ -221,6 +221,84 @@ TEST_F(BrokerCoreTest, AStaleDoneIsAnsweredThoughNothingIsCommitted) {
   EXPECT_EQ(answered->exceptions[0].code, wire::Settled::stale);
 }
 
+// Answered at once, the worker forgot it, and a crash before that commit brought the task back (sim seed 623).
+TEST_F(BrokerCoreTest, ARepeatedDoneIsAnsweredNoSoonerThanTheOneThatCounted) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  settle();
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  done(*worker_a, given[0].number, wire::TaskState::ignored);
+  connect(worker_a, {.role = wire::Role::worker, .name = "w1", .incarnation = 1, .concurrency = 4,
+                     .holds = {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
+                                .phase = wire::Hold::done_unanswered, .id = given[0].task.id}}});
+  done(*worker_a, given[0].number, wire::TaskState::ignored);
+  EXPECT_FALSE(next<wire::DoneOk>(*worker_a, wire::Type::done_ok).has_value());
+  settle();
+  const auto answered = next<wire::DoneOk>(*worker_a, wire::Type::done_ok);
+  ASSERT_TRUE(answered.has_value());
+  EXPECT_EQ(answered->upto, 1u);
+  ASSERT_EQ(answered->exceptions.size(), 1u);
+  EXPECT_EQ(answered->exceptions[0].code, wire::Settled::stale);
+  EXPECT_TRUE(store.tasks.empty());
+}
+
+// Its row had left memory again when its worker came: taken for an orphan, it waited for nothing and the task
+// ran twice (sim seed 1433).
+TEST_F(BrokerCoreTest, ATaskThatCameAgainAndWasPagedOutIsStillTheLateWorkersOwn) {
+  options.window_tasks = 1;
+  start();
+  connect_producer();
+  const Uuid id = producer_id;
+  connect_worker(worker_a, 1, 10);
+  connect_worker(worker_b, 2, 0);
+  settle();
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  crash_and_start();  // before the insert was committed
+  connect_producer(make_uuid7(wall_time(6), 3, 4));
+  submit(1, {task("x")});  // fills the window
+  connect_producer(id);
+  submit(1, {task("a")});
+  settle();
+  ASSERT_EQ(store.tasks.size(), 2u);
+  connect_worker(worker_a, 1, 0,
+                 {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
+                   .phase = wire::Hold::done_unanswered, .id = given[0].task.id}});
+  EXPECT_EQ(core->counters().orphans, 0u);
+  connect_worker(worker_b, 2, 10);
+  settle();
+  done(*worker_a, given[0].number, wire::TaskState::ignored);
+  settle();
+  std::vector<Bytes> ids;
+  for (const auto& delivery : deliveries(*worker_b)) ids.emplace_back(delivery.task.id.bytes);
+  EXPECT_EQ(ids, (std::vector<Bytes>{"x"}));
+  EXPECT_EQ(core->books().succeeded, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerCoreTest, ABrokerThatWaitsForARowSleeps) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  connect_worker(worker_b, 2, 0);
+  submit(1, {task("a")});
+  settle();
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  crash_and_start();
+  reads_are_slow = true;  // the row of the reported task is not there when the liveness is over
+  connect(worker_a, {.role = wire::Role::worker, .name = "w1", .incarnation = 1, .concurrency = 4,
+                     .holds = {{.number = given[0].number, .key = given[0].key, .position = 0,
+                                .phase = wire::Hold::executing, .id = given[0].task.id}}});
+  pass(11 * second);
+  EXPECT_TRUE(core->is_holding());
+  EXPECT_GT(*core->next_deadline(), now.mono);
+}
+
 TEST_F(BrokerCoreTest, AnOrphanDoesNotKeepTheAnswersBehindItWaiting) {
   start();
   connect_producer();
