@@ -7,7 +7,7 @@ import json, os, random, signal, socket, sys, time, traceback, uuid
 import msgpack, zmq  # Debian: python3-msgpack, python3-zmq
 
 HELLO, WELCOME, PING, GOODBYE, ERROR, COLLECTORS, SUBMIT, SUBMITTED = 1, 2, 3, 5, 6, 7, 10, 11
-CREDIT, DELIVER, DONE, DONE_OK, RESULT, STORED, WATCH = 20, 21, 22, 23, 30, 31, 32
+CREDIT, DELIVER, DONE, DONE_OK, RESULT, STORED, WATCH, CONTROL, REPLY = 20, 21, 22, 23, 30, 31, 32, 40, 41
 SUCCESS, FAILURE, IGNORED = 4, 5, 7
 STATES = "PENDING RECEIVED STARTED RETRY SUCCESS FAILURE REVOKED IGNORED".split()
 pack, unpack = msgpack.packb, lambda data: msgpack.unpackb(data, strict_map_key=False)
@@ -179,6 +179,9 @@ class Worker(Node):
                     d["state"], d["record"][2:4] = FAILURE, [FAILURE, pack(["ResultRefused", text, ""])]
                 d["stored"] = code != 2
                 self.settle(number)
+        elif kind == CONTROL:  # somebody asks this worker (section 9)
+            known = {"inspect.ping": "pong", "inspect.registered": sorted(self.tasks)}
+            link.send(REPLY, fields[0], 0 if fields[1] in known else 10, known.get(fields[1], f"unknown command '{fields[1]}'"))
         elif kind == DONE_OK:
             for entry, code in (*fields[1:], [])[0]:
                 (link.held.add if code == 2 else link.held.discard)(entry)

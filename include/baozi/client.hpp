@@ -104,6 +104,23 @@ struct NodeReplies {
   std::vector<std::string> silent;  ///< brokers that could not be asked, or did not answer in time
 };
 
+/// One worker's answer to `App::ask_workers`.
+struct WorkerReply {
+  std::string worker;
+  std::string error;    ///< why there is no answer; empty: there is one
+  bool silent = false;  ///< the worker said nothing; `error` says what is known of that
+  Value answer;
+};
+struct WorkerReplies {
+  std::vector<WorkerReply> workers;  ///< everyone that was addressed, by name
+  std::vector<std::string> missing;  ///< destinations that match no worker
+  std::vector<NodeReply> refusals;   ///< brokers that did not pass the question on, and why
+  std::vector<std::string> silent;   ///< brokers that could not be asked: their workers may be missing above
+
+  /// Somebody was addressed, and everybody answered without an error.
+  [[nodiscard]] bool all_answered() const;
+};
+
 /// A call that was not made yet: a name, arguments and options.
 template <class R>
 class Signature : public detail::CallSettings<Signature<R>> {
@@ -378,9 +395,10 @@ class App {
 
   /// Erases stored results; how many there were. Throws NoAnswer, WouldBlock, AppClosed.
   std::size_t forget(const std::vector<std::string>& ids);
-  /// Ends tasks before they run; with `terminate` also those that run. One answer for each id.
-  /// Throws as `forget`.
-  std::vector<Revocation> revoke(const std::vector<std::string>& ids, bool terminate = false);
+  /// Ends tasks before they run; with `terminate` also those that run, by `signal` where a process
+  /// runs them. One answer for each id. Throws as `forget`.
+  std::vector<Revocation> revoke(const std::vector<std::string>& ids, bool terminate = false,
+                                 std::string_view signal = {});
   /// Asks every broker: `app.control("status")`, `app.control("purge", Value::object({{"queue",
   /// "math"}}))`.
   NodeReplies control(std::string_view command, const Value& arguments = {});
@@ -390,6 +408,15 @@ class App {
   /// What happens in the network, from now on or from earlier. Throws std::invalid_argument,
   /// AppClosed.
   [[nodiscard]] EventStream events(const EventOptions& options = {});
+  /// Asks workers through every broker: `app.ask_workers("inspect.ping")`,
+  /// `app.ask_workers("worker.pool_grow", Value::object({{"n", 2}}), {"w1@host", "gpu*"})`. Each
+  /// worker obeys once, however many brokers it serves. Commands: docs/control.md.
+  /// \param destination  names, or patterns with `*`, `?`, `[a-z]`; empty: every worker.
+  /// \param timeout      for the workers, 1 ms to 60 s; those that say nothing in it are silent.
+  /// Throws as `forget` when no broker answered.
+  WorkerReplies ask_workers(std::string_view command, const Value& arguments = {},
+                            const std::vector<std::string>& destination = {},
+                            std::chrono::microseconds timeout = std::chrono::seconds{1});
 
   /// Waits until everything that was handed in has been confirmed, refused or given up. False when
   /// the time is over.

@@ -142,6 +142,9 @@ struct CallOptions {
   std::optional<Expiry> expires{};
   /// Empty: the default queue.
   std::string queue{};
+  /// Only for workers that have every one of these labels: "gpu=1", or "gpu" for any value. At
+  /// most 16. Until one comes the task waits.
+  std::vector<std::string> labels{};
   /// 0 to 9, 9 first; 4 when none is given.
   std::optional<int> priority{};
   /// Empty: a new UUID. Otherwise 1 to 255 bytes of your own.

@@ -18,6 +18,7 @@ inline constexpr std::uint32_t options_max = 64;           ///< entries of a tas
 inline constexpr std::uint32_t follow_ups_max = 1'000;     ///< tasks that one DONE may enqueue
 inline constexpr std::uint32_t holds_max = 65'536;         ///< deliveries that a worker may report in HELLO
 inline constexpr std::uint32_t queues_per_worker_max = 1'000;
+inline constexpr std::uint32_t labels_max = 16;            ///< labels of a worker, or that a task requires
 inline constexpr std::uint32_t endpoints_max = 16;
 inline constexpr std::uint32_t collectors_max = 64;
 inline constexpr std::uint32_t delivery_limit_max = 1'000'000;  ///< deliveries that a task may ask to lose

@@ -107,10 +107,11 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
     queue.changed = false;
     Bytes row;
     Writer packed{row};
-    packed.array(3);
-    packed.str(queue.name);
+    packed.array(4);
+    packed.str(QueueTable::key_of(queue));
     packed.uinteger(queue.scheduled - std::min(queue.scheduled, queue.keyed_scheduled));
     packed.uinteger(queue.bytes);
+    packed.boolean(queue.paused);
     batch.records.push_back({store::Space::queues, key_bytes(number), std::move(row)});
   }
   if (sequence_ + sequence_block / 2 > sequence_reserved_) {
@@ -173,6 +174,9 @@ void BrokerCore::answer_committed(Now now, BrokerEffects& out) {
     if (actor::Session* const session = sessions_.find(producer->session)) {
       send(*session, wire::Submitted{.upto = producer->committed, .refusals = {}}, out);
     }
+  }
+  for (; !replies_.empty() && replies_.front().n <= committed_; replies_.pop_front()) {
+    reply(replies_.front().session, replies_.front().request, replies_.front().payload, out);
   }
   for (auto& worker : workers_) {
     if (worker == nullptr || (worker->answers.empty() && worker->held.empty())) continue;

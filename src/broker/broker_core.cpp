@@ -31,7 +31,9 @@ BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
       tasks_{epoch_},
       queues_{options_},
       events_{options.events},
-      task_events_{options.task_events} {
+      task_events_{options.task_events},
+      revocations_{options.revocations_max},
+      questions_{{.questions_max = options.questions_max, .frame_bytes_max = options.frame_bytes_max}} {
   const auto limited = [](const QueueOptions& queue) {
     return queue.concurrency_limit != 0 || queue.interval_us != 0;
   };
@@ -52,10 +54,11 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
       case store::Space::epochs: last_of_epoch_[key_value(record.key)] = key_value(value); break;
       case store::Space::queues: {
         const auto number = static_cast<std::uint32_t>(key_value(record.key));
-        in.array();
+        const std::uint32_t fields = in.array();
         queues_.restore(number, in.str());
         const std::uint64_t scheduled = in.uinteger();
         queue_facts[number] = {scheduled, in.uinteger()};
+        if (fields > 3) queues_[number].paused = in.boolean();
         break;
       }
       case store::Space::producers: {
@@ -83,7 +86,9 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
         if (record.key == "books") books_ = unpack_books(value);
         if (record.key == "sequence") sequence_ = key_value(value);
         break;
-      case store::Space::marks: break;
+      case store::Space::marks:
+        if (!revocations_.restore(record.key, value)) ++counters_.corrupt_rows;
+        break;
     }
   }
   std::uint64_t rows = 0;
@@ -112,6 +117,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
     paged_queues_.insert(number);
     if (!queue_facts.contains(number)) queue.bytes += range.bytes;
   }
+  queues_.finish_restore();
   for (const auto& [number, facts] : queue_facts) {
     queues_[number].scheduled = facts.first;
     queues_[number].bytes = facts.second;
@@ -211,6 +217,18 @@ void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now n
       if (worker == nullptr) return forbidden();
       if (parsed(wire::decode(frame, nack_))) on_nack(*worker, nack_, now);
       return;
+    case wire::Type::queues: {
+      wire::Queues queues;
+      if (worker == nullptr) return forbidden();
+      if (parsed(wire::decode(frame, queues))) consume(*worker, queues.names, queues.excluded);
+      return;
+    }
+    case wire::Type::reply: {
+      wire::Reply reply;
+      if (worker == nullptr) return forbidden();
+      if (parsed(wire::decode(frame, reply))) questions_.on_reply(session.number, reply);
+      return;
+    }
     case wire::Type::stored: {
       wire::Stored stored;
       if (!collects) return forbidden();
@@ -261,6 +279,7 @@ void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now
       worker.session = session.number;
       send_welcome(session, hello, nullptr, out);
       take_holds(worker, hello, now, out);
+      questions_.on_worker(hello.incarnation, session.number);
       return;
     }
     case wire::Role::collector: {
@@ -304,6 +323,7 @@ void BrokerCore::send_welcome(actor::Session& session, const wire::Hello& hello,
 }
 
 void BrokerCore::session_ended(const actor::Session& session, Now now) {
+  questions_.on_session_ended(session.number);
   switch (session.role) {
     case wire::Role::worker:
       if (Worker* worker = worker_of_session(session)) {
@@ -359,6 +379,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   wake_scheduled(now);
   check_expiry(now);
   wake_limits(now);
+  if (queues_.has_new_labelled()) serve_new_queues();
   page_in(out);
   deliver_ready(now);
   seek_orphans(now);
@@ -367,10 +388,13 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   send_asks(out);
   finish_revokes(out);
   flush_deliveries(now, out);
+  send_revokes(out);
+  carry_questions(now, out);
   if (collectors_changed_) announce_collectors(out);
   if (now.mono >= next_housekeeping_) {
     next_housekeeping_ = now.mono + Micros{1'000'000};
     expire_producers(now);
+    expire_revocations(now);
     trim_dead();
   }
   if (answers_due_) answer_committed(now, out);
@@ -415,6 +439,7 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
   }
   if (const auto sessions = sessions_.next_deadline()) sooner(*sessions);
   if (const auto events = events_deadline()) sooner(*events);
+  if (const auto questions = questions_.next_deadline()) sooner(*questions);
   return next;
 }
 

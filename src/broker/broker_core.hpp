@@ -6,7 +6,8 @@
 ///
 /// The sources follow a task's life: broker_submit, broker_dispatch, broker_settle, broker_endings; beside it
 /// broker_workers (sessions, leases, restart), broker_paging (what is not in memory), broker_commit (group
-/// commit and the answers that wait for it), broker_revoke and broker_control.
+/// commit and the answers that wait for it), broker_revoke, and what operators ask: broker_control, broker_status,
+/// broker_dead.
 #pragma once
 #include <deque>
 #include <map>
@@ -22,9 +23,11 @@
 #include "actor/session_table.hpp"
 #include "broker/options.hpp"
 #include "broker/queue_table.hpp"
+#include "broker/revocation_table.hpp"
 #include "broker/row.hpp"
 #include "broker/sweep.hpp"
 #include "broker/task_table.hpp"
+#include "broker/worker_questions.hpp"
 #include "store/task_store.hpp"
 
 namespace baozi::broker {
@@ -160,6 +163,7 @@ class BrokerCore {
     std::uint64_t session = 0;  ///< 0: away
     MonoTime last_heard{};
     std::vector<std::uint32_t> queues;
+    std::vector<std::string> labels;
     std::uint32_t concurrency = 1;
     std::uint64_t roster_n = 0;  ///< deliveries only after this commit (D14)
     bool local = false;          ///< lives in the broker's own process (D16)
@@ -226,6 +230,7 @@ class BrokerCore {
     std::vector<wire::TaskState> states;
     std::vector<bool> settled;
     std::size_t open = 0;
+    std::uint64_t n = 0;  ///< the commit of its marks
   };
   enum class LoadKind : std::uint8_t { lane, schedule, claim, sweep, keyed };
   struct LoadPurpose {
@@ -271,6 +276,9 @@ class BrokerCore {
   void send_marked();
   void flush_deliveries(Now now, BrokerEffects& out);
   [[nodiscard]] bool may_deliver() const;
+  [[nodiscard]] bool is_paused(const Queue& queue) const {
+    return queue.paused || (queue.base != no_index && queues_[queue.base].paused);
+  }
 
   // ---- broker_settle.cpp
   void on_credit(Worker& worker, const wire::Credit& message);
@@ -293,6 +301,10 @@ class BrokerCore {
 
   // ---- broker_workers.cpp
   Worker& worker_of(const wire::Hello& hello, Now now);
+  /// Whose tasks it takes from now on.
+  void consume(Worker& worker, const std::vector<std::string_view>& names, const std::vector<std::string_view>& excluded);
+  void consume(Worker& worker, Queue& queue);
+  void serve_new_queues();
   void take_holds(Worker& worker, const wire::Hello& hello, Now now, BrokerEffects& out);
   bool hold_again(Worker& worker, const wire::HeldDelivery& hold);
   void claim_older(Worker& worker, const wire::HeldDelivery& hold, Now now, BrokerEffects& out);
@@ -383,10 +395,19 @@ class BrokerCore {
 
   // ---- broker_revoke.cpp
   void on_revoke(actor::Session& session, const wire::Revoke& message, Now now, BrokerEffects& out);
-  void revoke_task(Slot slot, std::uint64_t job, std::size_t index, BrokerEffects& out);
+  void revoke_task(Slot slot, std::uint64_t job, std::size_t index);
+  void mark_revoked(const TaskId& id, const wire::Revoke& message, Now now);
+  void unmark_revoked(const TaskId& id);
+  /// A task comes into the broker's hands again: true when it bears a mark, which it remembers from now on.
+  bool is_revoked(Slot slot);
+  /// Tells workers which of their tasks are revoked.
+  void send_revokes(BrokerEffects& out);
+  void expire_revocations(Now now);
   void revoke_settled(Slot slot, wire::TaskState state);
   void finish_revokes(BrokerEffects& out);
   Worker* holder_of(const Task& task);
+  /// The id at the head of a packed task.
+  [[nodiscard]] static wire::IdView id_of(BytesView raw);
   void run_sweep(BrokerEffects& out);
   void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
   std::uint64_t purge(Queue& queue);
@@ -426,8 +447,19 @@ class BrokerCore {
   // ---- broker_control.cpp
   void on_control(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
   void reply(std::uint64_t session, std::uint64_t request, BytesView payload, BrokerEffects& out);
-  [[nodiscard]] Bytes status_payload(Now now);
+  void reply_refusal(std::uint64_t session, std::uint64_t request, wire::ErrorCode code, std::string_view text, BrokerEffects& out);
+  /// Leaves once what is open is committed.
+  void reply_after_commit(std::uint64_t session, std::uint64_t request, Bytes payload);
+  void ask_workers(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
+  void carry_questions(Now now, BrokerEffects& out);
   [[nodiscard]] Bytes queues_payload();
+  [[nodiscard]] Bytes scheduled_payload(std::uint64_t limit);
+  [[nodiscard]] Bytes revoked_payload(std::uint64_t limit) const;
+
+  // ---- broker_status.cpp
+  [[nodiscard]] Bytes status_payload(Now now);
+
+  // ---- broker_dead.cpp
   bool dead_command(const wire::Control& message, Now now, Bytes& payload);
   bool retry_dead(std::int64_t key, Now now);
   void drop_dead(std::int64_t key);
@@ -515,6 +547,8 @@ class BrokerCore {
   MonoTime next_event_heartbeat_{};
 
   // revokes, purges, dead letters
+  RevocationTable revocations_;
+  std::vector<SlotRef> revokes_due_;  ///< leased tasks whose workers are to be told
   std::map<std::uint64_t, RevokeJob> revoke_jobs_;
   std::multimap<Slot, std::pair<std::uint64_t, std::size_t>> revoke_waiters_;  ///< task → (job, index)
   std::deque<Sweep> sweeps_;
@@ -545,6 +579,14 @@ class BrokerCore {
     std::uint64_t number;
   };
   std::deque<Confirm> confirms_;
+  struct LateReply {
+    std::uint64_t n;
+    std::uint64_t session;
+    std::uint64_t request;
+    Bytes payload;
+  };
+  std::deque<LateReply> replies_;  ///< to CONTROL, when their commit is durable
+  WorkerQuestions questions_;
   struct Waiting {
     std::uint64_t n;
     SlotRef task;

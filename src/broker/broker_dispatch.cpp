@@ -21,6 +21,8 @@ void BrokerCore::deliver_ready(Now now) {
   }
   if (!may_deliver()) return;
   std::vector<std::uint32_t>& active = queues_.active();
+  // Each turn begins with another queue: a worker's credit is not always the same one's.
+  if (active.size() > 1) std::rotate(active.begin(), active.begin() + 1, active.end());
   for (std::size_t i = 0; i < active.size();) {
     Queue& queue = queues_[active[i]];
     deliver_queue(queue, now);
@@ -35,6 +37,7 @@ void BrokerCore::deliver_ready(Now now) {
 }
 
 void BrokerCore::deliver_queue(Queue& queue, Now now) {
+  if (is_paused(queue)) return;
   std::vector<Worker*> able;
   for (const std::uint32_t index : queue.consumers) {
     Worker& worker = *workers_[index];
@@ -190,6 +193,7 @@ void BrokerCore::send_marked() {
       continue;
     }
     task.stage = Stage::leased;
+    if (task.revoke_asked) revokes_due_.push_back(ref);
     worker.outgoing.push_back({ref.slot, ref.key, tasks_.number(ref.slot), worker.alone});
   }
 }

@@ -135,7 +135,7 @@ void BrokerCore::page_in(BrokerEffects& out) {
   if (!may_deliver()) return;
   for (auto it = paged_queues_.begin(); it != paged_queues_.end();) {
     Queue& queue = queues_[*it];
-    const bool served = std::any_of(queue.consumers.begin(), queue.consumers.end(), [this](std::uint32_t index) {
+    const bool served = !is_paused(queue) && std::any_of(queue.consumers.begin(), queue.consumers.end(), [this](std::uint32_t index) {
       return workers_[index]->session != 0;
     });
     bool any = false;
@@ -191,7 +191,7 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   }
   const Slot slot = tasks_.add(view->task.raw);
   if (slot == no_slot) return no_slot;
-  Queue* queue = queues_.get(view->task.queue);
+  Queue* queue = queues_.home_of(view->task, true);
   if (queue == nullptr) queue = queues_.get({});
   Task& task = tasks_[slot];
   task.queue = queue->number;
@@ -241,6 +241,10 @@ void BrokerCore::admit(Slot slot, Now now) {
   Task& task = tasks_[slot];
   if (task.ending != Ending::none) return begin_ending(slot, task.ending, std::move(task.history->ending_text));
   if (swept(slot, now)) return;
+  if (is_revoked(slot)) {  // its worker was lost, or the broker stopped, before it could obey
+    urgent_ = true;
+    return begin_ending(slot, Ending::revoked, "revoked");
+  }
   if (task.marked && task.position == 0) {  // it may have been started before the restart, and nobody reported it
     if (task.acks_early) {
       return begin_ending(slot, Ending::lost_early, "it may have been started before the broker stopped; acks_early tasks are not repeated");

@@ -3,6 +3,7 @@
 
 #include "baozi/packing.hpp"
 #include "broker/broker_core.hpp"
+#include "wire/map_writer.hpp"
 
 namespace baozi::broker {
 
@@ -10,24 +11,27 @@ namespace {
 constexpr std::size_t sweep_rows = 2'000;
 constexpr std::size_t sweep_bytes = std::size_t{4} << 20U;
 
-/// The id at the head of a packed task.
-wire::IdView id_of(BytesView raw) {
-  Reader in{raw};
-  in.array();
-  return wire::read_id(in);
-}
 }  // namespace
 
 void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message, Now now, BrokerEffects& out) {
-  static_cast<void>(now);
+  if (!revocations_.has_room_for(message.ids.size())) {
+    return reply_refusal(session.number, message.request, wire::ErrorCode::overloaded,
+                         "nothing was revoked: this broker keeps " + std::to_string(revocations_.size()) +
+                             " marks of revoked tasks, and has no room for " + std::to_string(message.ids.size()) + " more",
+                         out);
+  }
+  touch(now);
   const std::uint64_t number = next_request_++;
   RevokeJob& job = revoke_jobs_[number];
+  job.n = open_;
   job.session = session.number;
   job.request = message.request;
   std::map<TaskId, std::uint64_t> wanted;
   for (const wire::IdView& id : message.ids) {
     if (wanted.emplace(id.to_id(), job.ids.size()).second) job.ids.push_back(id.to_id());
   }
+  for (const TaskId& id : job.ids) mark_revoked(id, message, now);
+  urgent_ = true;
   job.verdicts.assign(job.ids.size(), wire::Verdict::unknown);
   job.states.assign(job.ids.size(), wire::TaskState::pending);
   job.settled.assign(job.ids.size(), false);
@@ -36,7 +40,7 @@ void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message,
     if (tasks_[slot].stage == Stage::free) continue;
     const auto found = wanted.find(id_of(tasks_[slot].raw()).to_id());
     if (found == wanted.end()) continue;
-    revoke_task(slot, number, found->second, out);
+    revoke_task(slot, number, found->second);
     wanted.erase(found);
   }
   if (wanted.empty()) return;
@@ -67,23 +71,90 @@ std::vector<Sweep::Range> BrokerCore::ranges_on_disk() const {
   return ranges;
 }
 
+wire::IdView BrokerCore::id_of(BytesView raw) {
+  Reader in{raw};
+  in.array();
+  return wire::read_id(in);
+}
+
 BrokerCore::Worker* BrokerCore::holder_of(const Task& task) {
   return task.worker == no_index ? nullptr : workers_[task.worker].get();
 }
 
-void BrokerCore::revoke_task(Slot slot, std::uint64_t job_number, std::size_t index, BrokerEffects& out) {
+void BrokerCore::mark_revoked(const TaskId& id, const wire::Revoke& message, Now now) {
+  Revocation mark{.at_us = micros(now.wall),
+                  .terminate = (message.flags & wire::flag::revoke_terminate) != 0,
+                  .signal = std::string{message.signal}};
+  // A second request may ask for more than the first, never for less.
+  if (const Revocation* const before = revocations_.find(id); before != nullptr && before->terminate && !mark.terminate) {
+    mark.terminate = true;
+    mark.signal = before->signal;
+  }
+  note_record(store::Space::marks, RevocationTable::key(id), RevocationTable::pack(mark));
+  revocations_.add(id, std::move(mark));
+}
+
+void BrokerCore::unmark_revoked(const TaskId& id) {
+  if (revocations_.erase(id)) note_record(store::Space::marks, RevocationTable::key(id), std::nullopt);
+}
+
+void BrokerCore::expire_revocations(Now now) {
+  for (const TaskId& id : revocations_.expire(micros(now.wall) - options_.revocation_age_us)) {
+    note_record(store::Space::marks, RevocationTable::key(id), std::nullopt);
+  }
+}
+
+bool BrokerCore::is_revoked(Slot slot) {
+  Task& task = tasks_[slot];
+  if (!task.revoke_asked && !revocations_.empty()) {
+    task.revoke_asked = revocations_.find(id_of(task.raw()).to_id()) != nullptr;
+  }
+  return task.revoke_asked;
+}
+
+void BrokerCore::send_revokes(BrokerEffects& out) {
+  for (const SlotRef& ref : revokes_due_) {
+    if (!alive(ref) || tasks_[ref.slot].stage != Stage::leased) continue;
+    const Task& task = tasks_[ref.slot];
+    const Worker* const worker = holder_of(task);
+    actor::Session* const session = worker == nullptr ? nullptr : sessions_.find(worker->session);
+    const wire::IdView id = id_of(task.raw());
+    const Revocation* const mark = revocations_.find(id.to_id());
+    if (session == nullptr || mark == nullptr) continue;
+    wire::Revoke request;
+    request.flags = mark->terminate ? wire::flag::revoke_terminate : 0;
+    request.signal = mark->signal;
+    request.ids.push_back(id);
+    send(*session, request, out);
+  }
+  revokes_due_.clear();
+}
+
+Bytes BrokerCore::revoked_payload(std::uint64_t limit) const {
+  const auto marks = revocations_.newest(limit);
+  wire::MapWriter payload;
+  payload.number("total", revocations_.size());
+  Writer& list = payload.key("marks");
+  list.array(marks.size());
+  for (const auto& [id, mark] : marks) {
+    wire::MapWriter entry;
+    entry.text("id", id.to_string());
+    entry.key("at_us").integer(mark.at_us);
+    entry.flag("terminate", mark.terminate);
+    entry.text("signal", mark.signal);
+    list.raw(entry.take());
+  }
+  return payload.take();
+}
+
+void BrokerCore::revoke_task(Slot slot, std::uint64_t job_number, std::size_t index) {
   RevokeJob& job = revoke_jobs_.at(job_number);
   Task& task = tasks_[slot];
+  task.revoke_asked = true;
   switch (task.stage) {
     case Stage::leased:
     case Stage::marking: {
-      task.revoke_asked = true;
-      Worker* const worker = holder_of(task);
-      if (actor::Session* const session = worker == nullptr ? nullptr : sessions_.find(worker->session)) {
-        wire::Revoke request;
-        request.ids.push_back(id_of(task.raw()));
-        send(*session, request, out);
-      }
+      revokes_due_.push_back({slot, task.key});
       job.verdicts[index] = wire::Verdict::pending;
       job.states[index] = wire::TaskState::started;
       job.settled[index] = true;
@@ -114,7 +185,7 @@ void BrokerCore::revoke_settled(Slot slot, wire::TaskState state) {
 void BrokerCore::finish_revokes(BrokerEffects& out) {
   for (auto it = revoke_jobs_.begin(); it != revoke_jobs_.end();) {
     const RevokeJob& job = it->second;
-    if (job.open > 0) {
+    if (job.open > 0 || job.n > committed_) {
       ++it;
       continue;
     }
@@ -216,6 +287,7 @@ bool BrokerCore::swept(Slot slot, Now now) {
       close_claim(value, slot, now);
       return true;
     }
+    task.revoke_asked = true;
     begin_ending(slot, Ending::revoked, "revoked");
     urgent_ = true;
     revoke_waiters_.emplace(slot, std::pair{sweep.revoke_job, value});
@@ -268,7 +340,7 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
     }
     const auto view = unpack_row(row.rec);
     if (!view) continue;
-    const Queue* const home = queues_.get(view->task.queue);
+    const Queue* const home = queues_.home_of(view->task, true);
     const bool hit = sweep.purged_queue
                          ? home != nullptr && home->number == *sweep.purged_queue &&
                                (row.key < 0 || (static_cast<std::uint64_t>(row.key) & sequence_mask) < sweep.sequence_end)

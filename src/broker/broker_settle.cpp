@@ -259,6 +259,7 @@ void BrokerCore::remove_task(Slot slot) {
   if (task.history != nullptr && !adopted_.empty()) {
     for (const auto& loss : task.history->losses) adopted_.erase(loss.number);
   }
+  if (task.revoke_asked) unmark_revoked(id_of(task.raw()).to_id());
   note_erase(task);
   tasks_.remove(slot);
 }

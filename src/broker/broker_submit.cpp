@@ -101,9 +101,11 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
         continue;
       }
     }
-    Queue* const queue = queues_.get(task.queue);
+    Queue* const queue = queues_.home_of(task);
     if (queue == nullptr) {
-      refusal.tasks.push_back({.index = i, .reason = wire::Reason::bad_task, .text = "the broker has as many queues as it may"});
+      refusal.tasks.push_back({.index = i, .reason = wire::Reason::bad_task,
+                               .text = task.options.labels.empty() ? "the broker has as many queues as it may"
+                                                                   : "the queue has as many sets of labels as it may"});
       continue;
     }
     if (queue != last) {
@@ -124,7 +126,7 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     for (const auto& [queue, more] : added) {
       if (make_room(*queue, more.first, more.second)) continue;
       for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
-        if (queues_.get(message.tasks[i].queue) != queue) continue;
+        if (queues_.home_of(message.tasks[i]) != queue) continue;
         refusal.tasks.push_back({.index = i, .reason = wire::Reason::queue_full, .text = "the queue is full of tasks that cannot be dropped"});
       }
     }
@@ -199,7 +201,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   }
   const Slot slot = tasks_.add(view.raw);
   BAOZI_ASSERT(slot != no_slot);  // memory_tasks_max lies far below the number of slots
-  Queue* queue = queues_.get(view.queue);
+  Queue* queue = queues_.home_of(view, true);
   if (queue == nullptr) queue = queues_.get({});  // a follow-up cannot be refused any more
   Task& task = tasks_[slot];
   task.queue = queue->number;
@@ -242,7 +244,12 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
       return slot;
     }
   }
-  enqueue(slot, now);
+  if (is_revoked(slot)) {  // before it came
+    begin_ending(slot, Ending::revoked, "revoked");
+    urgent_ = true;
+  } else {
+    enqueue(slot, now);
+  }
   if (holding_) held_ids_[view.id.to_id()] = SlotRef{slot, task.key};
   taken_this_turn_.push_back({slot, task.key});
   return slot;

@@ -5,10 +5,12 @@
 
 #include "baozi/packing.hpp"
 #include "broker/broker_core.hpp"
+#include "broker/labels.hpp"
 
 namespace baozi::broker {
 
 namespace {
+constexpr std::string_view direct_prefix = "direct:";  // queues of one worker, named after it
 constexpr int orphan_patience = 2;  // livenesses that an orphan waits for its resend after the holding ended
 }
 
@@ -41,9 +43,8 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
     }
   }
   Worker& worker = *workers_[entry->second];
-  for (const std::uint32_t number : worker.queues) std::erase(queues_[number].consumers, worker.index);
-  worker.queues.clear();
   worker.name = hello.name;
+  worker.labels.assign(hello.labels.begin(), hello.labels.end());
   worker.concurrency = std::max<std::uint32_t>(hello.concurrency, 1);
   worker.local = hello.pid != 0 && hello.pid == options_.pid && hello.host == options_.host;
   if (!hello.limits.empty()) set_limits(hello);
@@ -56,16 +57,40 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
   worker.outgoing.clear();
   worker.entries = worker.credit = worker.credit_bytes = 0;
   worker.delivered = worker.delivered_bytes = worker.returned = worker.returned_bytes = 0;
-  std::vector<std::string_view> names = hello.queues;
-  if (names.empty()) names.push_back({});
-  for (const std::string_view name : names) {
-    Queue* const queue = queues_.get(name);
-    if (queue == nullptr || std::find(worker.queues.begin(), worker.queues.end(), queue->number) != worker.queues.end()) continue;
-    worker.queues.push_back(queue->number);
-    queue->consumers.push_back(worker.index);
-  }
+  consume(worker, hello.queues.empty() ? std::vector<std::string_view>{{}} : hello.queues, {});
   roster_awaited_.erase(hello.incarnation);
   return worker;
+}
+
+void BrokerCore::consume(Worker& worker, const std::vector<std::string_view>& names,
+                         const std::vector<std::string_view>& excluded) {
+  for (const std::uint32_t number : worker.queues) std::erase(queues_[number].consumers, worker.index);
+  worker.queues.clear();
+  for (const std::string_view name : names) {
+    if (name.starts_with(direct_prefix) && name.substr(direct_prefix.size()) != worker.name) continue;
+    Queue* const queue = queues_.get(name);
+    if (queue == nullptr || std::find(excluded.begin(), excluded.end(), queue->name) != excluded.end()) continue;
+    consume(worker, *queue);
+    for (const std::uint32_t number : queue->labelled) {
+      if (satisfies(worker.labels, queues_[number].labels)) consume(worker, queues_[number]);
+    }
+  }
+}
+
+void BrokerCore::consume(Worker& worker, Queue& queue) {
+  if (std::find(worker.queues.begin(), worker.queues.end(), queue.number) != worker.queues.end()) return;
+  worker.queues.push_back(queue.number);
+  queue.consumers.push_back(worker.index);
+}
+
+void BrokerCore::serve_new_queues() {
+  for (const std::uint32_t number : queues_.take_new_labelled()) {
+    Queue& queue = queues_[number];
+    const std::vector<std::uint32_t> candidates = queues_[queue.base].consumers;
+    for (const std::uint32_t index : candidates) {
+      if (satisfies(workers_[index]->labels, queue.labels)) consume(*workers_[index], queue);
+    }
+  }
 }
 
 void BrokerCore::take_holds(Worker& worker, const wire::Hello& hello, Now now, BrokerEffects& out) {
@@ -89,6 +114,7 @@ void BrokerCore::take_holds(Worker& worker, const wire::Hello& hello, Now now, B
       if (slot == no_slot) slot = adopted_.at(hold.number).slot;
       before.erase(slot);
       if (wants_solitude(tasks_[slot])) worker.alone = true;
+      if (tasks_[slot].revoke_asked) revokes_due_.push_back({slot, tasks_[slot].key});
     } else if (epoch_of(DeliveryNumber{hold.number}) != epoch_) {
       claim_older(worker, hold, now, out);
     }
@@ -263,6 +289,7 @@ void BrokerCore::adopt(Slot slot, Worker& worker, std::uint64_t number) {
   }
   link_lease(slot, worker);
   adopted_[number] = SlotRef{slot, task.key};
+  if (is_revoked(slot)) revokes_due_.push_back({slot, task.key});
   ++counters_.adopted;
 }
 

@@ -56,6 +56,10 @@ struct BrokerOptions {
   bool task_events = false;                 ///< tell who follows events of every task
   Micros event_heartbeat{0};                ///< between two broker-heartbeat events; 0: none
   actor::EventOutbox::Limits events;        ///< what is kept of them while nobody takes them
+  std::size_t questions_max = 256;          ///< to the workers, open at a time
+  std::size_t revocations_max = 50'000;     ///< marks of revoked tasks (D28)
+  std::int64_t revocation_age_us = 24LL * 3600 * 1'000'000;
+  std::uint32_t label_sets_max = 64;        ///< different sets of required labels in one queue
   std::uint32_t credit_chunk = 256;         ///< tasks given to one worker before it is the next one's turn
 };
 

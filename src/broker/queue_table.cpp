@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "broker/labels.hpp"
+#include "wire/codec.hpp"
 
 namespace baozi::broker {
 
@@ -25,20 +27,54 @@ Queue* QueueTable::get(std::string_view name) {
 }
 
 Queue* QueueTable::find(std::string_view name) {
-  const auto found = by_name_.find(std::string{name});
-  return found == by_name_.end() ? nullptr : &queues_[found->second];
+  const auto found = by_key_.find(std::string{name});
+  return found == by_key_.end() ? nullptr : &queues_[found->second];
 }
 
-void QueueTable::restore(std::uint32_t number, std::string_view name) {
+Queue* QueueTable::labelled(const wire::TaskView& task, bool over) {
+  Queue* const base = get(task.queue);
+  if (base == nullptr) return nullptr;
+  const std::string key = labelled_key(base->name, wire::read_labels(task.options.labels));
+  if (Queue* const found = find(key)) return found;
+  if (queues_.size() >= queues_max || (!over && base->labelled.size() >= options_.label_sets_max)) return nullptr;
+  restore(static_cast<std::uint32_t>(queues_.size()), key);
+  Queue& queue = queues_.back();
+  queue.changed = true;
+  join_base(queue);
+  return &queue;
+}
+
+void QueueTable::join_base(Queue& queue) {
+  Queue* const base = get(queue.name);
+  if (base == nullptr) return;
+  queue.base = base->number;
+  base->labelled.push_back(queue.number);
+  new_labelled_.push_back(queue.number);
+}
+
+std::string QueueTable::key_of(const Queue& queue) {
+  return queue.labels.empty() ? queue.name : labelled_key(queue.name, {queue.labels.begin(), queue.labels.end()});
+}
+
+void QueueTable::finish_restore() {
+  for (std::uint32_t number = 0; number < queues_.size(); ++number) {
+    if (!queues_[number].labels.empty()) join_base(queues_[number]);
+  }
+  new_labelled_.clear();  // no worker is there yet
+}
+
+void QueueTable::restore(std::uint32_t number, std::string_view key) {
   while (queues_.size() <= number) {
     queues_.emplace_back();
     queues_.back().number = static_cast<std::uint32_t>(queues_.size() - 1);
   }
   Queue& queue = queues_[number];
-  queue.name = name;
+  KeyParts parts = parts_of_key(key);
+  queue.name = std::move(parts.name);
+  queue.labels = std::move(parts.labels);
   const auto exception = options_.queues.find(queue.name);
   queue.options = exception == options_.queues.end() ? options_.queue_defaults : exception->second;
-  by_name_[queue.name] = number;
+  by_key_[std::string{key}] = number;
 }
 
 void QueueTable::push_back(TaskTable& tasks, Slot slot) {

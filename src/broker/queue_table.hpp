@@ -2,6 +2,8 @@
 /// Queues and their lanes. A lane is one priority of a queue: a list of ready tasks in memory, and behind it
 /// the tasks that rest only in the store. Row keys are made so that a lane's rows lie side by side in order
 /// of submission, so paging in is one range scan and the store needs no second index.
+/// Tasks that require labels stand in a queue of their own for each set of labels, so that nobody else's way to a
+/// worker is longer for them.
 /// Threading: owned by the broker core.
 #pragma once
 #include <array>
@@ -9,6 +11,7 @@
 #include <deque>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/limits.hpp"
@@ -54,6 +57,9 @@ struct Lane {
 struct Queue {
   std::uint32_t number = 0;
   std::string name;
+  std::vector<std::string> labels;        ///< what its tasks require; empty: a plain queue
+  std::uint32_t base = no_index;          ///< of one with labels: the plain queue of its name
+  std::vector<std::uint32_t> labelled;    ///< of a plain one: those with labels
   QueueOptions options;
   std::array<Lane, 10> lanes;
   std::uint64_t ready = 0;      ///< in memory and on disk
@@ -66,6 +72,7 @@ struct Queue {
   std::uint64_t bytes = 0;
   std::vector<std::uint32_t> consumers;  ///< workers, by index
   std::uint32_t rotation = 0;
+  bool paused = false;          ///< takes tasks, delivers none; one with labels heeds its plain queue's
   bool changed = false;         ///< its row is to be written
   bool active = false;          ///< in the list of queues with ready tasks in memory
 
@@ -82,8 +89,20 @@ class QueueTable {
   [[nodiscard]] Queue& operator[](std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Queue& operator[](std::uint32_t number) const { return queues_[number]; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(queues_.size()); }
+  /// The queue of a task: the plain one of its name, or the one for the labels that it requires.
+  /// \param over  make it even when the queue has as many sets of labels as it may.
+  /// nullptr when there are too many queues, or sets of labels.
+  Queue* home_of(const wire::TaskView& task, bool over = false) {
+    return task.options.labels.empty() ? get(task.queue) : labelled(task, over);
+  }
+  /// What its row is stored under: the name, and the labels if there are any.
+  [[nodiscard]] static std::string key_of(const Queue& queue);
+  /// Queues with labels that were made since the last call: they have no consumers yet.
+  [[nodiscard]] std::vector<std::uint32_t> take_new_labelled() { return std::exchange(new_labelled_, {}); }
   /// Puts a queue back under the number that its rows use.
-  void restore(std::uint32_t number, std::string_view name);
+  void restore(std::uint32_t number, std::string_view key);
+  /// Call once after the last `restore`: queues with labels find their plain ones.
+  void finish_restore();
 
   void push_back(TaskTable& tasks, Slot slot);
   void push_front(TaskTable& tasks, Slot slot);
@@ -93,7 +112,11 @@ class QueueTable {
   /// Queues that had ready tasks in memory when they were last looked at.
   [[nodiscard]] std::vector<std::uint32_t>& active() { return active_; }
 
+  [[nodiscard]] bool has_new_labelled() const { return !new_labelled_.empty(); }
+
  private:
+  Queue* labelled(const wire::TaskView& task, bool over);
+  void join_base(Queue& queue);
   void activate(Queue& queue) {
     if (queue.active) return;
     queue.active = true;
@@ -103,7 +126,8 @@ class QueueTable {
   const BrokerOptions& options_;
   std::vector<std::uint32_t> active_;
   std::deque<Queue> queues_;
-  std::unordered_map<std::string, std::uint32_t> by_name_;
+  std::unordered_map<std::string, std::uint32_t> by_key_;
+  std::vector<std::uint32_t> new_labelled_;
   Queue* last_ = nullptr;
 };
 

@@ -102,8 +102,15 @@ std::size_t App::forget(const std::vector<std::string>& ids) {
   return client::forget(*engine_, ids_of(ids));
 }
 
-std::vector<Revocation> App::revoke(const std::vector<std::string>& ids, bool terminate) {
-  return client::revoke(*engine_, ids_of(ids), terminate);
+std::vector<Revocation> App::revoke(const std::vector<std::string>& ids, bool terminate,
+                                    std::string_view signal) {
+  return client::revoke(*engine_, ids_of(ids), terminate, signal);
+}
+
+WorkerReplies App::ask_workers(std::string_view command, const Value& arguments,
+                               const std::vector<std::string>& destination,
+                               std::chrono::microseconds timeout) {
+  return client::ask_workers(*engine_, command, arguments, destination, timeout);
 }
 
 NodeReplies App::control(std::string_view command, const Value& arguments) {

@@ -225,8 +225,8 @@ void CallHandle::when_told(std::function<void(const std::string&, const std::str
 
 bool CallHandle::forget() const { return client::forget(*engine_, {call_->id()}) > 0; }
 
-Revocation CallHandle::revoke(bool terminate) const {
-  return client::revoke(*engine_, {call_->id()}, terminate).front();
+Revocation CallHandle::revoke(bool terminate, std::string_view signal) const {
+  return client::revoke(*engine_, {call_->id()}, terminate, signal).front();
 }
 
 // ---- many

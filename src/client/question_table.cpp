@@ -50,7 +50,7 @@ std::vector<wire::IdView> views(const std::vector<TaskId>& ids) {
 
 void QuestionTable::ask(Question question, Now now) {
   Open open;
-  open.deadline = now.mono + question.patience;
+  open.deadline = now.mono + question.patience + question.peers_patience;
   open.answer.tag = question.tag;
   if (question.kind == Question::Kind::revoke) open.answer.verdicts.resize(question.ids.size());
   if (question.kind == Question::Kind::fetch) {
@@ -173,7 +173,8 @@ void QuestionTable::send(std::uint64_t request, const Open& open, ProducerPeer& 
       return peer.send(wire::Forget{request, views(question.ids)}, now, out.net);
     case Question::Kind::revoke: {
       const std::uint64_t flags = question.terminate ? wire::flag::revoke_terminate : 0;
-      return peer.send(wire::Revoke{request, flags, views(question.ids)}, now, out.net);
+      return peer.send(wire::Revoke{request, flags, views(question.ids), question.signal}, now,
+                       out.net);
     }
     case Question::Kind::control:
       return peer.send(wire::Control{request, question.command, question.arguments}, now, out.net);

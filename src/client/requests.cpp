@@ -59,28 +59,61 @@ std::size_t forget(Engine& engine, const std::vector<TaskId>& ids) {
   return erased;
 }
 
-std::vector<Revocation> revoke(Engine& engine, const std::vector<TaskId>& ids, bool terminate) {
+namespace {
+
+/// What no broker has may have ended: the collectors know.
+void look_for_ends(Engine& engine, const std::vector<TaskId>& ids, std::vector<Revocation>& revocations) {
+  std::vector<TaskId> unknown;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (revocations[i].verdict == Revocation::Verdict::unknown) unknown.push_back(ids[i]);
+  }
+  if (unknown.empty()) return;
+  Question question;
+  question.kind = Question::Kind::fetch;
+  question.ids = unknown;
+  const Answer answer = engine.ask(std::move(question));
+  for (const Answer::Found& found : answer.found) {
+    if (!wire::is_terminal(found.state)) continue;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] != found.id || revocations[i].verdict != Revocation::Verdict::unknown) continue;
+      revocations[i].verdict = Revocation::Verdict::too_late;
+      revocations[i].state = static_cast<State>(found.state);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Revocation> revoke(Engine& engine, const std::vector<TaskId>& ids, bool terminate,
+                               std::string_view signal) {
   std::vector<Revocation> revocations;
   in_chunks(ids, [&](std::vector<TaskId> chunk) {
     Question question;
     question.kind = Question::Kind::revoke;
     question.ids = std::move(chunk);
     question.terminate = terminate;
+    question.signal = signal;
+    const std::vector<TaskId> asked = question.ids;
     const Answer answer = engine.ask(std::move(question));
     require_answers(engine, answer, "broker");
     const std::string unasked = joined(answer.silent);
+    std::vector<Revocation> found;
     for (const Answer::Verdict& verdict : answer.verdicts) {
-      revocations.push_back({static_cast<Revocation::Verdict>(verdict.verdict),
-                             static_cast<State>(verdict.state), unasked});
+      found.push_back({static_cast<Revocation::Verdict>(verdict.verdict),
+                       static_cast<State>(verdict.state), unasked});
     }
+    look_for_ends(engine, asked, found);
+    revocations.insert(revocations.end(), found.begin(), found.end());
   });
   return revocations;
 }
 
-NodeReplies control(Engine& engine, Asked whom, std::string_view command, const Value& arguments) {
+NodeReplies control(Engine& engine, Asked whom, std::string_view command, const Value& arguments,
+                    Micros peers_patience) {
   Question question;
   question.kind = Question::Kind::control;
   question.of_collectors = whom == Asked::collectors;
+  question.peers_patience = peers_patience;
   question.command = command;
   if (!arguments.is_null()) question.arguments = pack(arguments);
   Answer answer = engine.ask(std::move(question));

@@ -45,6 +45,10 @@ void pack_policy(Writer& out, const RetryPolicy& policy) {
 const char* problem_with(const CallOptions& options) {
   if (options.countdown && options.eta) return "countdown and eta together";
   if (options.countdown && options.countdown->count() < 0) return "a countdown below 0";
+  if (options.labels.size() > limits::labels_max) return "a task requires at most 16 labels";
+  for (const std::string& label : options.labels) {
+    if (!label_problem(label).empty()) return "a label is 'key' or 'key=value', at most 255 bytes";
+  }
   if (options.priority &&
       (*options.priority < 0 || *options.priority > static_cast<int>(limits::priority_max))) {
     return "a priority is 0 to 9";
@@ -81,6 +85,11 @@ Result<Bytes> pack_options(const CallOptions& options, WallTime now, const Linea
   if (options.countdown) map.key(Option::eta).integer(micros(now + *options.countdown));
   if (options.expires) map.key(Option::expires).integer(options.expires->from(instant).micros());
   if (options.priority) map.key(Option::priority).integer(*options.priority);
+  if (!options.labels.empty()) {
+    Writer& labels = map.key(Option::labels);
+    labels.array(options.labels.size());
+    for (const std::string& label : options.labels) labels.str(label);
+  }
   if (options.on_failure) pack_policy(map.key(Option::retry_policy), *options.on_failure);
   if (options.time_limit) map.key(Option::time_limit).integer(options.time_limit->count());
   if (options.soft_time_limit)

@@ -48,6 +48,7 @@ struct FrameNumbers {
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Done& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, DoneOk& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Nack& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Queues& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, ResultMessage& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Stored& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Watch& out);
@@ -88,6 +89,7 @@ struct FrameNumbers {
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Done& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const DoneOk& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Nack& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Queues& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const ResultMessage& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Stored& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Watch& message);
@@ -119,6 +121,11 @@ void pack_event(Writer& out, EventType type, std::int64_t time_us, const IdView*
 /// Packed `[type, message, traceback]`.
 [[nodiscard]] Bytes pack_failure(std::string_view type, std::string_view message,
                                  std::string_view traceback);
+
+/// The elements of `TaskOptions::labels`.
+[[nodiscard]] std::vector<std::string_view> read_labels(BytesView labels);
+/// Why this is no label: "key" or "key=value", a name. Empty: it is one.
+[[nodiscard]] std::string label_problem(std::string_view label);
 
 /// True for 1 to 255 bytes of UTF-8 without control characters.
 [[nodiscard]] bool is_valid_name(std::string_view name);

@@ -172,8 +172,9 @@ void read_facts(Reader& in, Hello& out) {
       case 6: out.pid = in.uinteger(); break;
       case 7: read_names(in, limits::endpoints_max, out.endpoints); break;
       case 8: out.durable_results = in.boolean(); break;
-      case 10: read_names(in, limits::queues_per_worker_max, out.early); break;
-      case 11: read_limits(in, out.limits); break;
+      case 10: read_names(in, limits::labels_max, out.labels); break;
+      case 11: read_names(in, limits::queues_per_worker_max, out.early); break;
+      case 12: read_limits(in, out.limits); break;
       default: in.skip(); break;
     }
   }
@@ -234,8 +235,8 @@ constexpr std::uint64_t known_types = [] {
         Type::error,   Type::collectors, Type::submit,  Type::submitted, Type::credit,
         Type::deliver, Type::done,       Type::done_ok, Type::nack,      Type::result,
         Type::stored,  Type::watch,      Type::state,   Type::fetch,     Type::fetched,
-        Type::forget,  Type::control,    Type::reply,   Type::revoke,    Type::events,
-        Type::events_ok, Type::follow,   Type::followed}) {
+        Type::forget,  Type::control,    Type::reply,   Type::revoke,    Type::queues,
+        Type::events,  Type::events_ok,  Type::follow,  Type::followed}) {
     bits |= std::uint64_t{1} << static_cast<unsigned>(type);
   }
   return bits;
@@ -483,6 +484,16 @@ Result<void> decode(const OpenFrame& frame, Nack& out) {
   return f.finish(out.entries);
 }
 
+Result<void> decode(const OpenFrame& frame, Queues& out) {
+  Fields f{frame};
+  f.must();
+  const std::uint32_t count = array_upto(f.in, limits::queues_per_worker_max, 1);
+  out.names.resize(count);
+  for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) out.names[i] = name_or_nil(f.in);
+  f.must(), read_names(f.in, limits::queues_per_worker_max, out.excluded);
+  return f.finish(out.names);
+}
+
 Result<void> decode(const OpenFrame& frame, ResultMessage& out) {
   Fields f{frame};
   f.must(), out.first = f.in.uinteger();
@@ -623,6 +634,7 @@ Result<void> decode(const OpenFrame& frame, Revoke& out) {
   f.must(), out.request = f.in.uinteger();
   f.must(), out.flags = f.in.uinteger();
   f.must(), read_ids(f.in, out.ids);
+  out.signal = f.next() ? name_or_nil(f.in) : std::string_view{};
   return f.finish(out.ids);
 }
 

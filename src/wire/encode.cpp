@@ -137,7 +137,8 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message) {
       (message.concurrency == 0 ? 0U : 1U) + (message.software.empty() ? 0U : 1U) +
       (message.host.empty() ? 0U : 1U) + (message.pid == 0 ? 0U : 1U) +
       (message.endpoints.empty() ? 0U : 1U) + (message.durable_results ? 1U : 0U) +
-      (message.early.empty() ? 0U : 1U) + (message.limits.empty() ? 0U : 1U);
+      (message.labels.empty() ? 0U : 1U) + (message.early.empty() ? 0U : 1U) +
+      (message.limits.empty() ? 0U : 1U);
   f.out.map(facts);
   if (!message.origin.empty()) f.out.uinteger(1), f.out.bin(message.origin);
   if (!message.queues.empty()) f.out.uinteger(2), names(f.out, message.queues);
@@ -147,9 +148,10 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message) {
   if (message.pid != 0) f.out.uinteger(6), f.out.uinteger(message.pid);
   if (!message.endpoints.empty()) f.out.uinteger(7), names(f.out, message.endpoints);
   if (message.durable_results) f.out.uinteger(8), f.out.boolean(true);
-  if (!message.early.empty()) f.out.uinteger(10), names(f.out, message.early);
+  if (!message.labels.empty()) f.out.uinteger(10), names(f.out, message.labels);
+  if (!message.early.empty()) f.out.uinteger(11), names(f.out, message.early);
   if (!message.limits.empty()) {
-    f.out.uinteger(11);
+    f.out.uinteger(12);
     f.out.array(message.limits.size());
     for (const TaskLimit& limit : message.limits) {
       f.out.array(3);
@@ -359,6 +361,14 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Nack& message) {
   return f.take();
 }
 
+Bytes encode(std::uint64_t session, std::uint64_t seq, const Queues& message) {
+  Frame f{Type::queues, session, seq, 2};
+  f.out.array(message.names.size());
+  for (const std::string_view queue : message.names) name_or_nil(f.out, queue);
+  names(f.out, message.excluded);
+  return f.take();
+}
+
 Bytes encode(std::uint64_t session, std::uint64_t seq, const ResultMessage& message) {
   std::size_t size = 32;
   for (const ResultGroup& group : message.groups) {
@@ -482,10 +492,11 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Reply& message) {
 }
 
 Bytes encode(std::uint64_t session, std::uint64_t seq, const Revoke& message) {
-  Frame f{Type::revoke, session, seq, 3};
+  Frame f{Type::revoke, session, seq, message.signal.empty() ? 3U : 4U};
   f.out.uinteger(message.request);
   f.out.uinteger(message.flags);
   ids(f.out, message.ids);
+  if (!message.signal.empty()) f.out.str(message.signal);
   return f.take();
 }
 

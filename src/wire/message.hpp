@@ -45,6 +45,7 @@ struct TaskOptions {
   bool acks_early = false;
   std::uint32_t generation = 0;
   std::uint32_t delivery_limit = 0;  ///< 0: the broker's default
+  BytesView labels;  ///< packed array of what its worker must have; empty: nothing
   bool keyed = false;                ///< has a unique, ordering or concurrency key: read_keys
 };
 
@@ -108,6 +109,7 @@ struct Hello {
   std::uint64_t pid = 0;
   std::vector<std::string_view> endpoints;  ///< where a collector listens
   bool durable_results = false;             ///< the standing watch wants the durable mark too
+  std::vector<std::string_view> labels;     ///< of a worker: "gpu=1", "ssd"
   std::vector<std::string_view> early;      ///< a worker's tasks that run at most once, by name
   std::vector<TaskLimit> limits;            ///< of a worker's tasks, for the broker to keep
   std::vector<HeldDelivery> holds;
@@ -188,6 +190,12 @@ struct Credit {
   std::uint64_t bytes = 0;
   std::uint64_t returned = 0;  ///< deliveries of this session that are no longer queued or running
   std::uint64_t returned_bytes = 0;
+};
+
+/// What a worker takes tasks from now on, instead of HELLO's queues.
+struct Queues {
+  std::vector<std::string_view> names;     ///< an empty one is the broker's default queue; no names: no queue
+  std::vector<std::string_view> excluded;  ///< not from these, whatever `names` says
 };
 
 struct Delivery {
@@ -337,6 +345,7 @@ struct Revoke {
   std::uint64_t request = 0;
   std::uint64_t flags = 0;
   std::vector<IdView> ids;
+  std::string_view signal;  ///< with flag terminate: "SIGTERM"; empty: SIGKILL is up to the worker
 };
 
 /// `[type, time, id, name, fields]`: immutable bytes from the node that saw it to who follows.

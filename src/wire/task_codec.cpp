@@ -85,6 +85,17 @@ void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
         read_concurrency(in, checked);
         break;
       }
+      case Option::labels: {
+        const char* const start = in.position();
+        const std::uint32_t labels = in.array(2);
+        if (labels > limits::labels_max) in.fail_limit("more than 16 labels");
+        for (std::uint32_t n = 0; n < labels && in.ok(); ++n) {
+          const std::string_view label = in.str();
+          if (in.ok() && !label_problem(label).empty()) in.fail("a label is \"key\" or \"key=value\"");
+        }
+        if (labels > 0 && in.ok()) options.labels = in.since(start);
+        break;
+      }
       default: in.skip(); break;
     }
   }
@@ -181,6 +192,20 @@ TaskKeys read_keys(BytesView raw_options) {
     }
   }
   return in.ok() ? keys : TaskKeys{};
+}
+
+std::string label_problem(std::string_view label) {
+  if (!is_valid_name(label)) return "a label is 1 to 255 bytes without control characters";
+  if (label.front() == '=') return "a label begins with its key: 'key' or 'key=value'";
+  return {};
+}
+
+std::vector<std::string_view> read_labels(BytesView labels) {
+  std::vector<std::string_view> list;
+  if (labels.empty()) return list;
+  Reader in{labels};
+  for (std::uint32_t n = in.array(); n > 0 && in.ok(); --n) list.push_back(in.str());
+  return list;
 }
 
 IdView view_of(const TaskId& id) {

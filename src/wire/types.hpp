@@ -23,6 +23,7 @@ enum class Type : std::uint8_t {
   done = 22,
   done_ok = 23,
   nack = 24,
+  queues = 25,
   result = 30,
   stored = 31,
   watch = 32,

@@ -24,7 +24,9 @@ struct WorkerOptions {
   std::string name = "worker";       ///< of this node
   Incarnation incarnation{1};        ///< random per process start (D2)
   std::vector<std::string> brokers;  ///< endpoints; all of them are served at once
-  std::vector<std::string> queues;   ///< empty: the broker's default queue
+  std::vector<std::string> queues;   ///< empty: the broker's default queue, which "" is too
+  std::vector<std::string> excluded_queues;  ///< not from these, whatever `queues` says
+  std::vector<std::string> labels;           ///< "gpu=1": for tasks that require it
   std::uint32_t concurrency = 1;     ///< tasks that run at the same time
   std::string software;              ///< "baozi 0.1.0"
   std::string host;

@@ -20,6 +20,7 @@ struct BrokerPeer {
   std::string endpoint;
   actor::LinkId id{};
   actor::Link link;
+  std::uint64_t session = 0;  ///< counts its sessions with us
   bool stale = false;     ///< D3: not heard for two thirds of the liveness
   bool finished = false;  ///< GOODBYE was said
 

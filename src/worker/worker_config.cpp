@@ -33,6 +33,14 @@ std::optional<std::uint32_t> read_prefetch(const std::string& text) {
 
 }  // namespace
 
+const char* pool_name(PoolKind kind) {
+  switch (kind) {
+    case PoolKind::threads: return "threads";
+    case PoolKind::solo: return "solo";
+  }
+  return "";
+}
+
 void WorkerConfig::declare(base::OptionTable& table) {
   declare_own(table, true);
   table
@@ -46,17 +54,40 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
                   .short_name('A')
                   .word("LIBRARY");
   if (app_is_needed) app.required();
+  const auto check_queues = [](const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      if (!wire::is_valid_name(name)) return "'" + name + "' is no name for a queue";
+    }
+    return names.size() > limits::queues_per_worker_max ? std::string{"too many queues"}
+                                                        : std::string{};
+  };
   table
       .add("queues", queues,
            "the queues to take tasks from; without any, the broker's default queue")
       .short_name('Q')
       .word("QUEUE")
-      .check([](const std::vector<std::string>& names) {
-        for (const std::string& name : names) {
-          if (!wire::is_valid_name(name)) return "'" + name + "' is no name for a queue";
+      .check(check_queues);
+  table
+      .add("exclude-queues", excluded_queues,
+           "queues to take no tasks from, though --queues names them or the broker's default queue "
+           "is one of them")
+      .short_name('X')
+      .word("QUEUE")
+      .check(check_queues);
+  table.add("worker-direct", worker_direct,
+            "take tasks also from the queue direct:NAME, which no other worker takes from; NAME is "
+            "this worker's name");
+  table
+      .add("label", labels,
+           "what this worker has, for tasks that require it: a word, or KEY=VALUE")
+      .word("LABEL")
+      .check([](const std::vector<std::string>& all) {
+        for (const std::string& label : all) {
+          if (std::string why = wire::label_problem(label); !why.empty()) {
+            return "'" + label + "': " + why;
+          }
         }
-        return names.size() > limits::queues_per_worker_max ? std::string{"too many queues"}
-                                                            : std::string{};
+        return all.size() > limits::labels_max ? std::string{"more than 16 labels"} : std::string{};
       });
   table
       .add("concurrency", concurrency, "tasks that run at the same time; 0: one for each processor")
@@ -113,7 +144,24 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
   std::sort(options.brokers.begin(), options.brokers.end());
   options.brokers.erase(std::unique(options.brokers.begin(), options.brokers.end()),
                         options.brokers.end());
-  options.queues = queues;
+  options.labels = labels;
+  for (const std::string& queue : queues) {
+    if (std::find(excluded_queues.begin(), excluded_queues.end(), queue) == excluded_queues.end()) {
+      options.queues.push_back(queue);
+    }
+  }
+  if (queues.empty()) options.excluded_queues = excluded_queues;
+  if (worker_direct) {
+    if (queues.empty()) options.queues.emplace_back();  // the default queue, beside it
+    options.queues.push_back("direct:" + node_name);
+    if (!wire::is_valid_name(options.queues.back())) {
+      throw base::ConfigError{"--worker-direct: '" + options.queues.back() +
+                              "' is no name for a queue"};
+    }
+  }
+  if (!queues.empty() && options.queues.empty()) {
+    throw base::ConfigError{"--exclude-queues: no queue is left to take tasks from"};
+  }
   options.concurrency = concurrency != 0
                             ? concurrency
                             : std::clamp(std::thread::hardware_concurrency(), 1U, concurrency_max);

@@ -11,12 +11,16 @@
 namespace baozi::worker {
 
 enum class PoolKind : std::uint8_t { threads, solo };
+[[nodiscard]] const char* pool_name(PoolKind kind);
 
 struct WorkerConfig {
   std::vector<std::string> apps;  ///< task libraries
   std::vector<std::string>
       brokers;                      ///< as --broker; empty: BAOZI_BROKER, else tcp://127.0.0.1:7170
   std::vector<std::string> queues;  ///< empty: the broker's default queue
+  std::vector<std::string> excluded_queues;  ///< taken out of them
+  bool worker_direct = false;                ///< take tasks from "direct:NAME" as well
+  std::vector<std::string> labels;           ///< "gpu=1"
   std::uint32_t concurrency = 0;    ///< 0: one for each processor
   PoolKind pool = PoolKind::threads;
   std::string prefetch = "auto";
@@ -31,8 +35,7 @@ struct WorkerConfig {
   /// Without the brokers. \param app_is_needed  false where a process need not be a worker.
   void declare_own(base::OptionTable& table, bool app_is_needed);
   /// The same with what is not said filled in.
-  /// \throws base::ConfigError  for an endpoint that cannot be connected to, or no place for the
-  /// concurrency.
+  /// \throws base::ConfigError  for an endpoint that cannot be connected to, or when no queue is left.
   [[nodiscard]] WorkerOptions core_options(const std::string& node_name) const;
 };
 

@@ -22,6 +22,10 @@ WorkerCore::WorkerCore(const WorkerOptions& options, const TaskPolicies& policie
   if (limits_.size() > limits::queues_per_worker_max) limits_.resize(limits::queues_per_worker_max);
   if (early_.size() > limits::queues_per_worker_max) early_.resize(limits::queues_per_worker_max);
   options_.concurrency = std::max<std::uint32_t>(options_.concurrency, 1);
+  queues_ = options_.queues;
+  if (queues_.empty()) queues_.emplace_back();
+  excluded_ = options_.excluded_queues;
+  queues_differ_ = !excluded_.empty() || (takes_default() && queues_.size() > 1);
 }
 
 WorkerCore::~WorkerCore() = default;
@@ -85,7 +89,11 @@ void WorkerCore::greet(BrokerPeer& broker, Now now, WorkerEffects& out) {
   hello.role = wire::Role::worker;
   hello.name = options_.name;
   hello.incarnation = static_cast<std::uint64_t>(options_.incarnation);
-  hello.queues.assign(options_.queues.begin(), options_.queues.end());
+  // What HELLO cannot say (the default queue beside others, exclusions, no queue at all) QUEUES says after it.
+  for (const std::string& queue : queues_) {
+    if (!queue.empty()) hello.queues.emplace_back(queue);
+  }
+  hello.labels.assign(options_.labels.begin(), options_.labels.end());
   hello.concurrency = options_.concurrency;
   hello.software = options_.software;
   hello.host = options_.host;
@@ -204,6 +212,8 @@ void WorkerCore::broker_welcome(BrokerPeer& broker, Now now, WorkerEffects& out)
   out.notices.push_back("working for " + std::string{broker.link.welcome().name} + " at " +
                         broker.endpoint);
   broker.stale = false;
+  ++broker.session;
+  if (queues_differ_) tell_queues(broker, now, out);
   broker.collectors = broker.link.welcome().collectors;
   list_collectors(now, out);
   broker.settlements.restart();
@@ -239,6 +249,11 @@ void WorkerCore::on_broker_message(BrokerPeer& broker, wire::OpenFrame& frame, N
       wire::Revoke revoke;
       if (!wire::decode(frame, revoke)) return break_session(self, now, out);
       return on_revoke(broker, revoke, now, out);
+    }
+    case wire::Type::control: {
+      wire::Control control;
+      if (!wire::decode(frame, control)) return break_session(self, now, out);
+      return on_control(broker, control, now, out);
     }
     case wire::Type::collectors: {
       wire::Collectors list;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@
 #include "base/rules.hpp"
 #include "base/time.hpp"
 #include "wire/codec.hpp"
+#include "worker/control_desk.hpp"
 #include "worker/credit.hpp"
 #include "worker/delivery_table.hpp"
 #include "worker/execution.hpp"
@@ -50,6 +52,20 @@ struct WorkerEffects {
   std::vector<Token> cancels;
   /// These were revoked: take them back as above, or else tell the running task so.
   std::vector<Token> interrupts;
+  /// These were revoked, and are to end even when they run: by this signal ("SIGTERM"; empty: whatever the shell
+  /// thinks fit), sent to what runs this very task. They stand among the interrupts too.
+  struct Termination {
+    Token token;
+    std::string signal;
+  };
+  std::vector<Termination> terminations;
+  /// Commands for the shell: `answer_command` for each, once.
+  struct Command {
+    std::uint64_t ticket;
+    std::string command;
+    Bytes arguments;  ///< packed map
+  };
+  std::vector<Command> commands;
   std::vector<Start> starts;
   actor::NetEffects net;
   std::vector<std::string> notices;   ///< lines for the log: who came
@@ -59,6 +75,8 @@ struct WorkerEffects {
   void clear() {
     cancels.clear();
     interrupts.clear();
+    terminations.clear();
+    commands.clear();
     starts.clear();
     net.clear();
     notices.clear();
@@ -157,6 +175,21 @@ class WorkerCore {
   /// \param meta  packed value, or empty.
   void on_state_update(Token token, std::string_view state, BytesView meta);
 
+  /// The shell's answer to a command.
+  /// \param code  0, or a wire::ErrorCode; then the payload is a packed text.
+  void answer_command(std::uint64_t ticket, std::uint64_t code, BytesView payload, Now now, WorkerEffects& out);
+  struct TimeLimits {
+    Micros soft{0};  ///< 0: none
+    Micros hard{0};
+  };
+  /// Of that task from now on, instead of what it and the worker say; a call's own go before.
+  void set_time_limits(std::string_view task, const TimeLimits& limits) { time_limits_[std::string{task}] = limits; }
+  /// Every delivery that is held, whatever its phase.
+  void visit_held(const std::function<void(Token, const Held&)>& visit) const;
+  /// Tasks started so far, by name.
+  [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& totals() const { return totals_; }
+  [[nodiscard]] bool is_paused() const { return paused_; }
+
   /// The pool runs so many tasks at the same time from now on; credit follows.
   void set_concurrency(std::uint32_t concurrency);
   /// Limits the starts of a task, instead of what it was registered with; 0: no limit. What waits
@@ -249,6 +282,16 @@ class WorkerCore {
   void leave_pool(Held& held);
   /// No longer queued or running: its credit returns.
   void leave_hands(Held& held);
+
+  // ---- worker_control.cpp
+  void on_control(BrokerPeer& broker, const wire::Control& message, Now now, WorkerEffects& out);
+  void answer(std::uint64_t ticket, const ControlDesk::Answer& text, Now now, WorkerEffects& out);
+  void send_answer(const ControlDesk::Asker& asker, const ControlDesk::Answer& text, Now now, WorkerEffects& out);
+  [[nodiscard]] ControlDesk::Answer active_queues() const;
+  ControlDesk::Answer change_queues(bool add, BytesView arguments, Now now, WorkerEffects& out);
+  [[nodiscard]] bool takes_default() const;
+  void tell_queues(BrokerPeer& broker, Now now, WorkerEffects& out);
+  ControlDesk::Answer set_paused(bool paused, WorkerEffects& out);
 
   // ---- worker_finish.cpp
   void end_unstarted(Slot slot, wire::TaskState state, std::string_view type,
@@ -344,6 +387,15 @@ class WorkerCore {
 
   std::optional<Drain> drain_;
   MonoTime drain_began_{};
+
+  ControlDesk desk_;
+  std::vector<std::string> queues_;    // "" is the broker's default queue
+  std::vector<std::string> excluded_;  // with it: names that are not meant
+  bool queues_differ_ = false;         // from what HELLO can say
+  bool paused_ = false;
+  std::map<std::string, TimeLimits, std::less<>> time_limits_;  // as an operator said; registered tasks only
+  std::map<std::string, std::uint64_t, std::less<>> totals_;
+  std::uint64_t* last_total_ = nullptr;  // of the task looked up last
 
   std::string last_name_;  // of the task looked up last
   const TaskFacts* last_facts_ = nullptr;

@@ -29,7 +29,7 @@ void WorkerCore::plan_credit(Now now) {
   const std::uint64_t window_bytes = options_.settle_window_bytes;
   total = std::min(total, window - std::min(window, settling_));
   bytes = std::min(bytes, window_bytes - std::min(window_bytes, settling_bytes_));
-  if (bytes == 0 || drain_) total = 0;
+  if (bytes == 0 || drain_ || paused_) total = 0;
   for (const auto& broker : brokers_) {
     if (!broker->link.is_open()) continue;
     // Brokers that have work for us share it all; one that has none keeps a foot in the door.

@@ -52,8 +52,8 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
       counters_.redelivered += held.redelivered ? 1 : 0;
       ++broker.entries;
       ++broker.ready;
-      if (drain_) {
-        hand_back(slot, "the worker is stopping");
+      if (drain_ || paused_) {
+        hand_back(slot, drain_ ? "the worker is stopping" : "the worker is paused");
       } else if (table_.size() > limits::holds_max) {
         ++counters_.over_credit;
         hand_back(slot, "the worker holds too much");
@@ -69,6 +69,7 @@ const TaskFacts* WorkerCore::facts_of(std::string_view name) {
   if (name != last_name_ || last_facts_ == nullptr) {
     last_facts_ = policies_.find(name);
     last_name_ = name;
+    last_total_ = last_facts_ == nullptr ? nullptr : &totals_[last_name_];
   }
   return last_facts_;
 }
@@ -108,6 +109,7 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
     ++broker.pooled;
     ++pooled_;
     ++counters_.started;
+    ++*last_total_;
     held->phase = Phase::pooled;
     held->recall = Held::Recall::none;
     held->in_pool = true;
@@ -117,9 +119,13 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
       note_started(*held);
     }
     if (task_events_) tell_started(*held);
-    const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker) {
+    const auto told = time_limits_.empty() ? time_limits_.end() : time_limits_.find(held->name());
+    const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker,
+                           Micros TimeLimits::*of_operator) {
       const Micros own = span_in(held->raw_options(), static_cast<std::uint64_t>(option));
-      return own > Micros{0} ? own : of_task > Micros{0} ? of_task : of_worker;
+      if (own > Micros{0}) return own;
+      if (told != time_limits_.end()) return told->second.*of_operator;
+      return of_task > Micros{0} ? of_task : of_worker;
     };
     if (logs(TaskLog::all)) note_task(TaskNote::Level::debug, *held, "starts");
     out.starts.push_back(
@@ -135,9 +141,10 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
          .retries = held->retries,
          .priority = held->priority,
          .redelivered = held->redelivered,
-         .time_limit = limit(wire::Option::time_limit, facts->time_limit, options_.time_limit),
+         .time_limit = limit(wire::Option::time_limit, facts->time_limit, options_.time_limit,
+                             &TimeLimits::hard),
          .soft_time_limit = limit(wire::Option::soft_time_limit, facts->soft_time_limit,
-                                  options_.soft_time_limit),
+                                  options_.soft_time_limit, &TimeLimits::soft),
          .since_us = held->since_us});
   }
   if (pooled_ > 0 && !stall_at_) stall_at_ = now.mono + options_.stall_patience;
@@ -345,6 +352,9 @@ void WorkerCore::on_revoke(BrokerPeer& broker, const wire::Revoke& message, Now 
     held.revoked = true;
     held.recall = Held::Recall::revoke;
     out.interrupts.push_back(table_.token_of(slot));
+    if ((message.flags & wire::flag::revoke_terminate) != 0) {
+      out.terminations.push_back({table_.token_of(slot), std::string{message.signal}});
+    }
   });
   for (const Slot slot : unstarted) {
     ++counters_.revoked;

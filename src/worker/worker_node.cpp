@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/signal_names.hpp"
 #include "base/system_clock.hpp"
 #include "worker/plugin.hpp"
 #include "worker/thread_pool.hpp"
@@ -70,6 +72,13 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
   options_.task_log = task_log();
   core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
   pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
+  desk_ = std::make_unique<WorkerDesk>(WorkerDesk::Surroundings{.core = *core_,
+                                                                .pool = *pool_,
+                                                                .tasks = tasks_,
+                                                                .config = config_,
+                                                                .options = options_,
+                                                                .started = base::mono_now(),
+                                                                .shut_down = [this] { ask_to_drain(); }});
 }
 
 WorkerNode::~WorkerNode() = default;
@@ -172,6 +181,23 @@ bool WorkerNode::take_back(Token token, bool interrupt, Now now) {
   return true;
 }
 
+void WorkerNode::obey_commands(Now now) {
+  for (const WorkerEffects::Command& command : std::exchange(effects_.commands, {})) {
+    if (command.command.starts_with("worker.")) log::info("obeying {}", command.command);
+    const WorkerDesk::Said said = desk_->obey(command.command, command.arguments, now);
+    core_->answer_command(command.ticket, said.code, said.payload, now, effects_);
+  }
+}
+
+void WorkerNode::terminate(const WorkerEffects::Termination& termination, Now now) {
+  const std::string& name = termination.signal;
+  const std::optional<int> signal = name.empty() ? SIGTERM : base::signal_number(name);
+  if (!signal) return log::warning("a task is to end by '{}', which is no signal here", name);
+  if (pool_->terminate(termination.token, *signal) == Terminated::taken_back) {
+    core_->on_cancelled(termination.token, now);
+  }
+}
+
 void WorkerNode::perform(Now now) {
   if (now.mono >= next_load_) {
     next_load_ = now.mono + load_interval;
@@ -181,8 +207,10 @@ void WorkerNode::perform(Now now) {
   for (bool again = true; again;) {
     again = false;
     core_->turn(now, effects_);
+    obey_commands(now);
     for (const Token token : effects_.cancels) again |= take_back(token, false, now);
     for (const Token token : effects_.interrupts) again |= take_back(token, true, now);
+    for (const auto& termination : effects_.terminations) terminate(termination, now);
     const std::size_t taken = pool_->submit(effects_.starts);
     for (std::size_t i = taken; i < effects_.starts.size(); ++i) {
       core_->on_cancelled(effects_.starts[i].token, now);  // no room: back to the broker

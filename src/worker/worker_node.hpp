@@ -14,6 +14,7 @@
 #include "worker/task_table.hpp"
 #include "worker/worker_config.hpp"
 #include "worker/worker_core.hpp"
+#include "worker/worker_desk.hpp"
 
 namespace baozi::worker {
 
@@ -46,6 +47,8 @@ class WorkerNode {
   void perform(Now now);
   /// Asks the pool for `token`; true when it had not begun and is the core's again.
   bool take_back(Token token, bool interrupt, Now now);
+  void obey_commands(Now now);
+  void terminate(const WorkerEffects::Termination& termination, Now now);
   void drain(Drain mode);
   /// When to become stricter, or to give up, while draining.
   [[nodiscard]] std::optional<MonoTime> drain_deadline() const;
@@ -59,6 +62,7 @@ class WorkerNode {
   TaskTable tasks_;
   std::unique_ptr<WorkerCore> core_;
   std::unique_ptr<Pool> pool_;  // after the core: its threads read the core's bytes
+  std::unique_ptr<WorkerDesk> desk_;
   WorkerEffects effects_;
   PoolEvents events_;
   std::optional<MonoTime> cold_at_;   // a warm drain becomes a cold one

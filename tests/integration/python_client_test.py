@@ -1,6 +1,7 @@
 """clients/python/minimal.py against the real programs: it submits, waits, serves, and loses nothing when a part is
 killed. Usage: python_client_test.py PROGRAM-FOLDER SOURCE-FOLDER [unittest options]"""
 
+import json
 import os
 import pathlib
 import signal
@@ -107,6 +108,19 @@ class MinimalClient(Cluster):
         worker = self.running["worker"]
         worker.terminate()  # it says GOODBYE and ends
         self.assertEqual(worker.wait(20), 0, self.log("worker"))
+
+    def test_answers_what_operators_ask_and_goes_on_serving(self):
+        self.start("worker", sys.executable, CLIENT, self.broker_at, "serve")
+        self.assertEqual(self.submit("c.add", "[1, 2]"), ["SUCCESS 3"])
+
+        def ask(*words):
+            done = subprocess.run([PROGRAMS / "baozi", *words, "--json", "--broker", self.broker_at],
+                                  capture_output=True, text=True, timeout=40)
+            return done.returncode, list(json.loads(done.stdout).values())
+        self.assertEqual(ask("inspect", "ping"), (0, [{"ok": "pong"}]))
+        self.assertEqual(ask("inspect", "registered"), (0, [{"ok": ["c.add", "c.mul"]}]))
+        self.assertEqual(ask("control", "pool_grow", "2"), (1, [{"error": "unknown command 'worker.pool_grow'"}]))
+        self.assertEqual(self.submit("c.add", "[1, 3]"), ["SUCCESS 4"])
 
     def test_more_tasks_than_a_batch_of_credit(self):
         self.start_worker("w1")

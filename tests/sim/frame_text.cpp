@@ -202,6 +202,13 @@ std::string body(const wire::Followed& m) {
   return text;
 }
 
+std::string body(const wire::Queues& m) {
+  std::string text;
+  for (const std::string_view name : m.names) text += " " + (name.empty() ? "(default)" : std::string{name});
+  for (const std::string_view name : m.excluded) text += " -" + std::string{name};
+  return text;
+}
+
 template <class Message>
 std::string decoded(const wire::OpenFrame& frame) {
   Message message;
@@ -236,6 +243,7 @@ std::string body_text(const wire::OpenFrame& frame) {
     case wire::Type::control: return decoded<wire::Control>(frame);
     case wire::Type::reply: return decoded<wire::Reply>(frame);
     case wire::Type::revoke: return decoded<wire::Revoke>(frame);
+    case wire::Type::queues: return decoded<wire::Queues>(frame);
     case wire::Type::events: return decoded<wire::Events>(frame);
     case wire::Type::events_ok: return decoded<wire::EventsOk>(frame);
     case wire::Type::follow: return decoded<wire::Follow>(frame);

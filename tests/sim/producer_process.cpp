@@ -1,8 +1,11 @@
 #include "producer_process.hpp"
 
+#include <iterator>
 #include <utility>
 
+#include "baozi/value.hpp"
 #include "base/rendezvous.hpp"
+
 #include "frame_text.hpp"
 
 namespace baozi::sim {
@@ -42,6 +45,10 @@ void ProducerProcess::boot(Now now) {
   core_ = std::make_unique<client::ProducerCore>(options_, rules_);
   core_->start(now, effects_);
   plan_next_submit();
+  if (appetite_.asking != 0) {
+    asking_ = Chance{appetite_.asking ^ (index() * 977 + starts())};
+    plan_next_question();
+  }
 }
 
 void ProducerProcess::halt() {
@@ -120,6 +127,45 @@ void ProducerProcess::revoke(const TaskId& id) {
   core_->ask(std::move(question), now());
 }
 
+void ProducerProcess::plan_next_question() {
+  if (submitted_ >= appetite_.tasks) return;
+  later(asking_.wait(Micros{700'000}), [this] {
+    post([this](Now) { ask_something(); });
+    plan_next_question();
+  });
+}
+
+void ProducerProcess::ask_something() {
+  static constexpr const char* commands[] = {
+      "inspect.ping",  "inspect.active_queues", "inspect.active",         "worker.pool_grow",
+      "status",        "queues",                "scheduled",              "revoked",
+      "no-such-thing", "worker.add_consumer",   "worker.cancel_consumer", "worker.resume"};
+  client::Question question;
+  question.tag = client::Tag{next_tag_++};
+  question.kind = client::Question::Kind::control;
+  question.command = commands[asking_.index(std::size(commands))];
+  Value arguments = Value::object({{"queue", "extra"}, {"once", std::to_string(asking_.next())}});
+  arguments["timeout_us"] = asking_.between(1'000, 3'000'000);
+  if (asking_.yes(0.3)) arguments["destination"] = Value::array({"worker[01]", "nobody"});
+  question.arguments = pack(arguments);
+  question.patience = Micros{5'000'000};
+  if (world_.logging) world_.say(name(), "asks " + question.command);
+  questions_[question.tag] = {};
+  core_->ask(std::move(question), now());
+}
+
+void ProducerProcess::check_answer(BytesView payload) {
+  const Value answer = unpack<Value>(payload);
+  const Value* const workers = answer.find("workers");
+  if (workers == nullptr) return;  // the broker's own
+  for (const Value& worker : workers->as_array()) {
+    const bool silent = worker.find("silent") != nullptr;
+    if (worker.find("name") == nullptr || silent == (worker.find("code") != nullptr)) {
+      world_.violation(name() + " is told neither an answer nor why there is none: " + answer.to_json());
+    }
+  }
+}
+
 void ProducerProcess::turn(Now now) {
   core_->turn(now, effects_);
   tell();
@@ -176,6 +222,9 @@ void ProducerProcess::tell() {
     const auto question = questions_.find(answer.tag);
     if (question == questions_.end())
       world_.violation(name() + " is told an answer to no question");
+    for (const client::Answer::Reply& reply : answer.replies) {
+      if (reply.code == 0) check_answer(reply.payload);
+    }
     for (std::size_t i = 0; i < answer.verdicts.size(); ++i) {
       Truth& truth = ledger_.of(question->second.at(i));
       static constexpr const char* names[] = {"unknown", "revoked", "pending", "too late"};

@@ -19,6 +19,7 @@ struct Appetite {
   double revoking = 0;           ///< share of tasks that it revokes
   double impatient = 0;          ///< share of tasks with a short deadline
   double watching = 0;           ///< share of tasks that it watches by id as well
+  std::uint64_t asking = 0;      ///< it asks brokers and workers this and that; seeds what. 0: it does not
 };
 
 class ProducerProcess final : public Process {
@@ -52,6 +53,10 @@ class ProducerProcess final : public Process {
   void submit_some();
   void plan_next_submit();
   void revoke(const TaskId& id);
+  void plan_next_question();
+  void ask_something();
+  /// What a broker answered to a question for its workers: everyone is named, with an answer or as silent.
+  void check_answer(BytesView payload);
 
   Ledger& ledger_;
   client::ProducerOptions options_;
@@ -64,6 +69,7 @@ class ProducerProcess final : public Process {
   std::map<client::Tag, TaskId> tags_;  // of submissions
   std::map<client::Tag, TaskId> watches_;
   std::map<client::Tag, std::vector<TaskId>> questions_;
+  Chance asking_{1};  // of its own, so that questions move nothing else
 };
 
 }  // namespace baozi::sim

@@ -101,6 +101,7 @@ Profile draw_profile(std::uint64_t seed, bool keys) {
   draw_faults(chance, profile);
   profile.trouble = chance.spread(Micros{3'000'000}, Micros{25'000'000});
   profile.clean = seed % 10 == 0;
+  if (seed % 4 == 1) profile.appetite.asking = seed;
   if (profile.clean) {
     profile.faults = {};
     profile.weather.loss = profile.weather.twice = profile.weather.leftovers =

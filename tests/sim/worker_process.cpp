@@ -48,6 +48,13 @@ void WorkerProcess::turn(Now now) {
       job->interrupted = true;
     }
   }
+  for (const worker::WorkerEffects::Command& command : effects_.commands) {
+    post([this, ticket = command.ticket](Now later) {
+      Bytes text;
+      Writer{text}.str("not in a simulation");
+      core_->answer_command(ticket, static_cast<std::uint64_t>(wire::ErrorCode::bad_request), text, later, effects_);
+    });
+  }
   for (const worker::Start& start : effects_.starts) {
     jobs_.push_back({.token = start.token, .id = start.id.to_id(), .retries = start.retries});
   }

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TYPES = {
     "HELLO": 1, "WELCOME": 2, "PING": 3, "PONG": 4, "GOODBYE": 5, "ERROR": 6, "COLLECTORS": 7,
     "SUBMIT": 10, "SUBMITTED": 11,
-    "CREDIT": 20, "DELIVER": 21, "DONE": 22, "DONE_OK": 23, "NACK": 24,
+    "CREDIT": 20, "DELIVER": 21, "DONE": 22, "DONE_OK": 23, "NACK": 24, "QUEUES": 25,
     "RESULT": 30, "STORED": 31, "WATCH": 32, "STATE": 33, "FETCH": 34, "FETCHED": 35, "FORGET": 36,
     "CONTROL": 40, "REPLY": 41, "REVOKE": 50,
     "EVENTS": 60, "EVENTS_OK": 61, "FOLLOW": 62, "FOLLOWED": 63,
@@ -130,9 +130,9 @@ def failure(kind, message, traceback=""):
 
 def hello(nonce, role, name, incarnation, holds=None, **facts):
     keys = {"origin": 1, "queues": 2, "concurrency": 3, "software": 4, "host": 5, "pid": 6,
-            "endpoints": 7, "durable_results": 8, "early": 10, "limits": 11}
+            "endpoints": 7, "durable_results": 8, "labels": 10, "early": 11, "limits": 12}
     empty = {"origin": None, "queues": [], "concurrency": 0, "software": "", "host": "", "pid": 0,
-             "endpoints": [], "durable_results": False, "early": [], "limits": []}
+             "endpoints": [], "durable_results": False, "labels": [], "early": [], "limits": []}
     wire = {keys[k]: v for k, v in sorted(facts.items(), key=lambda item: keys[item[0]])}
     meaning = {k: split(facts.get(k, empty[k]))[1] for k in keys}
     both = record_of({"nonce": nonce, "role": role, "name": name, "incarnation": incarnation})
@@ -268,8 +268,8 @@ ADD2 = task(U2, "c.add", "math", {3: 9}, body(3, 4))
 EVERY_OPTION = {
     1: T0 + 60_000_000, 2: T0 + 3_600_000_000, 3: 7, 4: [3, 0, 200_000, 200_000, 0.5],
     5: 30_000_000, 6: 25_000_000, 7: U1.bytes, 8: U2.bytes, 9: "a group", 13: True,
-    15: "customer 7", 16: ["once only", 60_000_000, 1], 17: {"x-trace": "abc"}, 18: 2, 19: True, 20: 10, 25: 0, 26: True,
-    27: "card ***", 28: ["account 7", 2],
+    15: "customer 7", 16: ["once only", 60_000_000, 1], 17: {"x-trace": "abc"}, 18: 2, 19: True, 20: 10, 22: ["gpu=1", "ssd"],
+    25: 0, 26: True, 27: "card ***", 28: ["account 7", 2],
 }
 FULL_TASK = task("order/42 — été", "shop.charge", "billing", EVERY_OPTION, body("€", card=None))
 OK3 = result_record(U1, "c.add", 4, pack(3), T0, T0 + 50)
@@ -287,6 +287,7 @@ VECTORS = {
             software="baozi 0.1.0", host="host", pid=65_536, early=["shop.charge"],
             limits=[["c.fetch", 4, 100_000], ["c.add", 0, 1]],
             holds=[(N1, 17, 0, 1, U1), (N2, 18, 70_000, 2, "order/42"), (N2 + 1, 19, 70_001, 3, U2)])),
+        ("worker with labels", 0, 0, hello(7, 2, "w1@host", INC, concurrency=1, labels=["gpu=1", "ssd"])),
         ("collector", 0, 0, hello(5, 3, "c1@host", 2**63, endpoints=["tcp://10.0.0.7:7171", "ipc:///run/c1"])),
         ("producer at a collector", 0, 0, hello(6, 1, "app@host:4711", INC, origin=ORIGIN,
                                                 durable_results=True)),
@@ -407,16 +408,28 @@ VECTORS = {
         ("minimal", 11, 1, record_of({"request": 1, "command": "status", "arguments": packed({})})),
         ("full", 11, 2, record_of({"request": 2, "command": "purge", "arguments": packed(
             {"queue": "math", "limit": 1000})})),
+        ("to the workers", 11, 3, record_of({"request": 3, "command": "worker.pool_grow", "arguments": packed(
+            {"n": 2, "destination": ["w1@host", "gpu*"], "timeout_us": 1_000_000, "once": "5f2c"})})),
     ],
     "REPLY": [
         ("minimal", 11, 1, record_of({"request": 1, "code": 0, "payload": packed(None)})),
         ("revoke", 11, 2, record_of({"request": 2, "code": 0, "payload": packed(
             [[U1.bytes, 1, 6], ["order/42", 3, 4], [U2.bytes, 0, 0]])})),
         ("refused", 11, 3, record_of({"request": 3, "code": 10, "payload": packed("no such queue: maths")})),
+        ("of the workers", 11, 4, record_of({"request": 4, "code": 0, "payload": packed({
+            "workers": [{"name": "w1@host", "code": 0, "answer": "pong"},
+                        {"name": "w2@host", "code": 10, "error": "unknown command 'inspect.x'"},
+                        {"name": "w3@host", "silent": "it did not answer in time"}],
+            "missing": ["gpu*"]})})),
     ],
     "REVOKE": [
-        ("minimal", 11, 1, record_of({"request": 1, "flags": 0, "ids": [ident(U1)]})),
-        ("to a worker", 8, 9, record_of({"request": 0, "flags": 1, "ids": [ident(U1), ident("order/42")]})),
+        ("minimal", 11, 1, record_of({"request": 1, "flags": 0, "ids": [ident(U1)], "signal": None}, ("signal",))),
+        ("to a worker", 8, 9, record_of(
+            {"request": 0, "flags": 1, "ids": [ident(U1), ident("order/42")], "signal": "SIGTERM"})),
+    ],
+    "QUEUES": [
+        ("none", 8, 5, record_of({"names": [], "excluded": []})),
+        ("full", 8, 6, record_of({"names": [None, "math", "direct:w1@host"], "excluded": ["slow"]})),
     ],
     "EVENTS": [
         ("minimal", 9, 1, record_of({"first": 1, "lost": 0, "events": [event(20, T0)]})),
@@ -546,6 +559,8 @@ def refused():
         case("65 options", "too_large",
              pack(good + [[["a", "n", None, {key: 0 for key in range(100, 165)}, b""]]])),
         case("priority 10", "malformed", pack(good + [[["a", "n", None, {3: 10}, b""]]])),
+        case("a label without a key", "malformed", pack(good + [[["a", "n", None, {22: ["=1"]}, b""]]])),
+        case("17 labels", "too_large", pack(good + [[["a", "n", None, {22: ["a"] * 17}, b""]]])),
         case("an id of 15 bytes", "malformed", pack(good + [[[b"x" * 15, "n", None, {}, b""]]])),
     ]
 

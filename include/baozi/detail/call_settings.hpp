@@ -23,6 +23,7 @@ class CallSettings {
   Self& eta(Instant at) { return set(options_.eta, at); }
   Self& expires(Expiry at) { return set(options_.expires, at); }
   Self& queue(std::string name) { return set(options_.queue, std::move(name)); }
+  Self& labels(std::vector<std::string> all) { return set(options_.labels, std::move(all)); }
   Self& priority(int zero_to_nine) { return set(options_.priority, zero_to_nine); }
   Self& task_id(std::string id) { return set(options_.task_id, std::move(id)); }
   Self& ignore_result(bool on = true) { return set(options_.ignore_result, on); }

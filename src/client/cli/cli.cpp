@@ -26,6 +26,8 @@ constexpr Command commands[] = {
     {"queues", "shows the queues", queues},
     {"purge", "ends all tasks that wait in a queue", purge},
     {"dead", "list, show, retry or drop dead letters", dead},
+    {"inspect", "asks workers what they are and do", inspect},
+    {"control", "tells workers and queues what to do", control},
     {"events", "shows what happens, as it happens", events},
     {"bench", "times this network, or one that is started for it", bench},
 };
@@ -38,7 +40,9 @@ void help(std::FILE* to) {
                "\n  baozi call c.add '[1, 2]' --wait\n"
                "  baozi call mail.send --kwargs '{\"to\": \"a@b.c\"}' --countdown 5m --queue mail\n"
                "  baozi result 01a2151b-6a3b-7a47-81ef-841edca6fd17\n"
-               "  baozi status --json\n\n"
+               "  baozi status --json\n"
+               "  baozi inspect active -d 'gpu*'\n"
+               "  baozi control pool_grow 2 -d w1@host\n\n"
                "Each command has its own --help. --broker falls back to $BAOZI_BROKER, then to tcp://127.0.0.1:7170.\n"
                "Exit codes: 0; 1 when it failed, or the task did; 2 when it was used in a wrong way.\n");
 }

@@ -39,6 +39,8 @@ int dead(const Words& words);
 int events(const Words& words);
 int top(const Words& words, OpenScreen open_screen);
 int bench(const Words& words);
+int inspect(const Words& words);
+int control(const Words& words);
 
 /// Reads the words into the table's variables. True when the command is to run; otherwise help or version was printed.
 [[nodiscard]] bool read(base::OptionTable& table, const Words& words);

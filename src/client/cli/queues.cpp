@@ -17,7 +17,27 @@ void print_json(const Asked& asked) {
   std::printf("%s\n", all.size() == 1 ? all.front().to_json(2).c_str() : Value{all}.to_json(2).c_str());
 }
 
-const std::vector<std::string> queue_columns = {"name", "ready", "scheduled", "leased", "ending", "bytes", "consumers", "policy"};
+const std::vector<std::string> queue_columns = {"name",  "labels",    "ready",  "scheduled", "leased", "ending",
+                                                "bytes", "consumers", "policy", "note"};
+
+/// Rows as they are printed: labels as one word, and what keeps a queue's tasks waiting.
+Value::Array queue_rows(const Value& queues) {
+  Value::Array rows = queues.as_array();
+  for (Value& row : rows) {
+    if (const Value* const labels = row.find("labels")) {
+      std::string text;
+      for (const Value& label : labels->as_array()) text += (text.empty() ? "" : ",") + label.as_string();
+      row["labels"] = text;
+    }
+    const Value* const paused = row.find("paused");
+    if (paused != nullptr && paused->to<bool>()) {
+      row["note"] = "paused";
+    } else if (row.at("ready").to<std::uint64_t>() > 0 && row.at("consumers").to<std::uint64_t>() == 0) {
+      row["note"] = "no worker takes these";
+    }
+  }
+  return rows;
+}
 
 /// "name 12, other 3": those first that everybody looks for, then whatever else there is.
 void print_numbers(const char* title, const Value& numbers, const Words& first, bool zeros) {
@@ -71,7 +91,7 @@ void print_status(const Value& status) {
   }
   if (const Value* const queues = status.find("queues"); queues != nullptr && !queues->as_array().empty()) {
     std::printf("\n");
-    print_table(queues->as_array(), queue_columns);
+    print_table(queue_rows(*queues), queue_columns);
   }
 }
 
@@ -137,7 +157,7 @@ int queues(const Words& words) {
   if (common.json) {
     print_json(asked);
   } else {
-    for (const NodeReply& reply : asked.replies) print_table(reply.payload.as_array(), queue_columns);
+    for (const NodeReply& reply : asked.replies) print_table(queue_rows(reply.payload), queue_columns);
   }
   return asked.complete && !asked.replies.empty() ? 0 : 1;
 }

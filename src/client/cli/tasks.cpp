@@ -141,6 +141,7 @@ int call(const Words& words) {
   table.begin_group("Call");
   table.add("kwargs", kwargs, "arguments by name, as a JSON object").word("JSON");
   table.add("queue", options.queue, "the queue (default: the broker's default queue)");
+  table.add("label", options.labels, "only for workers that have this label: gpu, or gpu=1").word("LABEL");
   table.add("countdown", countdown, "not before so long from now");
   table.add("eta", eta, "not before this instant: 2026-03-01T08:15:30Z").word("INSTANT");
   table.add("expires", expires, "not later than so long from now");
@@ -207,13 +208,16 @@ int revoke(const Words& words) {
   Common common;
   Words ids;
   bool terminate = false;
+  std::string signal;
   base::OptionTable table{"baozi revoke", "Ends tasks before they run."};
   table.add_positional("ID", ids, "the tasks' ids").required();
-  table.add("terminate", terminate, "also ask those that run to end");
+  table.add("terminate", terminate, "also end those that run");
+  table.add("signal", signal, "with --terminate: what processes that run them get (default SIGTERM)").word("NAME");
   common.declare(table);
   if (!read(table, words)) return 0;
+  if (!signal.empty() && !terminate) throw base::ConfigError{"--signal goes with --terminate"};
   App app = common.app();
-  const std::vector<Revocation> answers = app.revoke(ids, terminate);
+  const std::vector<Revocation> answers = app.revoke(ids, terminate, signal);
   Value::Array rows;
   bool all = true;
   for (std::size_t i = 0; i < answers.size() && i < ids.size(); ++i) {
@@ -236,6 +240,9 @@ int revoke(const Words& words) {
     std::printf("%s\n", Value{rows}.to_json(2).c_str());
   } else {
     print_table(rows, {"id", "verdict", "state"});
+    if (!answers.empty() && !answers.front().unasked.empty()) {
+      std::fprintf(stderr, "baozi: not asked: %s\n", answers.front().unasked.c_str());
+    }
   }
   return all ? 0 : 1;
 }

@@ -32,7 +32,7 @@ inline constexpr const char* vector_files[] = {
     "hello",     "welcome", "ping",    "pong",    "goodbye", "error",   "collectors", "submit",
     "submitted", "credit",  "deliver", "done",    "done_ok", "nack",    "result",     "stored",
     "watch",     "state",   "fetch",   "fetched", "forget",  "control", "reply",      "revoke",
-    "events",    "events_ok", "follow", "followed"};
+    "queues",    "events",  "events_ok", "follow", "followed"};
 
 /// Calls `use` with an empty message of the type.
 template <class Use>
@@ -52,6 +52,7 @@ decltype(auto) with_message(wire::Type type, Use&& use) {
     case wire::Type::done: return use(wire::Done{});
     case wire::Type::done_ok: return use(wire::DoneOk{});
     case wire::Type::nack: return use(wire::Nack{});
+    case wire::Type::queues: return use(wire::Queues{});
     case wire::Type::result: return use(wire::ResultMessage{});
     case wire::Type::stored: return use(wire::Stored{});
     case wire::Type::watch: return use(wire::Watch{});

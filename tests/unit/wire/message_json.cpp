@@ -99,6 +99,7 @@ Json to_json(const wire::Hello& m) {
             {"pid", m.pid},
             {"endpoints", m.endpoints},
             {"durable_results", m.durable_results},
+            {"labels", m.labels},
             {"early", m.early},
             {"limits", list(m.limits, [](const wire::TaskLimit& limit) {
                return Json::array({limit.name, limit.concurrency, limit.interval_us});
@@ -285,7 +286,12 @@ Json to_json(const wire::Reply& m) {
 }
 
 Json to_json(const wire::Revoke& m) {
-  return {{"request", m.request}, {"flags", m.flags}, {"ids", ids(m.ids)}};
+  return {{"request", m.request}, {"flags", m.flags}, {"ids", ids(m.ids)}, {"signal", or_null(m.signal)}};
+}
+
+Json to_json(const wire::Queues& m) {
+  return {{"names", list(m.names, [](std::string_view queue) { return or_null(queue); })},
+          {"excluded", m.excluded}};
 }
 
 namespace {

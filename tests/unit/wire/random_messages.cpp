@@ -176,6 +176,7 @@ void RandomMessages::fill(wire::Hello& m) {
   m.pid = number();
   for (std::size_t n = count(limits::endpoints_max); n > 0; --n) m.endpoints.push_back(name());
   m.durable_results = flip();
+  for (std::size_t n = count(limits::labels_max); n > 0; --n) m.labels.push_back(name());
   for (std::size_t n = count(3); n > 0; --n) m.early.push_back(name());
   for (std::size_t n = count(3); n > 0; --n)
     m.limits.push_back({name(), static_cast<std::uint32_t>(number()), number()});
@@ -357,7 +358,12 @@ void RandomMessages::fill(wire::Reply& m) {
 }
 
 void RandomMessages::fill(wire::Revoke& m) {
-  m.request = number(), m.flags = number(), m.ids = ids();
+  m.request = number(), m.flags = number(), m.ids = ids(), m.signal = name_or_none();
+}
+
+void RandomMessages::fill(wire::Queues& m) {
+  for (std::size_t n = count(5); n > 0; --n) m.names.push_back(name_or_none());
+  for (std::size_t n = count(5); n > 0; --n) m.excluded.push_back(name());
 }
 
 wire::EventView RandomMessages::event() {

@@ -27,6 +27,7 @@ class RandomMessages {
   void fill(wire::Done& m);
   void fill(wire::DoneOk& m);
   void fill(wire::Nack& m);
+  void fill(wire::Queues& m);
   void fill(wire::ResultMessage& m);
   void fill(wire::Stored& m);
   void fill(wire::Watch& m);

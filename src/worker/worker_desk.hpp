@@ -1,0 +1,53 @@
+/// \file worker_desk.hpp
+/// Answers the commands that need more than the core: the pool, the machine, the program's settings
+/// (docs/control.md). Threading: the loop's thread.
+#pragma once
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "worker/pool.hpp"
+#include "worker/task_table.hpp"
+#include "worker/worker_config.hpp"
+#include "worker/worker_core.hpp"
+
+namespace baozi::worker {
+
+class WorkerDesk {
+ public:
+  struct Surroundings {
+    WorkerCore& core;
+    Pool& pool;
+    const TaskTable& tasks;
+    const WorkerConfig& config;
+    const WorkerOptions& options;
+    MonoTime started;
+    std::function<void()> shut_down;  ///< a warm stop, soon
+  };
+  struct Said {
+    std::uint64_t code = 0;  ///< 0, or a wire::ErrorCode; then the payload is a packed text
+    Bytes payload;
+  };
+  explicit WorkerDesk(Surroundings surroundings) : with_{std::move(surroundings)} {}
+
+  /// Obeys one command. Errors are answers, too: nothing is thrown.
+  [[nodiscard]] Said obey(std::string_view command, BytesView arguments, Now now);
+
+ private:
+  // ---- worker_desk.cpp: what is told
+  Said resize(BytesView arguments, bool grow);
+  Said set_time_limits(BytesView arguments);
+
+  // ---- worker_inspect.cpp: what is asked
+  [[nodiscard]] Bytes tasks_in(bool running, Now now) const;
+  [[nodiscard]] Bytes query_tasks(BytesView arguments, Now now) const;
+  [[nodiscard]] Bytes registered() const;
+  [[nodiscard]] Bytes stats(Now now) const;
+  [[nodiscard]] Bytes conf() const;
+  [[nodiscard]] Bytes report(Now now) const;
+  [[nodiscard]] Bytes request_info(const Held& held, const SlotStatus* slot, Now now) const;
+
+  Surroundings with_;
+};
+
+}  // namespace baozi::worker
