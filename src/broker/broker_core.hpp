@@ -436,6 +436,7 @@ class BrokerCore {
   void count_out(Slot slot);
   std::array<Limiter*, 3> limiters_of(Task& task);
   void not_woken_any_more(Task& task);
+  void look_again(Limiter& limiter);
   void wake_limits(Now now);
   void set_limits(const wire::Hello& hello);
   [[nodiscard]] std::optional<MonoTime> next_turn() const;
@@ -515,7 +516,7 @@ class BrokerCore {
   std::map<std::string, Limiter, std::less<>> named_limits_;  ///< by task name
   std::map<std::uint32_t, Limiter> queue_limits_;             ///< by queue
   bool limits_on_ = false;       ///< some name or queue has a limit
-  bool wakes_due_ = false;
+  std::vector<Limiter*> changed_limits_;
   std::uint64_t keyed_on_disk_ = 0;
   bool keys_loading_ = false;    ///< not all rows with keys are in memory yet
   bool keys_asked_ = false;

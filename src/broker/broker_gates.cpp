@@ -119,9 +119,13 @@ std::array<Limiter*, 3> BrokerCore::limiters_of(Task& task) {
     }
   }
   if (task.gate != nullptr && !task.gate->concurrency.empty()) {
-    Limiter& limiter = key_limits_[task.gate->concurrency];
-    limiter.most = task.gate->concurrency_limit;  // what the latest task says
-    all[2] = &limiter;
+    const auto [found, fresh] = key_limits_.try_emplace(task.gate->concurrency);
+    if (fresh) {
+      found->second.key = &found->first;
+      look_again(found->second);  // should nobody use it after all
+    }
+    found->second.most = task.gate->concurrency_limit;  // what the latest task says
+    all[2] = &found->second;
   }
   return all;
 }
@@ -139,7 +143,7 @@ bool BrokerCore::pass_limits(Slot slot, Now now) {
     task.stage = Stage::blocked;
     limiter->parked.emplace(task.key, slot);
     ++queues_[task.queue].blocked;
-    wakes_due_ = true;  // a rate's next turn may have come meanwhile
+    look_again(*limiter);
     return false;
   }
   return true;
@@ -149,7 +153,12 @@ void BrokerCore::not_woken_any_more(Task& task) {
   Limiter* const limiter = std::exchange(task.gate->woken_by, nullptr);
   if (limiter == nullptr) return;
   --limiter->woken;
-  wakes_due_ = true;
+  look_again(*limiter);
+}
+
+void BrokerCore::look_again(Limiter& limiter) {
+  if (std::exchange(limiter.changed, true)) return;
+  changed_limits_.push_back(&limiter);
 }
 
 void BrokerCore::count_in(Slot slot, Now now) {
@@ -171,39 +180,35 @@ void BrokerCore::count_out(Slot slot) {
   for (Limiter*& limiter : gate.counted) {
     if (limiter == nullptr) continue;
     --limiter->in_flight;
-    wakes_due_ = true;
+    look_again(*limiter);
     limiter = nullptr;
   }
 }
 
-/// Lets parked tasks go as far as their limits allow; called once in each turn in which that may have changed.
+/// Lets parked tasks go as far as their limits allow; once in each turn, where that may have changed.
 void BrokerCore::wake_limits(Now now) {
-  const auto rated = [](const Limiter& limiter) { return limiter.interval.count() != 0 && !limiter.parked.empty(); };
-  if (!wakes_due_ && limits_on_) {
-    for (const auto& [name, limiter] : named_limits_) wakes_due_ = wakes_due_ || rated(limiter);
-    for (const auto& [queue, limiter] : queue_limits_) wakes_due_ = wakes_due_ || rated(limiter);
+  if (limits_on_) {
+    const auto look_at_rate = [&](Limiter& limiter) {
+      if (limiter.interval.count() != 0 && !limiter.parked.empty()) look_again(limiter);
+    };
+    for (auto& [name, limiter] : named_limits_) look_at_rate(limiter);
+    for (auto& [queue, limiter] : queue_limits_) look_at_rate(limiter);
   }
-  if (!wakes_due_) return;
-  wakes_due_ = false;
-  const auto wake = [&](Limiter& limiter) {
+  if (changed_limits_.empty()) return;
+  for (Limiter* const limiter : std::exchange(changed_limits_, {})) {
+    limiter->changed = false;
     std::vector<Slot> woken;
-    while (limiter.may_wake(now.mono)) {
-      const Slot slot = limiter.parked.begin()->second;
+    while (limiter->may_wake(now.mono)) {
+      const Slot slot = limiter->parked.begin()->second;
       detach(slot);
-      tasks_[slot].gate->woken_by = &limiter;
-      ++limiter.woken;
+      tasks_[slot].gate->woken_by = limiter;
+      ++limiter->woken;
       woken.push_back(slot);
     }
     for (auto slot = woken.rbegin(); slot != woken.rend(); ++slot) queues_.push_front(tasks_, *slot);
-  };
-  for (auto& [name, limiter] : named_limits_) wake(limiter);
-  for (auto& [queue, limiter] : queue_limits_) wake(limiter);
-  for (auto it = key_limits_.begin(); it != key_limits_.end();) {
-    wake(it->second);
-    const bool idle = it->second.in_flight == 0 && it->second.woken == 0 && it->second.parked.empty();
-    it = idle ? key_limits_.erase(it) : std::next(it);
+    const bool idle = limiter->in_flight == 0 && limiter->woken == 0 && limiter->parked.empty();
+    if (limiter->key != nullptr && idle) key_limits_.erase(key_limits_.find(*limiter->key));
   }
-  wakes_due_ = false;  // what was let go is looked at in this very turn
 }
 
 void BrokerCore::set_limits(const wire::Hello& hello) {
@@ -211,7 +216,8 @@ void BrokerCore::set_limits(const wire::Hello& hello) {
     Limiter& limiter = named_limits_[std::string{limit.name}];
     limiter.most = limit.concurrency;
     limiter.interval = Micros{static_cast<std::int64_t>(std::min<std::uint64_t>(limit.interval_us, 86'400'000'000))};
-    limits_on_ = wakes_due_ = true;
+    limits_on_ = true;
+    look_again(limiter);
   }
 }
 

@@ -1,5 +1,6 @@
 // Taking tasks in: batches by number, whole or not at all (delivery.md D4 to D8).
 #include <algorithm>
+#include <list>
 
 #include "base/assert.hpp"
 #include "broker/broker_core.hpp"
@@ -63,11 +64,12 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   if (tasks_.size() + message.tasks.size() > options_.memory_tasks_max || tasks_.bytes() > options_.memory_bytes_max) {
     return full(wire::Reason::memory, 50'000);
   }
-  const bool keyed = std::any_of(message.tasks.begin(), message.tasks.end(),
-                                 [](const wire::TaskView& task) { return task.options.keyed; });
-  if (keyed && keys_loading_) return full(wire::Reason::memory, 20'000);  // who holds what is not known yet
+  if (keys_loading_ && std::any_of(message.tasks.begin(), message.tasks.end(),
+                                   [](const wire::TaskView& task) { return task.options.keyed; })) {
+    return full(wire::Reason::memory, 20'000);  // who holds what is not known yet
+  }
   std::uint64_t holders_n = 0;  // the commit after which all that duplicates are told of is durable
-  std::deque<std::string> texts;
+  std::list<std::string> texts;
   std::map<std::string, std::uint32_t, std::less<>> keys_of_batch;
   // What the batch adds to each of its queues; nearly always it is one queue.
   std::map<Queue*, std::pair<std::uint64_t, std::uint64_t>> added;
@@ -191,9 +193,10 @@ bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t byte
 }
 
 Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen) {
-  wire::TaskKeys keys;
+  std::uint64_t window_us = 0;
   if (view.options.keyed) [[unlikely]] {
-    keys = wire::read_keys(view.raw_options);
+    const wire::TaskKeys keys = wire::read_keys(view.raw_options);
+    window_us = keys.window_us;
     if (!keys.unique.empty() && holder_of_key(keys.unique, now) != nullptr) {  // of a batch it was refused before
       ++counters_.duplicate_follow_ups;
       return no_slot;
@@ -222,9 +225,9 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   if (view.options.keyed) [[unlikely]] {
     task.keyed = true;
     task.gate = std::make_unique<Gate>();
-    if (keys.window_us != 0) {
+    if (window_us != 0) {
       constexpr std::uint64_t longest = 3'650ULL * 24 * 3600 * 1'000'000;
-      task.gate->free_at_us = micros(now.wall) + static_cast<std::int64_t>(std::min(keys.window_us, longest));
+      task.gate->free_at_us = micros(now.wall) + static_cast<std::int64_t>(std::min(window_us, longest));
     }
     join_gate(slot, view);
     urgent_ = true;  // it leaves only after its commit

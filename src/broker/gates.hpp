@@ -24,6 +24,8 @@ struct Limiter {
   std::uint32_t woken = 0;                 ///< let go from `parked` and not delivered yet
   MonoTime next{};                         ///< no delivery before this
   std::map<std::int64_t, Slot> parked{};  ///< by row key: in order of submission
+  const std::string* key = nullptr;       ///< of a concurrency key's; it goes when nobody uses it
+  bool changed = false;                   ///< to be looked at in this turn
 
   [[nodiscard]] bool lets_pass(bool was_woken, MonoTime now) const {
     const std::uint32_t before = in_flight + (was_woken ? 0 : woken);

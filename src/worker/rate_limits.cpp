@@ -41,9 +41,11 @@ RateLimits::Turn RateLimits::take(std::string_view task, double registered, Mono
 
 void RateLimits::set(std::string_view task, double rate, MonoTime now) {
   RateBucket& bucket = buckets_[std::string{task}];
-  const MonoTime last = bucket.rate > 0 ? bucket.next - bucket.interval() : now;
+  // One that had no limit may start at once: nobody knows when it did so last.
+  std::optional<MonoTime> last;
+  if (bucket.rate > 0) last = bucket.next - bucket.interval();
   bucket.asked = bucket.rate = rate;
-  bucket.next = rate > 0 ? std::min(last, now) + bucket.interval() : now;
+  bucket.next = last && rate > 0 ? std::min(*last, now) + bucket.interval() : now;
   bucket.promised = bucket.next;
   any_asked_ = true;
 }

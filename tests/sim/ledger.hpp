@@ -123,7 +123,7 @@ class Ledger : public Network::Witness {
     std::vector<std::pair<std::int64_t, std::int64_t>>
         silences;  // virtual time of their end, length
   };
-  [[nodiscard]] static bool owes_result(const Truth& truth);
+  [[nodiscard]] bool owes_result(const Truth& truth) const;
   [[nodiscard]] bool is_finished(const Truth& truth) const;
   [[nodiscard]] bool is_arbitrated(const Truth& truth) const;
   [[nodiscard]] bool is_safe(const Truth& truth) const;

@@ -141,7 +141,7 @@ TEST_F(WorkerRetry, AJoinHearsOfAnIgnoredMember) {
   open_all();
   Finished end = success();
   end.verdict = Verdict::ignore;
-  const Bytes member = option(wire::Option::join, [](Writer& out) { out.array(0); });
+  const Bytes member = option(wire::Option::join, [](Writer& packed) { packed.array(0); });
   finish(run("add", 0, member), end);
   const auto sent = results(*collector);
   ASSERT_EQ(sent.size(), 1u);
