@@ -247,11 +247,10 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
       return slot;
     }
   }
-  if (is_revoked(slot)) {  // before it came
+  enqueue(slot, now);
+  if (is_revoked(slot)) {  // before it came; from its place, which may lie among what is only on disk
     begin_ending(slot, Ending::revoked, "revoked");
     urgent_ = true;
-  } else {
-    enqueue(slot, now);
   }
   if (holding_) held_ids_[view.id.to_id()] = SlotRef{slot, task.key};
   taken_this_turn_.push_back({slot, task.key});

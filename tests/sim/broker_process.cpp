@@ -67,6 +67,7 @@ void BrokerProcess::turn(Now now) {
             world_.say(name(), "    commit " + std::to_string(shared->n) + " is on disk");
           const std::array batches{*shared};
           if (!file_.commit(batches)) world_.violation("the simulated file failed");
+          check_file(*shared);
           ledger_.tasks_committed(*this, *shared);
         },
         [this, n = shared->n] {
@@ -84,6 +85,20 @@ void BrokerProcess::turn(Now now) {
   }
   effects_.clear();
   if (core_->is_drained() && disk_.is_idle()) end();
+}
+
+void BrokerProcess::check_file(const store::TaskBatch& batch) {
+  broker::Books books;
+  for (const store::Record& record : *file_.records(store::Space::meta)) {
+    if (record.key == "books") books = broker::unpack_books(*record.value);
+  }
+  std::uint64_t rows = 0;
+  for (const store::PrefixCount& range : *file_.count_by_prefix(broker::lane_shift)) rows += range.rows;
+  if (books.accepted != books.ended() + rows) {
+    world_.violation("D32: " + name() + "'s books do not add up with its rows after commit " +
+                     std::to_string(batch.n) + ": accepted " + std::to_string(books.accepted) +
+                     ", ended " + std::to_string(books.ended()) + ", rows " + std::to_string(rows));
+  }
 }
 
 void BrokerProcess::check_books() const {

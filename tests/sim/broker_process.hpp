@@ -42,6 +42,8 @@ class BrokerProcess final : public Process {
   }
   [[nodiscard]] std::uint64_t free_bytes() const;
   void check_books() const;
+  /// After every commit, as a restart would find them.
+  void check_file(const store::TaskBatch& batch);
 
   Ledger& ledger_;
   broker::BrokerOptions options_;

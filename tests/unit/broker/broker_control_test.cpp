@@ -391,6 +391,26 @@ TEST_F(BrokerControl, ATaskThatComesAfterItsRevokeDoesNotRun) {
   EXPECT_EQ(core->books().revoked, 1u);
 }
 
+TEST_F(BrokerControl, ARevokedTaskThatComesIntoABacklogIsEndedOnce) {
+  options.window_tasks = 2;  // what follows rests on disk, and is read from there
+  start();
+  connect_producer();
+  connect_collector();
+  revoke("d");
+  settle();
+  submit(1, {task("a"), task("b"), task("c"), task("d"), task("e")});
+  settle();
+  connect_worker(worker_a, 1, 10);
+  pass(300'000);
+  stored(*collector);
+  pass(300'000);
+  EXPECT_FALSE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+  EXPECT_EQ(deliveries(*worker_a).size(), 4u);
+  EXPECT_EQ(core->books().revoked, 1u);
+  EXPECT_EQ(store.tasks.size(), core->open_tasks());
+  expect_books_balance();
+}
+
 TEST_F(BrokerControl, MarksAreCountedListedAndForgottenAfterTheirTime) {
   options.revocations_max = 2;
   options.revocation_age_us = 60 * second;
