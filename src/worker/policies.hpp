@@ -25,6 +25,7 @@ struct TaskFacts {
   bool track_started = false;        ///< STARTED is reported
   bool acks_early = false;           ///< at most once: told to the brokers in HELLO
   double rate = 0;                   ///< starts per second; 0: no limit
+  bool redacted = false;             ///< some of its arguments are nobody's business
 };
 
 class TaskPolicies {

@@ -26,6 +26,7 @@ void TaskTable::add(Registry registry, const std::string& source) {
     facts.ignore_result = settings.ignore_result;
     facts.track_started = settings.track_started;
     facts.acks_early = settings.acks_early;
+    facts.redacted = settings.redact_all || !settings.redacted.empty();
     if (const auto rate = base::parse_rate(settings.rate_limit)) facts.rate = *rate;
     facts.time_limit = settings.time_limit.value_or(Micros{0});
     facts.soft_time_limit = settings.soft_time_limit.value_or(Micros{0});

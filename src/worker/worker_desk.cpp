@@ -37,11 +37,20 @@ WorkerDesk::Said WorkerDesk::obey(std::string_view command, BytesView arguments,
   if (command == "worker.pool_grow" || command == "worker.pool_shrink")
     return resize(arguments, command == "worker.pool_grow");
   if (command == "worker.time_limit") return set_time_limits(arguments);
+  if (command == "worker.enable_events") return switch_events(true);
+  if (command == "worker.disable_events") return switch_events(false);
   if (command == "worker.pool_restart") {
     with_.pool.restart();
     return said("every slot is replaced as soon as it is between two tasks");
   }
   return refused("unknown command '" + std::string{command} + "'");
+}
+
+WorkerDesk::Said WorkerDesk::switch_events(bool on) {
+  const std::string word = on ? "enabled" : "disabled";
+  if (with_.core.has_task_events() == on) return said("task events already " + word);
+  with_.core.set_task_events(on);
+  return said("task events " + word);
 }
 
 WorkerDesk::Said WorkerDesk::set_time_limits(BytesView arguments) {

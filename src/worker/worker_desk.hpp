@@ -37,6 +37,7 @@ class WorkerDesk {
   // ---- worker_desk.cpp: what is told
   Said resize(BytesView arguments, bool grow);
   Said set_time_limits(BytesView arguments);
+  Said switch_events(bool on);
 
   // ---- worker_inspect.cpp: what is asked
   [[nodiscard]] Bytes tasks_in(bool running, Now now) const;

@@ -25,6 +25,30 @@ std::string_view cut(std::string_view text, std::size_t bytes_max) {
   return text.substr(0, size);
 }
 
+constexpr int depth_max = 24;  // of a value that is shown; a whole frame nests 32 deep
+
+/// Steps over one value; false when it does not parse, or nests deeper than that.
+bool step_over(Reader& in, int depth) {
+  const Reader::Kind kind = in.kind();
+  if (kind != Reader::Kind::array && kind != Reader::Kind::map) {
+    in.skip();
+    return in.ok();
+  }
+  if (depth == 0) return false;
+  const bool map = kind == Reader::Kind::map;
+  std::uint64_t left = map ? std::uint64_t{in.map()} * 2 : in.array();
+  for (; left > 0 && in.ok(); --left) {
+    if (!step_over(in, depth - 1)) return false;
+  }
+  return in.ok();
+}
+
+bool is_shown(BytesView packed) {
+  if (packed.empty() || packed.size() > value_bytes_max) return false;
+  Reader in{packed};
+  return step_over(in, depth_max) && in.at_end();
+}
+
 struct Arguments {
   BytesView args;
   BytesView kwargs;
@@ -35,19 +59,14 @@ std::optional<Arguments> arguments_of(BytesView body) {
   if (body.empty() || body.size() > value_bytes_max) return std::nullopt;
   Reader in{body};
   if (in.kind() != Reader::Kind::array || in.array() != 2) return std::nullopt;
-  if (in.kind() != Reader::Kind::array) return std::nullopt;
-  const BytesView args = in.skip();
-  if (!in.ok() || in.kind() != Reader::Kind::map) return std::nullopt;
-  const BytesView kwargs = in.skip();
-  if (!in.ok() || !in.at_end()) return std::nullopt;
-  return Arguments{args, kwargs};
-}
-
-bool is_value(BytesView packed) {
-  if (packed.empty() || packed.size() > value_bytes_max) return false;
-  Reader in{packed};
-  in.skip();
-  return in.ok() && in.at_end();
+  Arguments arguments;
+  for (const auto& [half, kind] : {std::pair{&arguments.args, Reader::Kind::array},
+                                   std::pair{&arguments.kwargs, Reader::Kind::map}}) {
+    const char* const start = in.position();
+    if (in.kind() != kind || !step_over(in, depth_max)) return std::nullopt;
+    *half = in.since(start);
+  }
+  return in.at_end() ? std::optional{arguments} : std::nullopt;
 }
 
 /// Times and kin out of the option map, which most tasks have not.
@@ -56,6 +75,7 @@ struct Facts {
   BytesView expires;
   BytesView root;
   BytesView parent;
+  bool plain = true;  // the body is not compressed, sealed …
 };
 Facts facts_in(BytesView options) {
   Facts facts;
@@ -63,13 +83,17 @@ Facts facts_in(BytesView options) {
   Reader in{options};
   for (std::uint32_t n = in.map(); n > 0 && in.ok(); --n) {
     const std::uint64_t key = in.uinteger();
+    const Reader::Kind kind = in.kind();
     const BytesView value = in.skip();
     if (!in.ok()) return {};
+    const bool number = kind == Reader::Kind::integer;
+    const bool id = (kind == Reader::Kind::str || kind == Reader::Kind::bin) && value.size() < 300;
     switch (static_cast<wire::Option>(key)) {
-      case wire::Option::eta: facts.eta = value; break;
-      case wire::Option::expires: facts.expires = value; break;
-      case wire::Option::root_id: facts.root = value; break;
-      case wire::Option::parent_id: facts.parent = value; break;
+      case wire::Option::eta: facts.eta = number ? value : BytesView{}; break;
+      case wire::Option::expires: facts.expires = number ? value : BytesView{}; break;
+      case wire::Option::root_id: facts.root = id ? value : BytesView{}; break;
+      case wire::Option::parent_id: facts.parent = id ? value : BytesView{}; break;
+      case wire::Option::encoding: facts.plain = false; break;
       default: break;
     }
   }
@@ -107,8 +131,11 @@ void WorkerCore::set_task_events(bool on) { task_events_ = on; }
 void WorkerCore::tell_received(const Held& held) {
   const wire::IdView id = held.id();
   events_.add(wire::EventType::task_received, &id, held.name(), [&](Writer& out) {
-    const auto arguments = arguments_of(held.body());
     const Facts facts = facts_in(held.raw_options());
+    const TaskFacts* const task = facts_of(held.name());
+    const auto arguments = facts.plain && (task == nullptr || !task->redacted)
+                               ? arguments_of(held.body())
+                               : std::nullopt;
     const auto add = [&](std::string_view key, BytesView value) {
       if (value.empty()) return;
       out.str(key);
@@ -166,7 +193,7 @@ void WorkerCore::tell_ended(const Held& held, const Finished& end) {
       });
     default:
       return events_.add(wire::EventType::task_succeeded, &id, held.name(), [&](Writer& out) {
-        const bool shown = is_value(end.value);
+        const bool shown = is_shown(end.value);
         out.map(shown ? 2 : 1);
         out.str("runtime_us");
         out.uinteger(runtime);

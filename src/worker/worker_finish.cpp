@@ -145,6 +145,7 @@ void WorkerCore::snooze(Slot slot, const Finished& end) {
   }
   const Micros delay = std::max(end.delay.value_or(Micros{0}), Micros{0});
   ++counters_.snoozed;
+  if (task_events_) tell_retried(held, end, delay);
   note_state(held, "RETRY", end.value);
   if (logs(TaskLog::trouble)) {
     note_task(TaskNote::Level::info, held, "snoozes for " + base::to_text(delay), end.value);
@@ -168,6 +169,7 @@ void WorkerCore::end_ignored(Slot slot, const Finished& end) {
   note_state(held, "IGNORED", nil);
   leave_hands(held);
   held.state = wire::TaskState::ignored;
+  if (task_events_) tell_ended(held, end);
   held.follow_ups.clear();
   held.record.clear();
   held.shed_body();

@@ -90,6 +90,21 @@ TEST_F(EventsTest, WithoutESwitchOnlyNodesTellOfThemselves) {
   EXPECT_TRUE(types.contains("broker-online")) << ran.out;
 }
 
+TEST_F(EventsTest, TheyAreSwitchedWhileAWorkerRuns) {
+  start({});
+  run_adds(1);
+  EXPECT_NE(cluster.baozi({"control", "enable_events"}).out.find("task events enabled"),
+            std::string::npos);
+  EXPECT_NE(cluster.baozi({"control", "enable_events"}).out.find("already enabled"),
+            std::string::npos);
+  run_adds(1);
+  Ran ran =
+      cluster.baozi({"events", "--from", "oldest", "--json", "--type", "task-*", "--limit", "3"});
+  EXPECT_EQ(json_lines(ran.out).size(), 3U) << ran.err;
+  EXPECT_NE(cluster.baozi({"control", "disable_events"}).out.find("task events disabled"),
+            std::string::npos);
+}
+
 TEST_F(EventsTest, AReaderGoesOnWhereItWas) {
   start();
   run_adds(20);

@@ -137,7 +137,7 @@ TEST_F(TopTest, WorkersKnownToBrokersOnlyAreThereToo) {
   expect_has(all, "w1");
   expect_has(all, "default");
   expect_has(all, "2.0 KiB");
-  expect_has(all, "start workers with -E");
+  expect_has(all, "enable_events");
 }
 
 TEST_F(TopTest, SortingChangesTheOrder) {

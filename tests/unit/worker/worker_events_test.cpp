@@ -111,6 +111,53 @@ TEST_F(WorkerEvents, ArgumentsThatAreNoneOrTooLongAreLeftOut) {
   EXPECT_FALSE(all[2].fields.contains("result"));
 }
 
+TEST_F(WorkerEvents, ValuesThatNestTooDeeplyForAFrameAreLeftOut) {
+  open_all();
+  Bytes body;
+  Writer packed{body};
+  packed.array(2), packed.array(1);
+  for (int i = 0; i < 29; ++i) packed.array(1);
+  packed.nil(), packed.map(0);
+  finish(run("add", body), success(std::string(30, '\x91') + "\xc0"));
+  pass(Micros{50'000});
+  const auto all = told();  // a frame that did not parse would fail there
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_FALSE(all[0].fields.contains("args"));
+  EXPECT_FALSE(all[2].fields.contains("result"));
+}
+
+TEST_F(WorkerEvents, RedactedArgumentsAreNobodysBusiness) {
+  policies.tasks["add"].redacted = true;
+  open_all();
+  static_cast<void>(run("add", "\x92\x91\x01\x80"));
+  pass(Micros{50'000});
+  const auto all = told();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_FALSE(all[0].fields.contains("args"));
+}
+
+TEST_F(WorkerEvents, ASnoozeIsTold) {
+  open_all();
+  Finished end = success("\xc0");
+  end.verdict = Verdict::snooze;
+  end.delay = Micros{5'000};
+  finish(run(), end);
+  pass(Micros{50'000});
+  const auto all = told();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[2].type, EventType::task_retried);
+  EXPECT_EQ(all[2].fields.at("countdown_us"), "5000");
+}
+
+TEST_F(WorkerEvents, ATaskThatWantsToBeIgnoredHasEnded) {
+  open_all();
+  Finished end = success("\xc0");
+  end.verdict = Verdict::ignore;
+  finish(run(), end);
+  pass(Micros{50'000});
+  EXPECT_EQ(told().back().type, EventType::task_succeeded);
+}
+
 TEST_F(WorkerEvents, AFailureBringsItsExceptionAndTrace) {
   open_all();
   finish(run(), failure());
