@@ -4,6 +4,7 @@
 
 #include <baozi/packing.hpp>
 
+#include "base/units.hpp"
 #include "wire/arguments.hpp"
 #include "wire/types.hpp"
 
@@ -37,6 +38,7 @@ WorkerDesk::Said WorkerDesk::obey(std::string_view command, BytesView arguments,
   if (command == "worker.pool_grow" || command == "worker.pool_shrink")
     return resize(arguments, command == "worker.pool_grow");
   if (command == "worker.time_limit") return set_time_limits(arguments);
+  if (command == "worker.rate_limit") return set_rate_limit(arguments, now);
   if (command == "worker.enable_events") return switch_events(true);
   if (command == "worker.disable_events") return switch_events(false);
   if (command == "worker.pool_restart") {
@@ -51,6 +53,14 @@ WorkerDesk::Said WorkerDesk::switch_events(bool on) {
   if (with_.core.has_task_events() == on) return said("task events already " + word);
   with_.core.set_task_events(on);
   return said("task events " + word);
+}
+
+WorkerDesk::Said WorkerDesk::set_rate_limit(BytesView arguments, Now now) {
+  const auto task = wire::text_argument(arguments, "task");
+  const auto rate = base::parse_rate(wire::text_argument(arguments, "rate").value_or(""));
+  if (!rate) return refused(rate.error().message);
+  if (!task || !with_.core.set_rate_limit(*task, *rate, now)) return refused("unknown task");
+  return said(*rate > 0 ? "new rate limit set successfully" : "rate limit disabled successfully");
 }
 
 WorkerDesk::Said WorkerDesk::set_time_limits(BytesView arguments) {

@@ -38,6 +38,7 @@ class WorkerDesk {
   Said resize(BytesView arguments, bool grow);
   Said set_time_limits(BytesView arguments);
   Said switch_events(bool on);
+  Said set_rate_limit(BytesView arguments, Now now);
 
   // ---- worker_inspect.cpp: what is asked
   [[nodiscard]] Bytes tasks_in(bool running, Now now) const;
