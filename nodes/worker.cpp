@@ -1,9 +1,12 @@
 #include <cstdlib>
 
+#include "worker/prefork/server.hpp"
 #include "worker/worker_node.hpp"
 
 int main(int argc, char** argv) {
+  if (const auto code = baozi::worker::prefork::run_if_asked(argc, argv)) return *code;
   baozi::worker::WorkerConfig config;
+  config.pool = baozi::worker::PoolKind::prefork;
   bool tasks_left = false;
   const int code = baozi::base::run_node(
       {"baozi-worker", "Runs tasks.", "worker@%h"}, argc, argv,

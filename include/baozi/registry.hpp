@@ -121,6 +121,11 @@ class TaskDefinition {
   /// At most once: a lost worker makes the task fail instead of repeating it. Workers tell their
   /// brokers which tasks are so; a call may ask for it, too.
   TaskDefinition& acks_early(bool on = true);
+  /// When the task costs its process (it crashes, exits, or is killed for want of memory), it is
+  /// delivered again, until the deliveries that were lost reach its limit and it becomes a dead
+  /// letter. Without it, it ends as FAILURE of type `WorkerLostError` at once. Threads do not
+  /// survive a crash; this is for process pools.
+  TaskDefinition& crash_retry(bool on = true);
   /// The default: a task is settled once it has ended, and repeated when its worker was lost.
   TaskDefinition& acks_late(bool on = true) { return acks_early(!on); }
   /// A success stores no result.
@@ -140,8 +145,8 @@ class TaskDefinition {
   TaskDefinition& after_return(std::function<void(Context&, const ExecutionEnd&)> hook);
   /// Limits of one execution; a call's own go before them, the worker's --time-limit and
   /// --soft-time-limit after them. After the soft one the next `Context::check` throws
-  /// SoftTimeLimitExceeded. After the hard one the task fails as `TimeLimitExceeded`: its process is
-  /// killed; a thread cannot be, so it is left to the task and replaced.
+  /// SoftTimeLimitExceeded. After the hard one the task fails as `TimeLimitExceeded`: its process
+  /// is killed; a thread cannot be, so it is left to the task and replaced.
   TaskDefinition& time_limit(std::chrono::microseconds limit);
   TaskDefinition& soft_time_limit(std::chrono::microseconds limit);
   /// "10/s", "100/m", "1/h": starts of this task in one worker, evenly spaced; "0": no limit. What
@@ -157,6 +162,7 @@ class TaskDefinition {
     RetryPolicy policy{};         ///< with a backoff: start is the first delay, max the longest
     bool acks_early = false;
     bool ignore_result = false;
+    bool crash_retry = false;
     bool track_started = false;
     bool redact_all = false;
     std::vector<std::string> redacted{};  ///< parameters by name

@@ -15,7 +15,7 @@ namespace {
 sigset_t ours() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
   return set;
 }
 
@@ -39,13 +39,21 @@ Signals::Asked Signals::asked() {
     if (info.ssi_signo == SIGHUP) {
       log::reopen();
       log::info("logs reopened");
+    } else if (info.ssi_signo == SIGUSR1) {
+      report_wished_ = true;
     } else {
       ++count_;
+      cold_ = cold_ || info.ssi_signo == SIGQUIT;
       log::info("signal {} from process {}: {}", info.ssi_signo, info.ssi_pid,
-                count_ == 1 ? "draining; a second one stops at once" : "stopping at once");
+                count_ > 1 ? "stopping at once"
+                : cold_    ? "stopping; a second one does not wait for anything"
+                           : "draining; a second one stops at once");
     }
   }
-  return count_ == 0 ? Asked::nothing : count_ == 1 ? Asked::drain : Asked::stop;
+  return count_ == 0  ? Asked::nothing
+         : count_ > 1 ? Asked::stop
+         : cold_      ? Asked::cold
+                      : Asked::drain;
 }
 
 void Signals::restore_in_child() {

@@ -1,8 +1,10 @@
 /// \file signals.hpp
-/// The signals of a node as something to poll: TERM and INT ask it to drain, any second one to stop
-/// now, HUP reopens the logs. Threading: made before any other thread, so that all threads inherit
+/// The signals of a node as something to poll: TERM and INT ask it to drain, QUIT not to finish
+/// what runs, any second one to stop now; HUP reopens the logs, USR1 asks what the node is doing.
+/// Threading: made before any other thread, so that all threads inherit
 /// the blocked signals; read by one.
 #pragma once
+#include <utility>
 
 namespace baozi::base {
 
@@ -11,11 +13,12 @@ class Signals {
   enum class Asked {
     nothing,
     drain,  ///< finish or hand back what is in hand, then return
+    cold,   ///< the same without finishing what runs
     stop,   ///< return now
   };
 
-  /// Blocks TERM, INT and HUP in the calling thread and those that it will start; ignores PIPE.
-  /// Throws std::system_error.
+  /// Blocks TERM, INT, QUIT, HUP and USR1 in the calling thread and those that it will start;
+  /// ignores PIPE. Throws std::system_error.
   Signals();
   ~Signals();
   Signals(const Signals&) = delete;
@@ -29,6 +32,9 @@ class Signals {
   /// merges them).
   [[nodiscard]] Asked asked();
 
+  /// True once for each time that USR1 arrived, as far as `asked` has taken it in.
+  [[nodiscard]] bool take_report_wish() { return std::exchange(report_wished_, false); }
+
   /// For a child process that is to live by the ordinary rules: unblocks what we blocked.
   /// Async-signal-safe.
   static void restore_in_child();
@@ -36,6 +42,8 @@ class Signals {
  private:
   int descriptor_ = -1;
   int count_ = 0;
+  bool cold_ = false;
+  bool report_wished_ = false;
 };
 
 }  // namespace baozi::base

@@ -109,6 +109,7 @@ void BrokerCore::settle_task(Slot slot, const Settle& entry, Now now) {
       retry(slot, entry.delay_us, (entry.flags & wire::flag::nack_uncharged) == 0, now);
       break;
     case wire::NackKind::reject: begin_ending(slot, Ending::rejected, entry.reason); break;
+    case wire::NackKind::lost: lose_delivery(slot, entry.reason, now); break;
   }
 }
 

@@ -49,6 +49,7 @@ void CollectorNode::obey(base::NodeContext& program) {
     switch (program_->signals().asked()) {
       case base::Signals::Asked::nothing: break;
       case base::Signals::Asked::drain: drain(); break;
+      case base::Signals::Asked::cold:
       case base::Signals::Asked::stop: stop_now_ = true; break;
     }
   });

@@ -471,7 +471,7 @@ Result<void> decode(const OpenFrame& frame, Nack& out) {
     NackEntry& nack = out.entries[i];
     Entry entry{f.in, 4};
     nack.number = f.in.uinteger();
-    nack.kind = enumeration<NackKind>(f.in, 1, 3);
+    nack.kind = enumeration<NackKind>(f.in, 1, 4);
     nack.delay_us = f.in.uinteger();
     nack.reason = text(f.in);
     nack.flags = 0;

@@ -127,7 +127,12 @@ enum class Reason : std::uint8_t {
 [[nodiscard]] const char* to_string(Reason reason);
 
 enum class Hold : std::uint8_t { executing = 1, awaiting_stored = 2, done_unanswered = 3 };
-enum class NackKind : std::uint8_t { requeue = 1, retry = 2, reject = 3 };
+enum class NackKind : std::uint8_t {
+  requeue = 1,
+  retry = 2,
+  reject = 3,
+  lost = 4,  ///< its process was lost: counted as a delivery that was lost with its worker
+};
 /// What became of one settlement (exceptions in DONE_OK).
 enum class Settled : std::uint8_t {
   ok = 0,     ///< settled after all: said of an entry that was `held` before

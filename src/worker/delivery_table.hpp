@@ -115,6 +115,9 @@ class DeliveryTable {
   }
   /// nullptr when that delivery has gone.
   [[nodiscard]] Held* find(Token token);
+  [[nodiscard]] const Held* find(Token token) const {
+    return const_cast<DeliveryTable*>(this)->find(token);
+  }
 
   [[nodiscard]] std::size_t size() const { return used_ - free_.size(); }
   /// In the order of slots, which is the same in every run.

@@ -43,6 +43,7 @@ enum class Verdict : std::uint8_t {
   reject,   ///< the task wants to be a dead letter at once
   ignore,   ///< the task wants to end without a result
   snooze,   ///< the task wants to run again after `delay`, uncharged
+  lost,     ///< the process that ran it is gone; `value` says why, and is the failure, if it is one
 };
 
 /// How an execution ended. Views need to live only as long as the call that passes them.

@@ -20,6 +20,7 @@ struct TaskFacts {
   const void* definition = nullptr;  ///< handed back in `Start`; the core never looks at it
   RetryPolicy retry;                 ///< of the registered task
   bool ignore_result = false;        ///< a success stores no result
+  bool crash_retry = false;          ///< a crash loses the delivery only; otherwise the task fails
   Micros time_limit{0};              ///< 0: none of its own
   Micros soft_time_limit{0};         ///< 0: none of its own
   bool track_started = false;        ///< STARTED is reported

@@ -22,14 +22,16 @@ struct PoolEvents {
   std::vector<StateUpdate> updates;
   std::vector<Ended> completions;
   std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
+  std::vector<std::string> notices;   ///< lines for the log: what tasks wrote to their stdout
 
   void clear() {
     updates.clear();
     completions.clear();
     warnings.clear();
+    notices.clear();
   }
   [[nodiscard]] bool empty() const {
-    return updates.empty() && completions.empty() && warnings.empty();
+    return updates.empty() && completions.empty() && warnings.empty() && notices.empty();
   }
 };
 
@@ -104,6 +106,9 @@ class Pool {
   /// completes as ever, and the pool is done when `in_hand()` is 0. May be called again with a
   /// stronger mode.
   virtual std::vector<Token> stop(StopMode mode) = 0;
+
+  /// To be polled beside the notifications: readable when there may be events. -1: there is none.
+  [[nodiscard]] virtual int fd() const { return -1; }
 
   static constexpr std::size_t slots_max = 1'024;
 };

@@ -82,6 +82,11 @@ TaskDefinition& TaskDefinition::acks_early(bool on) {
   return *this;
 }
 
+TaskDefinition& TaskDefinition::crash_retry(bool on) {
+  settings_.crash_retry = on;
+  return *this;
+}
+
 TaskDefinition& TaskDefinition::ignore_result(bool on) {
   settings_.ignore_result = on;
   return *this;

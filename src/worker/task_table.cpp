@@ -24,6 +24,7 @@ void TaskTable::add(Registry registry, const std::string& source) {
     facts.definition = &task;
     facts.retry = settings.policy;
     facts.ignore_result = settings.ignore_result;
+    facts.crash_retry = settings.crash_retry;
     facts.track_started = settings.track_started;
     facts.acks_early = settings.acks_early;
     facts.redacted = settings.redact_all || !settings.redacted.empty();

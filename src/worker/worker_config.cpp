@@ -31,14 +31,35 @@ std::optional<std::uint32_t> read_prefetch(const std::string& text) {
   return number;
 }
 
+std::optional<std::pair<std::uint32_t, std::uint32_t>> read_range(std::string_view text) {
+  std::pair<std::uint32_t, std::uint32_t> range;
+  const std::size_t comma = text.find(',');
+  if (comma == std::string_view::npos) return std::nullopt;
+  const auto read = [](std::string_view part, std::uint32_t& number) {
+    const auto [stop, failure] = std::from_chars(part.data(), part.data() + part.size(), number);
+    return failure == std::errc{} && stop == part.data() + part.size();
+  };
+  if (!read(text.substr(0, comma), range.first) || !read(text.substr(comma + 1), range.second)) {
+    return std::nullopt;
+  }
+  const bool sound =
+      range.second >= 1 && range.second <= range.first && range.first <= concurrency_max;
+  return sound ? std::optional{range} : std::nullopt;
+}
+
 }  // namespace
 
 const char* pool_name(PoolKind kind) {
   switch (kind) {
     case PoolKind::threads: return "threads";
     case PoolKind::solo: return "solo";
+    case PoolKind::prefork: return "prefork";
   }
   return "";
+}
+
+std::optional<std::pair<std::uint32_t, std::uint32_t>> WorkerConfig::autoscale_range() const {
+  return autoscale.empty() ? std::nullopt : read_range(autoscale);
 }
 
 void WorkerConfig::declare(base::OptionTable& table) {
@@ -93,9 +114,15 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
       .add("concurrency", concurrency, "tasks that run at the same time; 0: one for each processor")
       .short_name('c')
       .range(0, concurrency_max);
-  table.add("pool", pool, "what runs the tasks: threads, or solo (one thread for all of them)")
+  table
+      .add("pool", pool,
+           "what runs the tasks: prefork (a process for each that runs, which it may crash), "
+           "threads, "
+           "or solo (one thread for all of them)")
       .short_name('P')
-      .choices({{"threads", PoolKind::threads}, {"solo", PoolKind::solo}})
+      .choices({{"prefork", PoolKind::prefork},
+                {"threads", PoolKind::threads},
+                {"solo", PoolKind::solo}})
       .word("POOL");
   table
       .add("prefetch", prefetch,
@@ -115,6 +142,21 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
       .add("event-heartbeat", event_heartbeat,
            "how often the worker tells how it is, for who follows events; 0: never")
       .range(Micros{0}, Micros{3'600'000'000});
+  table
+      .add("autoscale", autoscale,
+           "let the pool grow to MAX while tasks wait, and shrink to MIN while there are none; "
+           "instead of --concurrency")
+      .word("MAX,MIN")
+      .check([](const std::string& text) {
+        return text.empty() || read_range(text)
+                   ? std::string{}
+                   : "'" + text + "' is not MAX,MIN with " + std::to_string(concurrency_max) +
+                         " >= MAX >= MIN >= 1";
+      });
+  table.add("max-tasks-per-child", tasks_per_child_max,
+            "prefork: replace a process after so many tasks; 0: never");
+  table.add("max-memory-per-child", memory_per_child_max,
+            "prefork: replace a process that is larger than this after a task; 0: never");
   table.add(
       "time-limit", time_limit,
       "how long a task may run that has no limit of its own, before it is ended by force; 0: as "
@@ -126,6 +168,8 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
       "drain-timeout", drain_timeout,
       "how long running tasks may take to finish when the worker is asked to stop, before they "
       "are handed back; 0: as long as they need");
+  table.add("soft-shutdown-timeout", soft_shutdown_timeout,
+            "how long running tasks may take to finish after SIGQUIT, before they are handed back");
 }
 
 WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
@@ -165,6 +209,7 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
   options.concurrency = concurrency != 0
                             ? concurrency
                             : std::clamp(std::thread::hardware_concurrency(), 1U, concurrency_max);
+  if (const auto range = autoscale_range()) options.concurrency = range->second;
   if (pool == PoolKind::solo) options.concurrency = 1;
   options.time_limit = time_limit;
   options.soft_time_limit = soft_time_limit;

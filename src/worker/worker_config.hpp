@@ -2,7 +2,9 @@
 /// What an operator may say to `baozi-worker`; the same sentences stand in docs/configuration.md.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/config.hpp"
@@ -10,7 +12,7 @@
 
 namespace baozi::worker {
 
-enum class PoolKind : std::uint8_t { threads, solo };
+enum class PoolKind : std::uint8_t { threads, solo, prefork };
 [[nodiscard]] const char* pool_name(PoolKind kind);
 
 struct WorkerConfig {
@@ -30,10 +32,16 @@ struct WorkerConfig {
   Micros soft_time_limit{0};  ///< 0: none
   bool task_events = false;
   Micros event_heartbeat{2'000'000};
+  Micros soft_shutdown_timeout{0};
+  std::string autoscale;                  ///< "MAX,MIN"; empty: the pool keeps its size
+  std::uint64_t tasks_per_child_max = 0;  ///< 0: no limit
+  ByteCount memory_per_child_max{0};      ///< 0: no limit
 
   void declare(base::OptionTable& table);
   /// Without the brokers. \param app_is_needed  false where a process need not be a worker.
   void declare_own(base::OptionTable& table, bool app_is_needed);
+  /// MAX and MIN of `autoscale`; nullopt: it is empty.
+  [[nodiscard]] std::optional<std::pair<std::uint32_t, std::uint32_t>> autoscale_range() const;
   /// The same with what is not said filled in.
   /// \throws base::ConfigError  for an endpoint that cannot be connected to, or when no queue is left.
   [[nodiscard]] WorkerOptions core_options(const std::string& node_name) const;

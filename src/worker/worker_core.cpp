@@ -392,6 +392,12 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
   return next;
 }
 
+std::string WorkerCore::describe(Token token) const {
+  const Held* const held = table_.find(token);
+  if (held == nullptr) return "a task that has ended already";
+  return std::string{held->name()} + ' ' + held->id().to_id().to_string();
+}
+
 WorkerStatus WorkerCore::status() const {
   WorkerStatus status;
   table_.for_each([&](Slot, const Held& held) {

@@ -101,6 +101,7 @@ struct WorkerCounters {
   std::uint64_t rejected = 0;
   std::uint64_t snoozed = 0;
   std::uint64_t rate_limited = 0;  ///< handed back until their turn
+  std::uint64_t crashed = 0;  ///< cost their process, and are delivered again
   std::uint64_t not_registered = 0;
   std::uint64_t handed_back = 0;  ///< unstarted, to the broker
   std::uint64_t dropped = 0;      ///< unstarted, when a session ended (D2, D3)
@@ -219,6 +220,8 @@ class WorkerCore {
 
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
   [[nodiscard]] WorkerStatus status() const;
+  /// "c.add 0190…": name and id of what is with the pool under this token; for logs.
+  [[nodiscard]] std::string describe(Token token) const;
   /// What HELLO would report to that broker (by index in `WorkerOptions::brokers`). The ids are
   /// views into the core, valid until its next event.
   [[nodiscard]] std::vector<wire::HeldDelivery> holds(std::size_t broker) const;
@@ -303,6 +306,7 @@ class WorkerCore {
   void write_record(Held& held, BytesView body, std::int64_t started_us, std::int64_t finished_us);
   /// True when it is to be run again, and was handed back for that. Sets `exhausted` when it would
   /// have been but for the limit.
+  void end_as_lost(Slot slot, const Finished& end);
   [[nodiscard]] bool try_retry(Slot slot, const Finished& end, Now now);
   void nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason);
   void snooze(Slot slot, const Finished& end);

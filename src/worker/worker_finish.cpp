@@ -90,6 +90,7 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
                   !end.expected);
       }
       return end_as(slot, wire::TaskState::failure, end);
+    case Verdict::lost: return end_as_lost(slot, end);
     case Verdict::reject:
       ++counters_.rejected;
       if (logs(TaskLog::trouble)) note_task(TaskNote::Level::warning, *held, "was rejected", end.value);
@@ -100,6 +101,21 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
       return nack(slot, wire::NackKind::reject, Micros{0},
                   end.reason.empty() ? reason_of(end.value) : end.reason);
   }
+}
+
+/// The process that ran it is gone: by the task's policy that is a failure, or a lost delivery,
+/// which the broker counts (D16) and which an `acks_early` task does not survive (D17).
+void WorkerCore::end_as_lost(Slot slot, const Finished& end) {
+  Held& held = table_[slot];
+  const TaskFacts* const facts = facts_of(held.name());
+  if (logs(TaskLog::trouble)) note_task(TaskNote::Level::error, held, "cost its process", end.value, true);
+  if (facts == nullptr || !facts->crash_retry || held.revoked) {
+    return end_as(slot, wire::TaskState::failure, end);
+  }
+  ++counters_.crashed;
+  leave_hands(held);
+  nack(slot, wire::NackKind::lost, Micros{0},
+       end.reason.empty() ? reason_of(end.value) : end.reason);
 }
 
 bool WorkerCore::try_retry(Slot slot, const Finished& end, Now now) {

@@ -10,7 +10,9 @@
 #include "base/random.hpp"
 #include "base/signal_names.hpp"
 #include "base/system_clock.hpp"
+#include "base/units.hpp"
 #include "worker/plugin.hpp"
+#include "worker/prefork/prefork_pool.hpp"
 #include "worker/thread_pool.hpp"
 
 namespace baozi::worker {
@@ -26,6 +28,14 @@ constexpr Micros load_interval{1'000'000};     // between looks at the machine's
 
 std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions& options,
                                 Pool::Notify notify) {
+  if (config.pool == PoolKind::prefork) {
+    return std::make_unique<PreforkPool>(
+        PreforkPool::Options{.children = options.concurrency,
+                             .worker_name = options.name,
+                             .apps = config.apps,
+                             .tasks_per_child_max = config.tasks_per_child_max,
+                             .child_bytes_max = config.memory_per_child_max.value});
+  }
   ThreadPool::Options pool;
   pool.threads = options.concurrency;
   pool.worker_name = options.name;
@@ -68,10 +78,13 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
       links_{loop_},
       tasks_{std::move(tasks)} {
   options_.incarnation = Incarnation{entropy64() >> 1U};
+  // The pool first: should a library crash while it is loaded, its fork server does, and says so.
+  pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
   for (const std::string& app : config_.apps) load_plugin(app, tasks_);
   options_.task_log = task_log();
   core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
-  pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
+  if (pool_->fd() >= 0) loop_.watch(pool_->fd(), [] {});  // every turn looks at the pool
+  if (const auto range = config_.autoscale_range()) autoscale_.emplace(range->first, range->second);
   desk_ = std::make_unique<WorkerDesk>(WorkerDesk::Surroundings{.core = *core_,
                                                                 .pool = *pool_,
                                                                 .tasks = tasks_,
@@ -89,8 +102,10 @@ void WorkerNode::obey(base::NodeContext& program) {
     switch (program_->signals().asked()) {
       case base::Signals::Asked::nothing: break;
       case base::Signals::Asked::drain: drain(Drain::warm); break;
+      case base::Signals::Asked::cold: soft_shutdown(); break;
       case base::Signals::Asked::stop: drain(Drain::cold); break;
     }
+    if (program_->signals().take_report_wish()) report(base::system_now());
   });
 }
 
@@ -99,6 +114,47 @@ void WorkerNode::ask_to_drain() {
 }
 void WorkerNode::ask_to_stop() {
   loop_.post([this] { drain(Drain::cold); });
+}
+
+/// A warm drain of limited time, then a cold one.
+void WorkerNode::soft_shutdown() {
+  if (soft_) return;
+  soft_ = true;
+  if (config_.soft_shutdown_timeout <= Micros{0}) return drain(Drain::cold);
+  log::info("what runs has {} to finish", base::to_text(config_.soft_shutdown_timeout));
+  drain(Drain::warm);
+  cold_at_ = base::mono_now() + config_.soft_shutdown_timeout;
+}
+
+void WorkerNode::set_concurrency(std::size_t slots) {
+  options_.concurrency = static_cast<std::uint32_t>(slots);
+  core_->set_concurrency(options_.concurrency);
+}
+
+void WorkerNode::autoscale(Now now) {
+  if (!autoscale_ || core_->is_draining()) return;
+  const std::size_t slots = pool_->capacity();
+  const std::size_t wanted = autoscale_->plan(slots, pool_->in_hand(), now.mono);
+  if (wanted == slots) return;
+  set_concurrency(pool_->resize(wanted));
+  log::info("the pool has {} slots, and had {}", pool_->capacity(), slots);
+}
+
+void WorkerNode::report(Now now) const {
+  const WorkerStatus status = core_->status();
+  log::info(
+      "report: {} tasks wait, {} are with the pool, {} results are not stored yet, {} ends "
+      "not settled",
+      status.ready, status.running, status.results, status.settling);
+  for (const SlotStatus& slot : pool_->status()) {
+    const std::string span = base::to_text(std::max(Micros{0}, now.mono - slot.since));
+    const std::string what = slot.token ? "runs " + core_->describe(*slot.token) + " for " + span
+                             : slot.id == 0 ? std::string{"has no process"}
+                                            : "has been idle for " + span;
+    log::info("report: slot {} ({} {}) {}; {} tasks before{}", slot.index,
+              config_.pool == PoolKind::prefork ? "process" : "thread", slot.id, what,
+              slot.executed, slot.leaving ? ", and none after" : "");
+  }
 }
 
 void WorkerNode::drain(Drain mode) {
@@ -139,7 +195,8 @@ int WorkerNode::run() {
   if (program_ != nullptr) program_->ready();
   while (!core_->is_drained() && !(leave_at_ && now.mono >= *leave_at_)) {
     std::optional<MonoTime> next;
-    for (const auto& at : {core_->next_deadline(), drain_deadline(), pool_->next_deadline()}) {
+    for (const auto& at : {core_->next_deadline(), drain_deadline(), pool_->next_deadline(),
+                           autoscale_ ? autoscale_->next_deadline() : std::nullopt}) {
       if (at && (!next || *at < *next)) next = at;
     }
     loop_.wait(next);
@@ -152,6 +209,7 @@ int WorkerNode::run() {
                       BytesView frame) { core_->on_frame(id, frame, now, effects_); }});
     take_pool_events(now);
     check_drain(now);
+    autoscale(now);
     perform(now);
   }
   const WorkerStatus left = core_->status();
@@ -168,6 +226,7 @@ void WorkerNode::take_pool_events(Now now) {
   pool_->tick(now.mono);
   pool_->take_events(events_);
   for (const std::string& warning : events_.warnings) log::warning("{}", warning);
+  for (const std::string& notice : events_.notices) log::info("{}", notice);
   for (const StateUpdate& update : events_.updates) {
     core_->on_state_update(update.token, update.state, update.meta);
   }

@@ -10,6 +10,7 @@
 #include "actor/link_sockets.hpp"
 #include "base/node_main.hpp"
 #include "net/loop.hpp"
+#include "worker/autoscale.hpp"
 #include "worker/pool.hpp"
 #include "worker/task_table.hpp"
 #include "worker/worker_config.hpp"
@@ -52,6 +53,12 @@ class WorkerNode {
   void drain(Drain mode);
   /// When to become stricter, or to give up, while draining.
   [[nodiscard]] std::optional<MonoTime> drain_deadline() const;
+  void soft_shutdown();
+  /// The pool has another size: credit follows.
+  void set_concurrency(std::size_t slots);
+  void autoscale(Now now);
+  /// To the log: what every slot does.
+  void report(Now now) const;
   void check_drain(Now now);
 
   WorkerConfig config_;
@@ -69,6 +76,8 @@ class WorkerNode {
   std::optional<MonoTime> leave_at_;  // whatever is not settled by then stays unsettled
   bool cold_ = false;
   MonoTime next_load_{};
+  bool soft_ = false;
+  std::optional<Autoscale> autoscale_;
 };
 
 /// For programs: runs a worker until it was asked to stop, and sets `tasks_left` when threads are

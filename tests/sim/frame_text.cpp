@@ -125,6 +125,7 @@ std::string body(const wire::Nack& m) {
     text += " [" + number_text(entry.number) +
             (entry.kind == wire::NackKind::requeue ? " requeue"
              : entry.kind == wire::NackKind::retry ? " retry"
+             : entry.kind == wire::NackKind::lost  ? " lost"
                                                    : " reject") +
             "]";
   }

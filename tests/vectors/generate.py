@@ -360,7 +360,8 @@ VECTORS = {
         ("minimal", 8, 1, record_of({"first": 1, "entries": [nack(1, 1)]})),
         ("full", 8, 2, record_of({"first": 3, "entries": [
             nack(N1, 2, 200_000, "ConnectionError: refused"), nack(N2, 3, 0, "unknown task: c.sub"),
-            nack(N2 + 1, 1, 0, "draining"), nack(N2 + 2, 2, 5_000_000, "not yet", 1)]})),
+            nack(N2 + 1, 1, 0, "draining"), nack(N2 + 2, 2, 5_000_000, "not yet", 1),
+            nack(N2 + 3, 4, 0, "killed by signal 11")]})),
     ],
     "RESULT": [
         ("minimal", 9, 1, record_of({"first": 1, "groups": [

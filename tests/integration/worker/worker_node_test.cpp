@@ -167,8 +167,9 @@ TEST(WorkerProgram, SaysWhatIsWrongInOneLine) {
   const Case cases[] = {
       {{}, 2, "--app"},
       {{"-A", "/nowhere/libtasks.so"}, 1, "/nowhere/libtasks.so"},
-      {{"-A", BAOZI_SAMPLE_TASKS, "-P", "prefork"}, 2, "threads, solo"},
+      {{"-A", BAOZI_SAMPLE_TASKS, "-P", "fibers"}, 2, "threads, solo"},
       {{"-A", BAOZI_SAMPLE_TASKS, "--prefetch", "some"}, 2, "prefetch"},
+      {{"-A", BAOZI_SAMPLE_TASKS, "--autoscale", "1,4"}, 2, "MAX >= MIN"},
       {{"-A", BAOZI_SAMPLE_TASKS, "--broker", "http://x"}, 2, "http://x"},
       {{"-A", BAOZI_SAMPLE_TASKS + std::string{","} + BAOZI_SAMPLE_TASKS}, 1, "c.add"},
   };

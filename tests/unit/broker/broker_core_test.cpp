@@ -563,6 +563,28 @@ TEST_F(BrokerCoreTest, ATaskThatItsWorkerRunsAtMostOnceIsMarkedFirstAndNeverRepe
   EXPECT_EQ(core->books().accepted, 1u);
 }
 
+TEST_F(BrokerCoreTest, ADeliveryWhoseProcessWasLostCountsAsLostAndTheTaskComesBackRedelivered) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  std::uint64_t first = 1;
+  for (std::uint32_t lost = 0; lost < 2; ++lost) {
+    const auto given = deliveries(*worker_a);
+    ASSERT_EQ(given.size(), 1u);
+    EXPECT_EQ(given[0].count, lost + 1);
+    EXPECT_EQ(given[0].retries, 0u);
+    EXPECT_EQ((given[0].flags & wire::flag::deliver_redelivered) != 0, lost > 0);
+    wire::Nack nack;
+    nack.first = first++;
+    nack.entries.push_back({.number = given[0].number, .kind = wire::NackKind::lost, .reason = "signal 11"});
+    say(*worker_a, nack);
+    settle();
+  }
+  EXPECT_EQ(core->counters().lost_deliveries, 2u);
+  expect_books_balance();
+}
+
 TEST_F(BrokerCoreTest, AnAnswerToADeliveryThatWasNeverGivenIsRefusedAndCounted) {
   start();
   connect_producer();

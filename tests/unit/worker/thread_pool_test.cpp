@@ -112,7 +112,7 @@ class Loop {
       std::unique_lock lock{mutex};
       auto until = deadline;
       if (const auto due = pool->next_deadline()) {
-        until = std::min(until, std::chrono::steady_clock::time_point{due->time_since_epoch()});
+        until = std::min(until, std::chrono::steady_clock::now() + (*due - base::mono_now()));
       }
       changed.wait_until(lock, until, [&] { return notified; });
       if (std::chrono::steady_clock::now() >= deadline) return false;

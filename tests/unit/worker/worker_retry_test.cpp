@@ -240,6 +240,27 @@ TEST_F(WorkerRetry, ARejectedTaskBecomesADeadLetterAtTheBroker) {
   EXPECT_EQ(nack.reason, "std::runtime_error: boom");
 }
 
+TEST_F(WorkerRetry, ATaskThatCostItsProcessFailsWhateverItsRetries) {
+  open_all();
+  Finished end = failure(true);
+  end.verdict = Verdict::lost;
+  finish(run("stubborn"), end);
+  EXPECT_EQ(results(*collector).at(0).record.state, wire::TaskState::failure);
+}
+
+TEST_F(WorkerRetry, ACrashOfATaskWithCrashRetryIsALostDelivery) {
+  policies.tasks["stubborn"].crash_retry = true;
+  open_all();
+  Finished end = failure();
+  end.verdict = Verdict::lost;
+  finish(run("stubborn"), end);
+  EXPECT_TRUE(results(*collector).empty());
+  const wire::NackEntry nack = only_nack();
+  EXPECT_EQ(nack.kind, wire::NackKind::lost);
+  EXPECT_EQ(nack.reason, "std::runtime_error: boom");
+  EXPECT_EQ(core->counters().crashed, 1u);
+}
+
 TEST_F(WorkerRetry, AnUnansweredRetryIsReportedAndSentAgain) {
   open_all();
   finish(run("stubborn"), failure(true));

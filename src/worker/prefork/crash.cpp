@@ -1,0 +1,105 @@
+#include "worker/prefork/crash.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+
+#include <cxxabi.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unwind.h>
+
+#include "worker/failure.hpp"
+
+namespace baozi::worker::prefork {
+
+namespace {
+
+constexpr int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
+constexpr std::size_t stack_bytes = 64 * 1'024;
+CrashRecord* record_of_process = nullptr;
+
+_Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
+  auto& record = *static_cast<CrashRecord*>(argument);
+  int before_instruction = 0;
+  const std::uintptr_t address = _Unwind_GetIPInfo(context, &before_instruction);
+  const std::uint32_t count = record.count.load(std::memory_order_relaxed);
+  if (address == 0 || count >= crash_frames_max) return _URC_END_OF_STACK;
+  // A return address belongs to the call before it; that of the fault itself to itself.
+  record.frames[count] = before_instruction != 0 ? address : address - 1;
+  record.count.store(count + 1, std::memory_order_release);
+  return _URC_NO_REASON;
+}
+
+void on_fatal_signal(int number, siginfo_t* info, void*) {
+  CrashRecord& record = *record_of_process;
+  std::int32_t none = 0;
+  if (record.signal.compare_exchange_strong(none, number)) {  // of several threads, the first
+    record.code = info->si_code;
+    record.address = reinterpret_cast<std::uint64_t>(info->si_addr);
+    _Unwind_Backtrace(&note_frame, &record);
+  }
+  // The handler is gone (SA_RESETHAND): this ends the process as if there had been none.
+  raise(number);
+}
+
+void on_terminate() {
+  // Not in a signal handler: this may allocate.
+  if (const std::exception_ptr thrown = std::current_exception();
+      thrown != nullptr && record_of_process != nullptr) {
+    CrashRecord& record = *record_of_process;
+    try {
+      const Failure failure = failure_of(thrown, false);
+      const std::string text = failure.type + ": " + failure.message;
+      const std::size_t size = std::min(text.size(), crash_note_bytes);
+      std::memcpy(record.note, text.data(), size);
+      record.note_size.store(static_cast<std::uint32_t>(size));
+    } catch (...) {
+    }
+  }
+  std::abort();
+}
+
+}  // namespace
+
+void watch_for_crashes(CrashRecord& record) {
+  record_of_process = &record;
+  // With a page below it that nobody may touch.
+  constexpr std::size_t guard = 4'096;
+  void* const memory = mmap(nullptr, stack_bytes + guard, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (memory != MAP_FAILED) {
+    mprotect(memory, guard, PROT_NONE);
+    stack_t stack{};
+    stack.ss_sp = static_cast<char*>(memory) + guard;
+    stack.ss_size = stack_bytes;
+    sigaltstack(&stack, nullptr);
+  }
+  // The unwinder sets itself up in its first call: not in the handler.
+  CrashRecord scratch{};
+  _Unwind_Backtrace(&note_frame, &scratch);
+  struct sigaction action {};
+  action.sa_sigaction = &on_fatal_signal;
+  action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER);
+  sigemptyset(&action.sa_mask);
+  for (const int number : fatal) sigaction(number, &action, nullptr);
+  std::set_terminate(&on_terminate);
+}
+
+CrashReport read_crash(const CrashRecord& record) {
+  CrashReport report;
+  report.signal = record.signal.load();
+  if (report.signal < 0 || report.signal > 64) report.signal = 0;
+  if (report.signal != 0) {
+    report.address = record.address;
+    const std::size_t count = std::min<std::size_t>(record.count.load(), crash_frames_max);
+    report.frames.assign(record.frames, record.frames + count);
+  }
+  const std::size_t size = std::min<std::size_t>(record.note_size.load(), crash_note_bytes);
+  report.note.assign(record.note, size);
+  return report;
+}
+
+}  // namespace baozi::worker::prefork

@@ -1,0 +1,692 @@
+#include "worker/prefork/prefork_pool.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/system_clock.hpp"
+#include "base/units.hpp"
+#include "worker/failure.hpp"
+#include "worker/prefork/crash.hpp"
+#include "worker/prefork/lost.hpp"
+#include "worker/time_limit.hpp"
+
+namespace baozi::worker {
+
+using prefork::ChildLink;
+using prefork::Order;
+using prefork::Packet;
+
+namespace {
+
+constexpr double worth_a_wake_us = 50;    // of short tasks, for one child
+constexpr std::size_t batch_max = 64;     // items that one child holds
+constexpr double batched_us = 1'000;      // tasks longer than this are handed out one by one
+constexpr Micros scan{50'000};            // a wake that was lost is a delay of no more than that
+constexpr Micros rebalance_after{2'000};  // what waits for so long behind one task goes elsewhere
+constexpr Micros release_after{50'000};   // a signal has arrived by then
+constexpr Micros names_patience{15'000'000};
+constexpr Micros backoff_first{100'000};
+constexpr Micros backoff_most{10'000'000};
+constexpr std::size_t line_bytes_max = 4'096;
+constexpr std::size_t output_bytes_per_turn = 64 * 1'024;
+
+// What epoll gives back: a child's number, or one of these.
+constexpr std::uint64_t tag_events = 0;
+constexpr std::uint64_t tag_server = ~std::uint64_t{0};
+
+Micros backoff(int failures) {
+  return std::min(backoff_first * (1 << std::min(failures, 10)), backoff_most);
+}
+
+}  // namespace
+
+struct PreforkPool::Child {
+  Child(std::uint64_t unique, std::uint32_t slot_index, int memory)
+      : number{unique}, slot{slot_index}, link{memory} {}
+  ~Child() {
+    if (output >= 0) close(output);
+  }
+
+  std::uint64_t number;
+  std::uint32_t slot;
+  ChildLink link;
+  pid_t pid = 0;    ///< 0: not known yet
+  int output = -1;  ///< what it writes to stdout and stderr
+  std::string line;
+  bool dying = false;  ///< SIGKILL was sent, or is to be
+  bool leaves = false;
+  const char* damage = nullptr;
+  int signal_waits = 0;  ///< it is to be sent as soon as there is a process
+  MonoTime since{};
+  MonoTime release_at{};  ///< of a claimed place; 0: none
+  std::uint64_t answered_before = 0;
+  MonoTime answered_at{};
+};
+
+struct PreforkPool::Slot {
+  std::uint32_t index = 0;
+  std::unique_ptr<Child> child;
+  std::optional<MonoTime> spawn_at;
+  int failures = 0;
+  std::uint64_t executed = 0;  ///< by children that are gone
+};
+
+/// Why what a child had begun has ended.
+struct PreforkPool::Charge {
+  std::string how;
+  std::string traceback;
+  std::vector<std::uint64_t> frames;
+  Micros cpu{0};
+};
+
+PreforkPool::PreforkPool(Options options) : options_{std::move(options)} {
+  if (options_.children == 0) throw std::invalid_argument{"a pool has one process or more"};
+  poll_ = epoll_create1(EPOLL_CLOEXEC);
+  events_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (poll_ < 0 || events_ < 0) {
+    throw std::system_error{errno, std::generic_category(), "cannot make the pool's descriptors"};
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;  // never read: its count reaches no end
+  event.data.u64 = tag_events;
+  epoll_ctl(poll_, EPOLL_CTL_ADD, events_, &event);
+  const MonoTime now = base::mono_now();
+  start_server(now);
+  if (server_.wait_until_ready(options_.load_patience)) {
+    warnings_.emplace_back(
+        "loading the tasks starts threads, which a fork does not copy: each child loads them anew, "
+        "and crashes are told without a stack");
+  }
+  server_up_ = true;
+  resize(options_.children);
+}
+
+PreforkPool::~PreforkPool() {
+  server_.stop();
+  slots_.clear();
+  leaving_.clear();
+  close(events_);
+  close(poll_);
+}
+
+// ---- the server
+
+void PreforkPool::start_server(MonoTime) {
+  server_.start(options_.program, {.apps = options_.apps,
+                                   .worker_name = options_.worker_name,
+                                   .tasks_max = options_.tasks_per_child_max,
+                                   .memory_max = options_.child_bytes_max});
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag_server;
+  epoll_ctl(poll_, EPOLL_CTL_ADD, server_.socket(), &event);
+}
+
+/// It runs no code of tasks, so somebody has ended it. Its children have died with it.
+void PreforkPool::server_lost(MonoTime now) {
+  server_up_ = false;
+  std::vector<Child*> all;
+  for (const auto& [number, child] : children_) all.push_back(child);
+  for (Child* const child : all) {
+    if (child->pid > 0) ::kill(-child->pid, SIGKILL);
+    bury(*child, {.how = "its process was lost together with the fork server"}, now);
+    drop(*child);
+  }
+  server_.stop();
+  server_again_at_ = now + backoff(server_failures_++);
+  warnings_.push_back("the fork server was lost; it is started again in " +
+                      base::to_text(*server_again_at_ - now));
+}
+
+PreforkPool::Child* PreforkPool::child_numbered(std::uint64_t number) {
+  const auto found = children_.find(number);
+  return found == children_.end() ? nullptr : found->second;
+}
+
+// ---- slots
+
+void PreforkPool::spawn(Slot& slot, MonoTime now) {
+  slot.spawn_at.reset();
+  if (!server_up_) return;  // all are, once it is back
+  int output[2] = {-1, -1};
+  int memory = -1;
+  try {
+    memory = prefork::make_segment_file();
+    auto child = std::make_unique<Child>(next_child_++, slot.index, memory);
+    if (pipe2(output, O_CLOEXEC) != 0) {
+      throw std::system_error{errno, std::generic_category(), "cannot make a pipe"};
+    }
+    fcntl(output[0], F_SETFL, O_NONBLOCK);
+    child->output = output[0];
+    child->since = now;
+    child->link.arm();
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = child->number;
+    epoll_ctl(poll_, EPOLL_CTL_ADD, child->output, &event);
+    server_.send({.order = Order::spawn, .slot = slot.index, .child = child->number},
+                 {memory, events_, output[1]});
+    children_[child->number] = child.get();
+    slot.child = std::move(child);
+  } catch (const std::exception& error) {
+    retry_later(slot, error.what(), now);
+  }
+  if (memory >= 0) close(memory);
+  if (output[1] >= 0) close(output[1]);
+}
+
+void PreforkPool::retry_later(Slot& slot, const std::string& why, MonoTime now) {
+  const Micros wait = backoff(slot.failures++);
+  slot.spawn_at = now + wait;
+  warnings_.push_back("slot " + std::to_string(slot.index) + " has no process: " + why +
+                      "; next try in " + base::to_text(wait));
+}
+
+std::size_t PreforkPool::resize(std::size_t count) {
+  count = std::clamp<std::size_t>(count, 1, slots_max);
+  const MonoTime now = base::mono_now();
+  while (slots_.size() > count) {
+    if (std::unique_ptr<Child> child = std::move(slots_.back()->child)) {
+      child->leaves = true;
+      child->link.ask_to_leave();
+      const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
+      backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+      leaving_.push_back(std::move(child));
+    }
+    slots_.pop_back();
+  }
+  while (slots_.size() < count) {
+    Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
+    slot.index = static_cast<std::uint32_t>(slots_.size() - 1);
+    spawn(slot, now);
+  }
+  feed(now);
+  return slots_.size();
+}
+
+void PreforkPool::restart() {
+  for (const auto& slot : slots_) {
+    if (!slot->child) continue;
+    slot->child->leaves = true;
+    slot->child->link.ask_to_leave();
+  }
+}
+
+std::vector<SlotStatus> PreforkPool::status() const {
+  std::vector<SlotStatus> list;
+  const auto add = [&list](Child& child, std::uint64_t executed_before) {
+    SlotStatus status;
+    status.index = child.slot;
+    status.id = child.pid;
+    status.executed = executed_before + child.link.answered();
+    status.leaving = child.leaves || child.dying;
+    status.since = child.since;
+    if (const ChildLink::Item* const item = child.link.running()) {
+      status.token = item->start.token;
+      status.since = child.link.began(*item, base::mono_now());
+    }
+    list.push_back(status);
+  };
+  for (const auto& slot : slots_) {
+    if (slot->child) {
+      add(*slot->child, slot->executed);
+    } else {
+      list.push_back({.index = slot->index, .executed = slot->executed});
+    }
+  }
+  for (const auto& child : leaving_) add(*child, 0);
+  return list;
+}
+
+void PreforkPool::kill(Child& child, int signal) {
+  if (child.pid == 0) {
+    child.signal_waits = signal;
+    return;
+  }
+  server_.send({.order = Order::kill, .child = child.number, .value = signal});
+}
+
+void PreforkPool::distrust(Child& child, const char* why) {
+  if (child.dying) return;
+  child.damage = why;
+  child.dying = true;
+  kill(child, SIGKILL);
+}
+
+// ---- items
+
+std::size_t PreforkPool::submit(std::span<const Start> items) {
+  if (!accepting_) return 0;
+  const std::size_t room = options_.backlog_max - std::min(options_.backlog_max, backlog_.size());
+  const std::size_t count = std::min(items.size(), room);
+  backlog_.insert(backlog_.end(), items.begin(),
+                  items.begin() + static_cast<std::ptrdiff_t>(count));
+  in_hand_ += count;
+  if (count > 0) feed(base::mono_now());
+  return count;
+}
+
+/// As many to each child as make a wake worth its while, or an equal share where there are more.
+void PreforkPool::feed(MonoTime now) {
+  if (backlog_.empty() || slots_.empty()) return;
+  std::size_t there = backlog_.size();
+  for (const auto& slot : slots_) there += slot->child ? slot->child->link.live() : 0;
+  std::size_t target = 1;
+  if (average_us_ < batched_us) {
+    const auto worth = static_cast<std::size_t>(worth_a_wake_us / std::max(average_us_, 0.5));
+    const std::size_t share = (there + slots_.size() - 1) / slots_.size();
+    target = std::clamp<std::size_t>(std::max(worth, share), 1, batch_max);
+  }
+  for (const auto& slot : slots_) {
+    if (backlog_.empty()) break;
+    Child* const child = slot->child.get();
+    if (child == nullptr || child->leaves || child->dying || !child->link.is_up()) continue;
+    const std::size_t before = child->link.live();
+    if (before == 0) child->answered_at = now;
+    bool pushed = false;
+    while (!backlog_.empty() && child->link.live() < target &&
+           child->link.push(backlog_.front(), now)) {
+      const Micros limit = backlog_.front().time_limit;
+      if (limit > Micros{0}) {
+        if (!check_limits_at_ || now + limit < *check_limits_at_) check_limits_at_ = now + limit;
+      }
+      backlog_.pop_front();
+      pushed = true;
+    }
+    if (pushed) child->link.ring_bell();
+    if (child->link.live() > 1 && !rebalance_at_) rebalance_at_ = now + rebalance_after;
+  }
+}
+
+void PreforkPool::complete(Ended ended) {
+  ended_.push_back(std::move(ended));
+  --in_hand_;
+}
+
+void PreforkPool::collect(Child& child) {
+  child.link.arm();
+  const std::size_t from = ended_.size();
+  if (!child.link.collect(ended_, updates_) && child.damage == nullptr) {
+    distrust(child, "it had damaged the memory that it shares with the worker");
+  }
+  if (ended_.size() == from) return;
+  in_hand_ -= ended_.size() - from;
+  child.since = base::mono_now();
+  for (std::size_t i = from; i < ended_.size(); ++i) {
+    average_us_ += (static_cast<double>(ended_[i].ran.count()) - average_us_) / 16;
+  }
+}
+
+/// What waits behind a task that takes long goes to those who have nothing to do.
+void PreforkPool::rebalance(MonoTime now) {
+  rebalance_at_.reset();
+  std::size_t idle = 0;
+  bool waits = false;
+  for (const auto& slot : slots_) {
+    if (slot->child && slot->child->link.live() == 0 && slot->child->link.is_up()) ++idle;
+  }
+  for (const auto& slot : slots_) {
+    Child* const child = slot->child.get();
+    if (child == nullptr || child->link.live() < 2) continue;
+    waits = true;
+    if (child->answered_before != child->link.answered()) {
+      child->answered_before = child->link.answered();
+      child->answered_at = now;
+    }
+    if (idle == 0 || now - child->answered_at < rebalance_after) continue;
+    const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
+    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+    // The pool has learned: these take long.
+    average_us_ = std::max(average_us_, static_cast<double>((now - child->answered_at).count()));
+  }
+  feed(now);
+  if (waits && !rebalance_at_) rebalance_at_ = now + rebalance_after;
+}
+
+Cancelled PreforkPool::cancel(Token token, bool interrupt) {
+  const auto waiting = std::find_if(backlog_.begin(), backlog_.end(),
+                                    [&](const Start& start) { return start.token == token; });
+  if (waiting != backlog_.end()) {
+    backlog_.erase(waiting);
+    --in_hand_;
+    return Cancelled::taken_back;
+  }
+  for (const auto& [number, child] : children_) {
+    switch (child->link.take_back(token)) {
+      case ChildLink::TookBack::yes: --in_hand_; return Cancelled::taken_back;
+      case ChildLink::TookBack::runs:
+        if (interrupt) child->link.interrupt(token);
+        return Cancelled::running;
+      case ChildLink::TookBack::unknown: break;
+    }
+  }
+  const auto unnamed = std::any_of(unnamed_.begin(), unnamed_.end(), [&](const auto& one) {
+    return one.second.ended.token == token;
+  });
+  const bool ends = unnamed || std::any_of(ended_.begin(), ended_.end(),
+                                           [&](const Ended& one) { return one.token == token; });
+  return ends ? Cancelled::running : Cancelled::unknown;
+}
+
+Terminated PreforkPool::terminate(Token token, int signal) {
+  if (cancel(token, false) == Cancelled::taken_back) return Terminated::taken_back;
+  for (const auto& [number, child] : children_) {
+    ChildLink::Item* const item = child->dying ? nullptr : child->link.claim(token);
+    if (item == nullptr) continue;
+    item->signal = signal;
+    child->release_at = base::mono_now() + release_after;
+    kill(*child, signal);
+    return Terminated::signalled;
+  }
+  return Terminated::not_here;
+}
+
+std::vector<Token> PreforkPool::stop(StopMode mode) {
+  accepting_ = false;
+  std::vector<Token> given_back;
+  if (mode == StopMode::drain) return given_back;
+  for (const Start& start : std::exchange(backlog_, {})) given_back.push_back(start.token);
+  for (const auto& [number, child] : children_) {
+    for (const Start& start : child->link.take_back_ready(prefork::ring_slots)) {
+      given_back.push_back(start.token);
+    }
+    ChildLink::Item* const item = child->link.running();
+    if (mode == StopMode::interrupt && item != nullptr) child->link.interrupt(item->start.token);
+  }
+  in_hand_ -= given_back.size();
+  return given_back;
+}
+
+// ---- how tasks end whose process has ended
+
+void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, MonoTime now) {
+  const Start& start = item.start;
+  const Micros ran = now - item.pushed;
+  if (item.timed_out) {
+    return complete(time_limit_exceeded(start, ran, charge.how));
+  }
+  Ended ended;
+  ended.token = start.token;
+  ended.started = base::wall_now() - ran;
+  ended.ran = ran;
+  if (item.signal != 0) {
+    ended.verdict = Verdict::revoked;
+    ended.value =
+        Failure{"baozi::TaskRevoked", "terminated while it ran; " + charge.how, ""}.packed();
+    return complete(std::move(ended));
+  }
+  ended.verdict = Verdict::lost;
+  ended.permanent = true;
+  const std::string message = charge.how;
+  warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
+                      " cost its process: " + message);
+  if (!charge.frames.empty() && server_up_) {
+    std::string addresses(charge.frames.size() * sizeof(std::uint64_t), '\0');
+    std::memcpy(addresses.data(), charge.frames.data(), addresses.size());
+    const std::int64_t question = next_question_++;
+    if (server_.send({.order = Order::names, .value = question, .text = std::move(addresses)})) {
+      unnamed_[question] = {std::move(ended), "WorkerLostError", message, now + names_patience};
+      return;
+    }
+  }
+  ended.value = Failure{"WorkerLostError", message, ""}.packed();
+  complete(std::move(ended));
+}
+
+void PreforkPool::bury(Child& child, const Charge& how, MonoTime now) {
+  collect(child);  // what it had said before
+  std::vector<ChildLink::Item> begun;
+  std::vector<Start> ready;
+  child.link.bury(begun, ready);
+  for (const ChildLink::Item& item : begun) charge(item, how, now);
+  backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+}
+
+/// Forgets a child whose process is gone; its slot is empty then.
+void PreforkPool::drop(Child& child) {
+  read_output(child, true);
+  children_.erase(child.number);
+  if (child.slot < slots_.size() && slots_[child.slot]->child.get() == &child) {
+    slots_[child.slot]->executed += child.link.answered();
+    slots_[child.slot]->child.reset();
+    return;
+  }
+  std::erase_if(leaving_, [&](const auto& one) { return one.get() == &child; });
+}
+
+void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usage, MonoTime now) {
+  collect(child);
+  const prefork::CrashReport crash = prefork::read_crash(child.link.crash());
+  const bool had_task = child.link.live() > 0;
+  Charge how;
+  how.how = prefork::how_it_was_lost(
+      {.status = status, .pid = child.pid, .usage = usage, .crash = crash, .damage = child.damage});
+  if (crash.frames.size() > 2) how.frames = crash.frames;
+  const bool came_up = child.link.is_up();
+  const prefork::Leaving leaving = child.link.leaving();
+  const bool has_slot = child.slot < slots_.size() && slots_[child.slot]->child.get() == &child;
+  Slot* const slot = has_slot ? slots_[child.slot].get() : nullptr;
+  const std::string text = how.how;
+  bury(child, how, now);
+  drop(child);
+  if (slot == nullptr) return;
+  if (!came_up) return retry_later(*slot, "it ended before it began: " + text, now);
+  slot->failures = 0;
+  if (leaving == prefork::Leaving::descriptors) {
+    notices_.push_back("slot " + std::to_string(slot->index) +
+                       " gets a new process: a task had closed the descriptors of the old one");
+  } else if (!had_task && leaving == prefork::Leaving::no) {
+    warnings_.push_back("slot " + std::to_string(slot->index) + " lost its idle process: " + text);
+  }
+  spawn(*slot, now);
+}
+
+// ---- what arrives
+
+void PreforkPool::read_output(Child& child, bool last) {
+  if (child.output < 0) return;
+  char buffer[4'096];
+  std::size_t taken = 0;
+  const auto tell = [&](std::string_view text) {
+    notices_.push_back("slot " + std::to_string(child.slot) + " (process " +
+                       std::to_string(child.pid) + "): " + std::string{text});
+  };
+  while (last || taken < output_bytes_per_turn) {
+    const ssize_t size = read(child.output, buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) {
+      if (size == 0) {  // nobody can write to it any more
+        close(child.output);
+        child.output = -1;
+      }
+      break;
+    }
+    taken += static_cast<std::size_t>(size);
+    child.line.append(buffer, static_cast<std::size_t>(size));
+    std::size_t from = 0;
+    for (std::size_t end = child.line.find('\n'); end != std::string::npos;
+         end = child.line.find('\n', from)) {
+      tell(std::string_view{child.line}.substr(from, end - from));
+      from = end + 1;
+    }
+    child.line.erase(0, from);
+    if (child.line.size() > line_bytes_max) {
+      tell(child.line);
+      child.line.clear();
+    }
+    if (last && taken > 16 * output_bytes_per_turn) break;  // a grandchild that never stops
+  }
+  if (last && !child.line.empty()) tell(std::exchange(child.line, {}));
+}
+
+void PreforkPool::on_packet(const Packet& packet, MonoTime now) {
+  Child* const child = child_numbered(packet.child);
+  switch (packet.order) {
+    case Order::spawned:
+      if (child == nullptr) return;
+      child->pid = static_cast<pid_t>(packet.pid);
+      if (child->signal_waits != 0) kill(*child, std::exchange(child->signal_waits, 0));
+      return;
+    case Order::failed: {
+      if (child == nullptr) return;
+      const std::uint32_t index = child->slot;
+      bury(*child, {.how = packet.text}, now);
+      drop(*child);
+      if (index < slots_.size() && !slots_[index]->child) {
+        retry_later(*slots_[index], packet.text, now);
+      }
+      return;
+    }
+    case Order::exited:
+      if (child != nullptr) {
+        on_exited(*child, static_cast<int>(packet.value), packet.usage, now);
+      }
+      return;
+    case Order::named: {
+      auto found = unnamed_.extract(packet.value);
+      if (found.empty()) return;
+      Unnamed& one = found.mapped();
+      const std::string trace =
+          packet.text.empty() ? std::string{} : one.type + ": " + one.message + '\n' + packet.text;
+      one.ended.value = Failure{one.type, one.message, trace}.packed();
+      return complete(std::move(one.ended));
+    }
+    case Order::ready:
+      server_up_ = true;
+      server_failures_ = 0;
+      for (const auto& slot : slots_) {
+        if (!slot->child) spawn(*slot, now);
+      }
+      return;
+    case Order::refused:
+      warnings_.push_back("the fork server cannot load the tasks again: " + packet.text);
+      return;
+    default: return;
+  }
+}
+
+void PreforkPool::serve(MonoTime now) {
+  epoll_event news[32];
+  const int count = epoll_wait(poll_, news, 32, 0);
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t tag = news[i].data.u64;
+    if (tag == tag_events) continue;  // every child is looked at anyway
+    if (tag != tag_server) {
+      if (Child* const child = child_numbered(tag)) read_output(*child, false);
+      continue;
+    }
+    while (server_.socket() >= 0) {
+      prefork::Received got;
+      const prefork::Arrival arrival = prefork::receive(server_.socket(), got);
+      if (arrival == prefork::Arrival::packet) {
+        on_packet(got.packet, now);
+        continue;
+      }
+      if (arrival == prefork::Arrival::gone) server_lost(now);
+      break;
+    }
+  }
+}
+
+void PreforkPool::take_events(PoolEvents& out) {
+  out.clear();
+  const MonoTime now = base::mono_now();
+  for (const auto& [number, child] : children_) collect(*child);
+  serve(now);
+  feed(now);
+  out.updates.swap(updates_);
+  out.completions.swap(ended_);
+  out.warnings.swap(warnings_);
+  out.notices.swap(notices_);
+}
+
+// ---- time
+
+void PreforkPool::check_limits(MonoTime now) {
+  check_limits_at_.reset();
+  std::optional<MonoTime> next;
+  for (const auto& [number, child] : children_) {
+    if (child->dying || child->link.live() == 0) continue;
+    const ChildLink::Item* const runs = child->link.running();
+    for (const ChildLink::Item& item : child->link.items()) {
+      if (item.over || item.start.time_limit <= Micros{0}) continue;
+      MonoTime at = now + item.start.time_limit;
+      if (&item == runs) {
+        at = child->link.began(item, now) + item.start.time_limit;
+        if (now >= at) {
+          if (ChildLink::Item* const claimed = child->link.claim(item.start.token)) {
+            claimed->timed_out = true;
+            child->dying = true;
+            kill(*child, SIGKILL);
+            break;
+          }
+          at = now + item.start.time_limit;  // it has just ended
+        }
+      }
+      if (!next || at < *next) next = at;
+    }
+  }
+  check_limits_at_ = next;
+}
+
+void PreforkPool::tick(MonoTime now) {
+  if (server_again_at_ && now >= *server_again_at_) {
+    server_again_at_.reset();
+    try {
+      start_server(now);
+    } catch (const std::exception& error) {
+      server_again_at_ = now + backoff(server_failures_++);
+      warnings_.emplace_back(error.what());
+    }
+  }
+  for (const auto& slot : slots_) {
+    if (slot->spawn_at && now >= *slot->spawn_at) spawn(*slot, now);
+  }
+  for (const auto& [number, child] : children_) {
+    if (child->release_at != MonoTime{} && now >= child->release_at) {
+      child->release_at = {};
+      if (!child->dying) child->link.release();
+    }
+  }
+  for (auto one = unnamed_.begin(); one != unnamed_.end();) {
+    if (now < one->second.until) {
+      ++one;
+      continue;
+    }
+    Unnamed& late = one->second;
+    late.ended.value = Failure{late.type, late.message, ""}.packed();
+    complete(std::move(late.ended));
+    one = unnamed_.erase(one);
+  }
+  if (check_limits_at_ && now >= *check_limits_at_) check_limits(now);
+  if (rebalance_at_ && now >= *rebalance_at_) rebalance(now);
+}
+
+std::optional<MonoTime> PreforkPool::next_deadline() const {
+  std::optional<MonoTime> next;
+  const auto consider = [&next](std::optional<MonoTime> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  consider(check_limits_at_);
+  consider(rebalance_at_);
+  consider(server_again_at_);
+  for (const auto& slot : slots_) consider(slot->spawn_at);
+  for (const auto& [number, child] : children_) {
+    if (child->release_at != MonoTime{}) consider(child->release_at);
+  }
+  if (in_hand_ > 0) consider(base::mono_now() + scan);
+  return next;
+}
+
+}  // namespace baozi::worker

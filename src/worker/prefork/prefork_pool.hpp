@@ -1,0 +1,124 @@
+/// \file prefork_pool.hpp
+/// PreforkPool: tasks in processes, so that one that crashes, hangs or leaks costs itself only.
+///
+/// Each slot has a child, forked by the fork server (server.hpp), and shares memory with it
+/// (segment.hpp). Items wait here until a child has room; short ones travel in batches, long ones
+/// one at a time, and what waits behind one that turned out long is taken back for a child that is
+/// idle. A child that dies loses the task that it was in; what waited behind it goes to others, and
+/// its slot is refilled at once.
+///
+/// Threading: everything happens on the loop's thread; there are no others. The loop polls `fd()`.
+/// The destructor ends all children at once, whatever they do.
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/pool.hpp"
+#include "worker/prefork/child_link.hpp"
+#include "worker/prefork/control.hpp"
+#include "worker/prefork/server_process.hpp"
+
+namespace baozi::worker {
+
+class PreforkPool final : public Pool {
+ public:
+  struct Options {
+    std::size_t children = 1;
+    std::string worker_name{};
+    std::vector<std::string>
+        apps{};  ///< the libraries that children load; there are no other tasks
+    std::string program = "/proc/self/exe";  ///< whose main calls prefork::run_if_asked
+    std::uint64_t tasks_per_child_max = 0;   ///< then it is replaced; 0: never
+    std::uint64_t child_bytes_max = 0;       ///< a larger one is replaced after its task; 0: never
+    std::size_t backlog_max = 4096;          ///< items that may wait here
+    Micros load_patience{120'000'000};
+  };
+
+  /// Starts the fork server and waits until it has loaded the libraries; the children follow.
+  /// Throws PluginError, std::system_error.
+  explicit PreforkPool(Options options);
+  ~PreforkPool() override;
+
+  std::size_t submit(std::span<const Start> items) override;
+  void take_events(PoolEvents& out) override;
+  Cancelled cancel(Token token, bool interrupt) override;
+  [[nodiscard]] std::size_t capacity() const override { return slots_.size(); }
+  [[nodiscard]] std::size_t in_hand() const override { return in_hand_; }
+  std::vector<Token> stop(StopMode mode) override;
+  std::size_t resize(std::size_t slots) override;
+  void restart() override;
+  [[nodiscard]] std::vector<SlotStatus> status() const override;
+  Terminated terminate(Token token, int signal) override;
+  void tick(MonoTime now) override;
+  [[nodiscard]] std::optional<MonoTime> next_deadline() const override;
+  /// Its children can always be ended.
+  [[nodiscard]] bool is_busy() const override { return false; }
+  [[nodiscard]] int fd() const override { return poll_; }
+
+  [[nodiscard]] pid_t server_pid() const { return server_.pid(); }
+
+ private:
+  struct Child;
+  struct Slot;
+  struct Charge;
+
+  // slots and processes
+  void spawn(Slot& slot, MonoTime now);
+  void retry_later(Slot& slot, const std::string& why, MonoTime now);
+  void on_exited(Child& child, int status, const prefork::Usage& usage, MonoTime now);
+  void bury(Child& child, const Charge& charge, MonoTime now);
+  void kill(Child& child, int signal);
+  void distrust(Child& child, const char* why);
+  void start_server(MonoTime now);
+  void server_lost(MonoTime now);
+  [[nodiscard]] Child* child_numbered(std::uint64_t number);
+  void drop(Child& child);
+
+  // items
+  void feed(MonoTime now);
+  void collect(Child& child);
+  void rebalance(MonoTime now);
+  void check_limits(MonoTime now);
+  void charge(const prefork::ChildLink::Item& item, const Charge& charge, MonoTime now);
+  void complete(Ended ended);
+
+  // what arrives
+  void serve(MonoTime now);
+  void on_packet(const prefork::Packet& packet, MonoTime now);
+  void read_output(Child& child, bool last);
+
+  const Options options_;
+  prefork::ServerProcess server_;
+  int poll_ = -1;    ///< all of the descriptors below
+  int events_ = -1;  ///< the children ring it
+  bool accepting_ = true;
+  std::size_t in_hand_ = 0;
+  std::uint64_t next_child_ = 1;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<std::unique_ptr<Child>> leaving_;  ///< without a slot: they end after their task
+  std::map<std::uint64_t, Child*> children_;
+  std::deque<Start> backlog_;
+  double average_us_ = 1'000;
+  std::optional<MonoTime> check_limits_at_;
+  std::optional<MonoTime> rebalance_at_;
+  std::optional<MonoTime> server_again_at_;
+  int server_failures_ = 0;
+  bool server_up_ = false;
+
+  struct Unnamed {
+    Ended ended;
+    std::string type, message;
+    MonoTime until{};
+  };
+  std::map<std::int64_t, Unnamed> unnamed_;  ///< ends that wait for the names of their stack
+  std::int64_t next_question_ = 1;
+
+  std::vector<Ended> ended_;
+  std::vector<StateUpdate> updates_;
+  std::vector<std::string> warnings_, notices_;
+};
+
+}  // namespace baozi::worker

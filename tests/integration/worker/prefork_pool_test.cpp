@@ -1,0 +1,545 @@
+// The pool of processes and what tasks may do to it: a task that crashes costs itself only, and
+// says why.
+#include "worker/prefork/prefork_pool.hpp"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <baozi/arguments.hpp>
+#include <baozi/codec.hpp>
+
+#include "base/system_clock.hpp"
+#include "support/eventually.hpp"
+#include "support/process.hpp"
+#include "worker/plugin.hpp"
+#include "worker/prefork/server.hpp"
+#include "worker/task_table.hpp"
+
+namespace baozi::worker {
+namespace {
+
+using namespace std::chrono_literals;
+using test::executes;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+struct FailureText {
+  std::string type, message, traceback;
+};
+FailureText failure_of(const Ended& ended) {
+  const auto texts = unpack<std::array<std::string, 3>>(ended.value);
+  return {texts[0], texts[1], texts[2]};
+}
+
+std::set<pid_t> descendants_of(pid_t pid) {
+  std::set<pid_t> all;
+  std::ifstream list{"/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"};
+  for (pid_t child = 0; list >> child;) {
+    all.insert(child);
+    all.merge(descendants_of(child));
+  }
+  return all;
+}
+
+class PreforkPoolTest : public testing::Test {
+ protected:
+  void start(PreforkPool::Options options = {}) {
+    options.apps = {BAOZI_ZOO};
+    options.worker_name = "w1@here";
+    pool = std::make_unique<PreforkPool>(options);
+    if (tasks.size() == 0) load_plugin(BAOZI_ZOO, tasks);
+  }
+  void start(std::size_t children) { start(PreforkPool::Options{.children = children}); }
+
+  Start item(std::string_view name, const std::string& body) {
+    bodies.push_back(body);
+    Start start;
+    start.token = Token{++last_token};
+    start.definition = tasks.find(name)->definition;
+    start.id = {false, "an-id"};
+    start.name = tasks.definition(name)->name();
+    start.body = bodies.back();
+    return start;
+  }
+  template <class... Args>
+  Token submit(std::string_view name, const Args&... args) {
+    const Start start = item(name, pack_body(args...));
+    EXPECT_EQ(pool->submit({&start, 1}), 1u);
+    return start.token;
+  }
+
+  void turn(Micros patience = 10ms) {
+    pollfd readable{pool->fd(), POLLIN, 0};
+    Micros wait = patience;
+    if (const auto due = pool->next_deadline()) {
+      wait = std::clamp<Micros>(*due - base::mono_now(), 0us, patience);
+    }
+    poll(&readable, 1, static_cast<int>((wait.count() + 999) / 1'000));
+    pool->tick(base::mono_now());
+    pool->take_events(events);
+    for (Ended& one : events.completions) {
+      EXPECT_TRUE(ended.emplace(one.token, one).second) << "it ended twice";
+    }
+    for (auto& one : events.updates) updates.push_back(std::move(one));
+    for (auto& one : events.warnings) warnings.push_back(std::move(one));
+    for (auto& one : events.notices) notices.push_back(std::move(one));
+  }
+  template <class Condition>
+  bool run_until(Condition so, std::chrono::seconds within = 60s) {
+    const auto deadline = std::chrono::steady_clock::now() + within;
+    while (!so()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      turn();
+    }
+    return true;
+  }
+  /// Waits for the end of one.
+  const Ended& end_of(Token token) {
+    static const Ended none;
+    const bool came = run_until([&] { return ended.contains(token); });
+    EXPECT_TRUE(came) << "task " << static_cast<std::uint64_t>(token) << " does not end";
+    return came ? ended.at(token) : none;
+  }
+  template <class... Args>
+  FailureText failure(std::string_view name, const Args&... args) {
+    const Ended& one = end_of(submit(name, args...));
+    EXPECT_NE(one.verdict, Verdict::success);
+    return one.verdict == Verdict::success ? FailureText{} : failure_of(one);
+  }
+  template <class T, class... Args>
+  T value(std::string_view name, const Args&... args) {
+    const Ended& one = end_of(submit(name, args...));
+    EXPECT_EQ(one.verdict, Verdict::success);
+    return one.verdict == Verdict::success ? unpack<T>(one.value) : T{};
+  }
+  bool all_up(std::size_t count) {
+    return run_until([&] {
+      const auto slots = pool->status();
+      return slots.size() == count &&
+             std::all_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.id != 0; });
+    });
+  }
+  [[nodiscard]] bool said(const std::vector<std::string>& lines, std::string_view text) const {
+    return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
+      return line.find(text) != std::string::npos;
+    });
+  }
+  /// A task that crashes, while others run beside it: it alone fails.
+  FailureText costs_itself_only(std::string_view name) {
+    start(2);
+    std::vector<Token> others;
+    for (int i = 0; i < 50; ++i) others.push_back(submit("zoo.add", i, 1));
+    const Token bad = submit(name);
+    for (int i = 50; i < 200; ++i) others.push_back(submit("zoo.add", i, 1));
+    EXPECT_TRUE(run_until([&] { return ended.size() == 201; }));
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      const Ended& one = end_of(others[i]);
+      EXPECT_EQ(one.verdict, Verdict::success);
+      if (one.verdict == Verdict::success) {
+        EXPECT_EQ(unpack<int>(one.value), static_cast<int>(i) + 1);
+      }
+    }
+    EXPECT_EQ(pool->in_hand(), 0u);
+    EXPECT_EQ(end_of(bad).verdict, Verdict::lost);
+    return failure_of(end_of(bad));
+  }
+
+  TaskTable tasks;
+  std::deque<std::string> bodies;
+  std::uint64_t last_token = 0;
+  PoolEvents events;
+  std::map<Token, Ended> ended;
+  std::vector<StateUpdate> updates;
+  std::vector<std::string> warnings, notices;
+  std::unique_ptr<PreforkPool> pool;
+};
+
+TEST_F(PreforkPoolTest, RunsTasksInProcessesOfTheirOwn) {
+  start(2);
+  EXPECT_EQ(value<int>("zoo.add", 20, 22), 42);
+  const pid_t pid = value<int>("zoo.pid");
+  EXPECT_NE(pid, getpid());
+  EXPECT_NE(pid, pool->server_pid());
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+}
+
+TEST_F(PreforkPoolTest, EverythingThatIsSubmittedEndsOnce) {
+  start(3);
+  std::size_t submitted = 0;
+  const std::string body = pack_body(1, 2);
+  while (submitted < 20'000) {
+    std::vector<Start> chunk;
+    for (int i = 0; i < 100; ++i) chunk.push_back(item("zoo.add", body));
+    const std::size_t taken = pool->submit(chunk);
+    submitted += taken;
+    last_token -= chunk.size() - taken;
+    if (taken < chunk.size()) turn();
+  }
+  ASSERT_TRUE(run_until([&] { return ended.size() == submitted; }));
+  EXPECT_EQ(pool->in_hand(), 0u);
+  for (const auto& [token, one] : ended) ASSERT_EQ(one.verdict, Verdict::success);
+}
+
+TEST_F(PreforkPoolTest, LargeArgumentsAndResultsTravelWhole) {
+  start(1);
+  for (const int size : {0, 1, 4'000, 100'000, 600'000, 1'000'000}) {
+    EXPECT_EQ(value<std::string>("zoo.text", size).size(), static_cast<std::size_t>(size));
+    EXPECT_EQ(value<std::size_t>("zoo.length", std::string(static_cast<std::size_t>(size), 'y')),
+              static_cast<std::size_t>(size));
+  }
+  EXPECT_EQ(failure("zoo.text", 1'100'000).type, "baozi::ResultTooLarge");
+}
+
+TEST_F(PreforkPoolTest, ATasksContextWorks) {
+  start(1);
+  const Ended& reported = end_of(submit("zoo.report"));
+  EXPECT_EQ(reported.verdict, Verdict::success);
+  ASSERT_FALSE(updates.empty());
+  EXPECT_EQ(updates.back().state, "UPLOADING");
+  EXPECT_EQ(unpack<int>(updates.back().meta), 17);
+  const Ended& enqueued = end_of(submit("zoo.enqueue"));
+  Reader follow_ups{enqueued.follow_ups};
+  EXPECT_EQ(follow_ups.array(), 2u);
+}
+
+TEST_F(PreforkPoolTest, ARunningTaskIsToldThatItIsRevokedAndAWaitingOneIsTakenBack) {
+  start(1);
+  const Token first = submit("zoo.wait_for_limit");
+  ASSERT_TRUE(run_until([&] { return pool->status().at(0).token == first; }));
+  const Token second = submit("zoo.pid");
+  EXPECT_EQ(pool->cancel(second, false), Cancelled::taken_back);
+  EXPECT_EQ(pool->cancel(first, true), Cancelled::running);
+  EXPECT_EQ(end_of(first).verdict, Verdict::revoked);
+  EXPECT_EQ(pool->in_hand(), 0u);
+  EXPECT_EQ(pool->cancel(first, false), Cancelled::unknown);
+}
+
+TEST_F(PreforkPoolTest, WhatWaitsBehindALongTaskGoesToAnIdleProcess) {
+  start(2);
+  for (int i = 0; i < 500; ++i) submit("zoo.noop");
+  ASSERT_TRUE(run_until([&] { return ended.size() == 500; }));  // it has learned: short tasks
+  submit("zoo.nap", 30.0);
+  for (int i = 0; i < 20; ++i) submit("zoo.noop");
+  EXPECT_TRUE(run_until([&] { return ended.size() == 520; }, 20s));
+}
+
+// ---- the crash zoo
+
+TEST_F(PreforkPoolTest, ANullDereferenceIsAFailureWithTheStackOfItsPlace) {
+  const FailureText text = costs_itself_only("zoo.null");
+  EXPECT_EQ(text.type, "WorkerLostError");
+  EXPECT_NE(text.message.find("signal 11"), std::string::npos) << text.message;
+  EXPECT_NE(text.message.find("at address 0x0"), std::string::npos) << text.message;
+  EXPECT_NE(text.message.find("MiB at its peak"), std::string::npos) << text.message;
+  if (sanitized) return;  // there each child is a program of its own, whose stack nobody can name
+  EXPECT_NE(text.traceback.find("at zoo::read_nothing(int volatile*)"), std::string::npos)
+      << text.traceback;
+  EXPECT_NE(text.traceback.find("zoo::null_dereference(int)"), std::string::npos);
+  EXPECT_NE(text.traceback.find("zoo.cpp:"), std::string::npos) << "with its line";
+  EXPECT_EQ(text.traceback.find("on_fatal_signal"), std::string::npos) << text.traceback;
+}
+
+TEST_F(PreforkPoolTest, AnAbortIsAFailure) {
+  const FailureText text = costs_itself_only("zoo.abort");
+  EXPECT_NE(text.message.find("signal 6 (Aborted)"), std::string::npos) << text.message;
+}
+
+TEST_F(PreforkPoolTest, AStackOverflowIsAFailureWithItsStack) {
+  const FailureText text = costs_itself_only("zoo.overflow");
+  EXPECT_NE(text.message.find("signal 11"), std::string::npos) << text.message;
+  if (sanitized) return;  // as above
+  EXPECT_NE(text.traceback.find("zoo::never_enough_stack(int)"), std::string::npos)
+      << text.traceback;
+}
+
+TEST_F(PreforkPoolTest, ADoubleFreeIsAFailure) {
+  // A sanitizer sees it first, and ends the process with an exit code of its own.
+  const FailureText text = costs_itself_only("zoo.double_free");
+  EXPECT_NE(text.message.find(sanitized ? "process" : "signal 6"), std::string::npos)
+      << text.message;
+}
+
+TEST_F(PreforkPoolTest, AnExceptionWhereNoneMayBeIsNamed) {
+  const FailureText text = costs_itself_only("zoo.throw_where_none_may");
+  EXPECT_NE(text.message.find("std::runtime_error: out of a noexcept function"), std::string::npos)
+      << text.message;
+}
+
+TEST_F(PreforkPoolTest, ACrashInAThreadOfTheTasksOwnIsItsFailure) {
+  const FailureText text = costs_itself_only("zoo.crash_in_thread");
+  EXPECT_NE(text.message.find("signal 11"), std::string::npos) << text.message;
+  if (sanitized) return;  // as above
+  EXPECT_NE(text.traceback.find("zoo::null_dereference(int)"), std::string::npos) << text.traceback;
+}
+
+TEST_F(PreforkPoolTest, ATaskThatExitsIsAFailureEvenWithCode0) {
+  start(1);
+  const FailureText zero = failure("zoo.exit", 0);
+  EXPECT_EQ(zero.type, "WorkerLostError");
+  EXPECT_NE(zero.message.find("exit code 0"), std::string::npos) << zero.message;
+  EXPECT_NE(failure("zoo.exit", 7).message.find("exit code 7"), std::string::npos);
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, ATerabyteIsAnExceptionLikeAnyOther) {
+  start(1);
+  const FailureText text = failure("zoo.terabyte");
+  // A sanitizer's allocator does not throw: it ends the process.
+  EXPECT_EQ(text.type, sanitized ? "WorkerLostError" : "std::bad_alloc") << text.message;
+}
+
+TEST_F(PreforkPoolTest, WhatIsNoStdExceptionIsAFailureLikeAnyOther) {
+  start(1);
+  const pid_t before = value<int>("zoo.pid");
+  EXPECT_EQ(failure("zoo.throw_number").message, "42");
+  EXPECT_EQ(failure("zoo.throw_odd").type, "zoo::Odd");
+  EXPECT_EQ(value<int>("zoo.pid"), before) << "it costs no process";
+}
+
+TEST_F(PreforkPoolTest, AnEndlessLoopThatIgnoresSignalsIsEndedByItsTimeLimit) {
+  start(1);
+  Start start = item("zoo.never_end", pack_body());
+  start.time_limit = 200ms;
+  ASSERT_EQ(pool->submit({&start, 1}), 1u);
+  const Token behind = submit("zoo.add", 1, 1);
+  const FailureText text = failure_of(end_of(start.token));
+  EXPECT_EQ(text.type, "TimeLimitExceeded");
+  EXPECT_NE(text.message.find("200ms"), std::string::npos) << text.message;
+  EXPECT_EQ(end_of(behind).verdict, Verdict::success);
+}
+
+TEST_F(PreforkPoolTest, AForkBombEndsWithItsTimeLimit) {
+  start(1);
+  ASSERT_TRUE(all_up(1));
+  Start start = item("zoo.bomb", pack_body());
+  start.time_limit = 500ms;
+  ASSERT_EQ(pool->submit({&start, 1}), 1u);
+  EXPECT_TRUE(run_until([&] { return descendants_of(pool->server_pid()).size() > 10; }, 20s));
+  EXPECT_EQ(failure_of(end_of(start.token)).type, "TimeLimitExceeded");
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+  EXPECT_TRUE(run_until([&] { return descendants_of(pool->server_pid()).size() == 1; }, 20s))
+      << "the rest of the bomb lives";
+}
+
+TEST_F(PreforkPoolTest, ATaskThatClosesAllDescriptorsEndsAsItWouldAndItsProcessIsReplaced) {
+  start(1);
+  EXPECT_EQ(value<int>("zoo.close_everything"), 0);
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+  EXPECT_TRUE(run_until([&] { return said(notices, "closed the descriptors"); }));
+}
+
+TEST_F(PreforkPoolTest, WhatATaskPrintsIsForTheLog) {
+  start(1);
+  const pid_t pid = value<int>("zoo.print", std::string{"hello"}, 2);
+  EXPECT_TRUE(run_until([&] { return said(notices, "hello by stderr"); }));
+  EXPECT_TRUE(said(notices, "(process " + std::to_string(pid) + "): hello by cout"));
+  EXPECT_TRUE(said(notices, "hello by printf"));
+}
+
+TEST_F(PreforkPoolTest, ATaskThatPrintsMoreThanAPipeHoldsIsNotHeldUp) {
+  start(1);
+  EXPECT_GT(value<int>("zoo.print", std::string(1'000, 'x'), 1'000), 0);
+}
+
+TEST_F(PreforkPoolTest, ALeakingTasksProcessIsReplaced) {
+  start({.children = 1, .child_bytes_max = std::uint64_t{200} << 20U});
+  const pid_t first = value<int>("zoo.leak", 1);
+  EXPECT_EQ(value<int>("zoo.leak", 1), first);
+  EXPECT_EQ(value<int>("zoo.leak", 250), first);
+  EXPECT_TRUE(run_until([&] { return !executes(first); }));
+  EXPECT_NE(value<int>("zoo.leak", 1), first);
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+}
+
+TEST_F(PreforkPoolTest, AProcessIsReplacedAfterSoManyTasks) {
+  start({.children = 1, .tasks_per_child_max = 5});
+  std::vector<Token> tokens;
+  for (int i = 0; i < 20; ++i) tokens.push_back(submit("zoo.pid"));
+  std::map<int, int> runs;
+  for (const Token token : tokens) ++runs[unpack<int>(end_of(token).value)];
+  EXPECT_EQ(runs.size(), 4u);
+  for (const auto& [pid, count] : runs) EXPECT_EQ(count, 5);
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+}
+
+TEST_F(PreforkPoolTest, AGrandchildIsEndedWithTheProcessThatLeftIt) {
+  start(1);
+  const pid_t left = value<int>("zoo.leave_somebody", false);
+  ASSERT_GT(left, 0);
+  EXPECT_TRUE(executes(left));
+  static_cast<void>(failure("zoo.exit", 1));
+  EXPECT_TRUE(test::eventually([&] { return !executes(left); }, 20s));
+}
+
+TEST_F(PreforkPoolTest, NobodyIsLeftBehindWhenThePoolEnds) {
+  start(2);
+  const pid_t near = value<int>("zoo.leave_somebody", false);
+  const pid_t far = value<int>("zoo.leave_somebody", true);
+  ASSERT_TRUE(executes(near) && executes(far));
+  submit("zoo.never_end");
+  const pid_t server = pool->server_pid();
+  const std::set<pid_t> all = descendants_of(server);
+  EXPECT_GE(all.size(), 4u);
+  EXPECT_TRUE(all.contains(far));
+  pool.reset();
+  EXPECT_FALSE(executes(server));
+  for (const pid_t pid : all) {
+    EXPECT_TRUE(test::eventually([&] { return !executes(pid); }, 20s)) << pid;
+  }
+}
+
+TEST_F(PreforkPoolTest, AProcessThatScribblesOverSharedMemoryIsEndedAndCostsItsTaskOnly) {
+  start(1);
+  const Token bad = submit("zoo.scribble");
+  EXPECT_EQ(end_of(bad).verdict, Verdict::lost);
+  EXPECT_NE(failure_of(end_of(bad)).message.find("damaged"), std::string::npos)
+      << failure_of(end_of(bad)).message;
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, ALostForkServerIsStartedAgain) {
+  start(2);
+  ASSERT_TRUE(all_up(2));
+  const Token running = submit("zoo.nap", 60.0);
+  ASSERT_TRUE(run_until([&] {
+    const auto slots = pool->status();
+    return slots[0].token == running || slots[1].token == running;
+  }));
+  const std::set<pid_t> children = descendants_of(pool->server_pid());
+  ::kill(pool->server_pid(), SIGKILL);
+  EXPECT_EQ(end_of(running).verdict, Verdict::lost);
+  for (const pid_t child : children) {
+    EXPECT_TRUE(test::eventually([&] { return !executes(child); }, 20s));
+  }
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+// ---- what an operator does
+
+TEST_F(PreforkPoolTest, TerminatingEndsThatTaskAndNoOther) {
+  start(1);
+  const Token first = submit("zoo.nap", 60.0);
+  ASSERT_TRUE(run_until([&] { return pool->status().at(0).token == first; }));
+  const Token second = submit("zoo.pid");
+  const Token third = submit("zoo.pid");
+  EXPECT_EQ(pool->terminate(third, SIGKILL), Terminated::taken_back);
+  EXPECT_EQ(pool->terminate(Token{999}, SIGKILL), Terminated::not_here);
+  EXPECT_EQ(pool->terminate(first, SIGTERM), Terminated::signalled);
+  EXPECT_EQ(end_of(first).verdict, Verdict::revoked);
+  EXPECT_NE(failure_of(end_of(first)).message.find("signal 15"), std::string::npos)
+      << failure_of(end_of(first)).message;
+  EXPECT_EQ(end_of(second).verdict, Verdict::success);
+  EXPECT_EQ(pool->terminate(first, SIGKILL), Terminated::not_here);
+}
+
+TEST_F(PreforkPoolTest, ASignalThatTheTaskSurvivesLeavesTheNextOneAlone) {
+  start(1);
+  const Token first = submit("zoo.nap", 0.3);
+  ASSERT_TRUE(run_until([&] { return pool->status().at(0).token == first; }));
+  const Token second = submit("zoo.add", 1, 1);
+  EXPECT_EQ(pool->terminate(first, SIGWINCH), Terminated::signalled);
+  EXPECT_EQ(end_of(first).verdict, Verdict::success);
+  EXPECT_EQ(end_of(second).verdict, Verdict::success);
+}
+
+TEST_F(PreforkPoolTest, TerminatingRacesWithTheEndAndNeverHitsTheNextTask) {
+  start(1);
+  int hit = 0;
+  for (int i = 0; i < 60; ++i) {
+    const Token first = submit("zoo.nap", 0.002);
+    const Token second = submit("zoo.add", i, 1);
+    run_until([&] { return ended.contains(first) || pool->status().at(0).token == first; });
+    hit += pool->terminate(first, SIGKILL) == Terminated::signalled ? 1 : 0;
+    ASSERT_EQ(end_of(second).verdict, Verdict::success) << "round " << i;
+    static_cast<void>(end_of(first));
+  }
+  EXPECT_GT(hit, 0);
+}
+
+TEST_F(PreforkPoolTest, GrowsAndShrinks) {
+  start(1);
+  EXPECT_EQ(pool->resize(3), 3u);
+  ASSERT_TRUE(all_up(3));
+  const Token running = submit("zoo.nap", 0.2);
+  EXPECT_EQ(pool->resize(0), 1u);
+  EXPECT_EQ(end_of(running).verdict, Verdict::success);
+  EXPECT_TRUE(all_up(1));
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+}
+
+TEST_F(PreforkPoolTest, RestartingReplacesEveryProcessAfterItsTask) {
+  start(2);
+  ASSERT_TRUE(all_up(2));
+  const auto ids = [&] {
+    std::set<std::int64_t> found;
+    for (const SlotStatus& slot : pool->status()) found.insert(slot.id);
+    return found;
+  };
+  const std::set<std::int64_t> before = ids();
+  const Token running = submit("zoo.nap", 0.2);
+  pool->restart();
+  EXPECT_EQ(end_of(running).verdict, Verdict::success);
+  EXPECT_TRUE(run_until([&] {
+    const auto now = ids();
+    return now.size() == 2 && !now.contains(0) &&
+           std::none_of(now.begin(), now.end(), [&](auto id) { return before.contains(id); });
+  }));
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, TheSoftLimitThrowsInTheTask) {
+  start(1);
+  Start start = item("zoo.wait_for_limit", pack_body());
+  start.soft_time_limit = 50ms;
+  ASSERT_EQ(pool->submit({&start, 1}), 1u);
+  EXPECT_EQ(end_of(start.token).verdict, Verdict::success);
+  EXPECT_EQ(unpack<std::string>(end_of(start.token).value), "cleaned up");
+}
+
+TEST_F(PreforkPoolTest, HandingBackNamesWhatNeverStarted) {
+  start(1);
+  const Token running = submit("zoo.nap", 0.3);
+  ASSERT_TRUE(run_until([&] { return pool->status().at(0).token == running; }));
+  std::set<Token> waiting;
+  for (int i = 0; i < 10; ++i) waiting.insert(submit("zoo.pid"));
+  const std::vector<Token> back = pool->stop(StopMode::hand_back);
+  EXPECT_EQ((std::set<Token>{back.begin(), back.end()}), waiting);
+  EXPECT_EQ(end_of(running).verdict, Verdict::success);
+  EXPECT_EQ(pool->in_hand(), 0u);
+}
+
+TEST_F(PreforkPoolTest, ALibraryThatCannotBeLoadedIsRefusedWithItsReason) {
+  try {
+    PreforkPool refused{{.children = 1, .apps = {"/nowhere/libtasks.so"}}};
+    FAIL() << "it was taken";
+  } catch (const PluginError& error) {
+    EXPECT_NE(std::string{error.what()}.find("/nowhere/libtasks.so: no such file"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace baozi::worker
+
+/// This program is its own fork server.
+int main(int argc, char** argv) {
+  if (const auto code = baozi::worker::prefork::run_if_asked(argc, argv)) return *code;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
