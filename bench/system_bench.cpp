@@ -1,10 +1,12 @@
-// The whole system, timed from a producer: separate processes, tcp, stores on disk. scripts/bench starts the network and
-// runs this once per figure; `baozi bench` measures the same with the same code. One JSON line per figure.
-//   system_bench e2e N        N tasks add(x, y): from the first submit until the last result is in hand, each sum checked
-//   system_bench enqueue N    N tasks confirmed by the broker after its sync, nobody working
-//   system_bench preload N    fills the queue with N tasks that keep no result; prints nothing
-//   system_bench drain N      waits until the queue is empty; prints tasks/s since the first one left it
-//   system_bench rtt N        one task at a time, from the call to the result
+// The whole system, timed from a producer: separate processes, tcp, stores on disk. scripts/bench
+// starts the network and runs this once per figure; `baozi bench` measures the same with the same
+// code. One JSON line per figure.
+//   system_bench e2e N        N tasks add(x, y): from the first submit until the last result is in
+//   hand, each sum checked system_bench enqueue N    N tasks confirmed by the broker after its
+//   sync, nobody working system_bench preload N    fills the queue with N tasks that keep no
+//   result; prints nothing system_bench drain N      waits until the queue is empty; prints tasks/s
+//   since the first one left it system_bench rtt N        one task at a time, from the call to the
+//   result
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -15,7 +17,8 @@
 int main(int argc, char** argv) {
   using namespace baozi::client;
   if (argc < 3) {
-    std::fprintf(stderr, "usage: system_bench e2e|enqueue|preload|drain|rtt N   (broker: $BAOZI_BROKER)\n");
+    std::fprintf(stderr,
+                 "usage: system_bench e2e|enqueue|preload|drain|rtt N   (broker: $BAOZI_BROKER)\n");
     return 2;
   }
   const std::string what = argv[1];

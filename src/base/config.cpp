@@ -263,10 +263,11 @@ std::string OptionTable::help_text() const {
   text += help_line("-h, --help", "print this text");
   text += help_line("    --version", "print the version");
   return text + '\n' +
-         wrapped("Every option may also stand in the file given to --config ('name: value') and in the "
-                 "environment (--config is BAOZI_CONFIG). The command line wins over the environment, "
-                 "the environment over the file.",
-                 0, help_width) +
+         wrapped(
+             "Every option may also stand in the file given to --config ('name: value') and in the "
+             "environment (--config is BAOZI_CONFIG). The command line wins over the environment, "
+             "the environment over the file.",
+             0, help_width) +
          '\n';
 }
 

@@ -396,6 +396,8 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     expire_producers(now);
     expire_revocations(now);
     trim_dead();
+    // Only a commit tells how much room there is, and without new tasks nothing else may ask for one.
+    if (free_bytes_ < options_.reserve_bytes && !store_full_ && in_flight_ == 0) touch(now);
   }
   if (answers_due_) answer_committed(now, out);
   answers_due_ = false;

@@ -415,7 +415,7 @@ class BrokerCore {
   /// True when a running sweep wants this task, which was just read for another reason.
   bool swept(Slot slot, Now now);
   [[nodiscard]] std::vector<Sweep::Range> ranges_on_disk() const;
-  std::uint64_t sweep_memory(Queue& queue, std::uint64_t room);
+  std::uint64_t sweep_memory(Queue& queue, std::uint64_t sequence_end, std::uint64_t room);
 
   // ---- broker_gates.cpp
   /// Joins the keys of its options; in `restore` and `accept`.

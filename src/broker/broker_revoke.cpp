@@ -203,6 +203,16 @@ void BrokerCore::finish_revokes(BrokerEffects& out) {
   }
 }
 
+namespace {
+/// Was the task with this key handed in before the one with sequence number `end`?
+bool is_older(std::int64_t key, std::uint64_t end) {
+  const auto bits = static_cast<std::uint64_t>(key);
+  if (key >= 0) return (bits & sequence_mask) < end;
+  constexpr std::uint64_t kept = (std::uint64_t{1} << 30U) - 1;  // all that a scheduled task's key has of it
+  return ((end - 1 - bits) & kept) < kept / 2;
+}
+}  // namespace
+
 std::uint64_t BrokerCore::purge(Queue& queue) {
   Sweep sweep;
   sweep.number = next_request_++;
@@ -217,18 +227,25 @@ std::uint64_t BrokerCore::purge(Queue& queue) {
   return queue.ready + queue.scheduled + queue.blocked;
 }
 
-std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t room) {
+std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end, std::uint64_t room) {
   const std::uint64_t before = endings_open_;
   for (Lane& lane : queue.lanes) {
-    while (lane.head != no_slot && endings_open_ - before < room) begin_ending(lane.head, Ending::purged, "purged");
+    for (Slot slot = lane.head; slot != no_slot && endings_open_ - before < room;) {
+      const Slot after = tasks_[slot].next;
+      // What was handed in after the purge was answered is not what was to be purged.
+      if (is_older(tasks_[slot].key, sequence_end)) begin_ending(slot, Ending::purged, "purged");
+      slot = after;
+    }
   }
   std::vector<Slot> scheduled;
   for (const auto& [when, slot] : schedule_) {
-    if (tasks_[slot].queue == queue.number && endings_open_ - before + scheduled.size() < room) scheduled.push_back(slot);
+    if (tasks_[slot].queue == queue.number && is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + scheduled.size() < room) {
+      scheduled.push_back(slot);
+    }
   }
   for (const auto& [when, ref] : retries_) {
     if (alive(ref) && tasks_[ref.slot].queue == queue.number && tasks_[ref.slot].stage == Stage::scheduled &&
-        endings_open_ - before + scheduled.size() < room) {
+        is_older(tasks_[ref.slot].key, sequence_end) && endings_open_ - before + scheduled.size() < room) {
       scheduled.push_back(ref.slot);
     }
   }
@@ -248,7 +265,7 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweeps_.empty() || keys_loading_ || !keyed_waiting_.empty()) return;
   Sweep& sweep = sweeps_.front();
   if (sweep.loading || (!sweep.orphans && !may_end_more())) return;
-  if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], options_.endings_max - endings_open_) > 0) return;
+  if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end, options_.endings_max - endings_open_) > 0) return;
   if (sweep.ranges.empty()) {
     if (sweep.orphans) {
       for (const auto& [id, number] : sweep.wanted) {  // not taken again: they wait for their resend
@@ -274,7 +291,7 @@ bool BrokerCore::swept(Slot slot, Now now) {
     Task& task = tasks_[slot];
     if (sweep.purged_queue) {
       if (task.queue != *sweep.purged_queue) continue;
-      if (task.key >= 0 && (static_cast<std::uint64_t>(task.key) & sequence_mask) >= sweep.sequence_end) continue;
+      if (!is_older(task.key, sweep.sequence_end)) continue;
       begin_ending(slot, Ending::purged, "purged");
       return true;
     }
@@ -343,7 +360,7 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
     const Queue* const home = queues_.home_of(view->task, true);
     const bool hit = sweep.purged_queue
                          ? home != nullptr && home->number == *sweep.purged_queue &&
-                               (row.key < 0 || (static_cast<std::uint64_t>(row.key) & sequence_mask) < sweep.sequence_end)
+                               is_older(row.key, sweep.sequence_end)
                          : sweep.wanted.contains(view->task.id.to_id());
     if (!hit) continue;
     if (const Slot slot = take_from_disk(row, now); slot != no_slot && !swept(slot, now)) admit(slot, now);

@@ -81,7 +81,8 @@ class Engine {
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> next_question_{1};
   std::mutex names_mutex_;
-  std::set<std::string> worker_names_;  ///< guarded by names_mutex_: of results that were looked up; few
+  std::set<std::string>
+      worker_names_;  ///< guarded by names_mutex_: of results that were looked up; few
 
   // eager
   CallbackThread local_callbacks_;

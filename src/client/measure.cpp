@@ -39,8 +39,9 @@ void warm_up(const Add& add, const Load& load) {
   try {
     (void)add.apply_async({1, 1}, options_of(load, false)).get(30s);
   } catch (const Timeout&) {
-    throw std::runtime_error{"no result after 30 s: does a worker take '" + load.task + "' from " +
-                             (load.queue.empty() ? "the default queue" : "the queue '" + load.queue + "'") + "?"};
+    throw std::runtime_error{
+        "no result after 30 s: does a worker take '" + load.task + "' from " +
+        (load.queue.empty() ? "the default queue" : "the queue '" + load.queue + "'") + "?"};
   }
 }
 
@@ -51,7 +52,8 @@ std::int64_t left_in(App& app, const Load& load) {
     if (!reply.error.empty()) throw std::runtime_error{reply.node + ": " + reply.error};
     for (const Value& queue : reply.payload.as_array()) {
       if (queue.at("name").as_string() != (load.queue.empty() ? "default" : load.queue)) continue;
-      for (const char* part : {"ready", "leased", "ending"}) left += queue.at(part).to<std::int64_t>();
+      for (const char* part : {"ready", "leased", "ending"})
+        left += queue.at(part).to<std::int64_t>();
     }
   }
   return left;
@@ -79,7 +81,8 @@ std::vector<Figure> measure_e2e(App& app, const Load& load) {
   const auto n = static_cast<std::int64_t>(load.tasks);
   if (sum != n * (n - 1) / 2 + n) throw std::runtime_error{"the sum of the results is wrong"};
   const auto count = static_cast<double>(load.tasks);
-  const std::string settings = std::to_string(load.tasks) + " tasks, results stored durably and received";
+  const std::string settings =
+      std::to_string(load.tasks) + " tasks, results stored durably and received";
   return {{"e2e_throughput", count / all, "tasks/s", settings},
           {"e2e_submit_part", count / submitted, "tasks/s", settings}};
 }
@@ -96,8 +99,8 @@ Figure measure_enqueue(App& app, const Load& load) {
   const auto start = Clock::now();
   const auto results = add.map(calls, options_of(load, true));
   if (!app.flush(patience)) throw std::runtime_error{"the tasks were not confirmed in time"};
-  return {"enqueue_rate", static_cast<double>(load.tasks) / seconds(Clock::now() - start), "tasks/s",
-          std::to_string(load.tasks) + " tasks, confirmed after the sync"};
+  return {"enqueue_rate", static_cast<double>(load.tasks) / seconds(Clock::now() - start),
+          "tasks/s", std::to_string(load.tasks) + " tasks, confirmed after the sync"};
 }
 
 Figure measure_drain(App& app, const Load& load) {
@@ -106,17 +109,27 @@ Figure measure_drain(App& app, const Load& load) {
   const auto deadline = Clock::now() + patience;
   std::int64_t left = before;
   auto start = Clock::now();
-  for (auto look = start; left == before && look < deadline; look = Clock::now()) {  // the workers are coming
-    start = look;  // the last look that found them all
+  for (auto look = start; left == before && look < deadline;
+       look = Clock::now()) {  // the workers are coming
+    start = look;              // the last look that found them all
     left = left_in(app, load);
   }
   while (left > 0 && Clock::now() < deadline) {
     std::this_thread::sleep_for(10ms);  // between two looks
     left = left_in(app, load);
   }
-  if (left > 0) throw std::runtime_error{std::to_string(left) + " tasks are still queued after two minutes"};
+  if (left > 0)
+    throw std::runtime_error{std::to_string(left) + " tasks are still queued after two minutes"};
   return {"drain_rate", static_cast<double>(before) / seconds(Clock::now() - start), "tasks/s",
           std::to_string(before) + " tasks preloaded, results ignored"};
+}
+
+void wait_until_empty(App& app, const Load& load) {
+  const auto deadline = Clock::now() + patience;
+  while (left_in(app, load) > 0) {
+    if (Clock::now() > deadline) throw std::runtime_error{"the queue does not become empty"};
+    std::this_thread::sleep_for(10ms);  // between two looks
+  }
 }
 
 std::vector<Figure> measure_rtt(App& app, const Load& load) {

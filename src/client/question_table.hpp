@@ -26,8 +26,8 @@ struct Question {
 
   Tag tag{};
   Kind kind{};
-  std::vector<TaskId> ids;  ///< up to `ids_max`
-  bool terminate = false;   ///< revoke: end it even when it runs
+  std::vector<TaskId> ids;     ///< up to `ids_max`
+  bool terminate = false;      ///< revoke: end it even when it runs
   bool of_collectors = false;  ///< control: asks them and not the brokers
   std::string signal;       ///< with terminate; empty: the worker's default
   std::string command;

@@ -132,7 +132,8 @@ NodeReplies control(Engine& engine, Asked whom, std::string_view command, const 
     }
   }
   replies.silent = std::move(answer.silent);
-  if (replies.replies.empty()) require_answers(engine, answer, whom == Asked::collectors ? "collector" : "broker");
+  if (replies.replies.empty())
+    require_answers(engine, answer, whom == Asked::collectors ? "collector" : "broker");
   return replies;
 }
 

@@ -265,8 +265,12 @@ Bytes CollectorCore::status(Now now) {
   out.map(4);
   out.str("node");
   out.map(9);
-  const auto text = [&](const char* name, std::string_view value) { out.str(name), out.str(value); };
-  const auto number = [&](const char* name, std::uint64_t value) { out.str(name), out.uinteger(value); };
+  const auto text = [&](const char* name, std::string_view value) {
+    out.str(name), out.str(value);
+  };
+  const auto number = [&](const char* name, std::uint64_t value) {
+    out.str(name), out.uinteger(value);
+  };
   text("role", "collector");
   text("name", options_.name);
   text("version", options_.version);

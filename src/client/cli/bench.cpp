@@ -21,9 +21,11 @@ const Words all_figures = {"enqueue", "drain", "e2e", "rtt"};
 
 /// Where a network's files are written: on a disk, so that a sync is one.
 std::string disk_folder() {
-  if (const char* chosen = std::getenv("TMPDIR"); chosen != nullptr && *chosen != '\0') return chosen;
+  if (const char* chosen = std::getenv("TMPDIR"); chosen != nullptr && *chosen != '\0')
+    return chosen;
   std::error_code ignored;
-  return fs::is_directory("/var/tmp", ignored) ? "/var/tmp" : fs::temp_directory_path(ignored).string();
+  return fs::is_directory("/var/tmp", ignored) ? "/var/tmp"
+                                               : fs::temp_directory_path(ignored).string();
 }
 
 /// The library with the task that the workers run: where it is installed, or built.
@@ -32,14 +34,16 @@ std::string task_library() {
   const fs::path bin = fs::read_symlink("/proc/self/exe", error).parent_path();
   const fs::path library = bin / BAOZI_FROM_BIN_TO_LIB / "baozi" / "libbaozi_bench_tasks.so";
   if (error || !fs::exists(library, error)) {
-    throw std::runtime_error{"the workers' library is missing: " + library.lexically_normal().string()};
+    throw std::runtime_error{"the workers' library is missing: " +
+                             library.lexically_normal().string()};
   }
   return library.lexically_normal().string();
 }
 
 std::string address_in(const std::string& line) {
   const std::size_t at = line.find("tcp://");
-  return at == std::string::npos ? std::string{} : line.substr(at, line.find_first_of(" ,", at) - at);
+  return at == std::string::npos ? std::string{}
+                                 : line.substr(at, line.find_first_of(" ,", at) - at);
 }
 
 std::string with_commas(double value) {
@@ -71,27 +75,30 @@ struct Bench {
     if (common.json) {
       std::printf("%s\n", to_json(figure).c_str());
     } else {
-      std::printf("%-16s %14s %-8s  %s\n", figure.metric.c_str(), with_commas(figure.value).c_str(), figure.unit.c_str(),
-                  figure.settings.c_str());
+      std::printf("%-16s %14s %-8s  %s\n", figure.metric.c_str(), with_commas(figure.value).c_str(),
+                  figure.unit.c_str(), figure.settings.c_str());
     }
     std::fflush(stdout);
   }
   void start_network() {
     progress("starting a broker and a collector");
     common.brokers = {address_in(children->start(
-        "broker", "baozi-broker", {"--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + children->folder() + "/tasks.db"},
+        "broker", "baozi-broker",
+        {"--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + children->folder() + "/tasks.db"},
         "listening on"))};
-    children->start("collector", "baozi-collector",
-                    {"--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + children->folder() + "/results.db", "--broker",
-                     common.brokers.front()},
-                    "listening on");
+    children->start(
+        "collector", "baozi-collector",
+        {"--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + children->folder() + "/results.db",
+         "--broker", common.brokers.front()},
+        "listening on");
   }
   void start_workers(const std::string& brokers) {
     if (workers_run) return;
     workers_run = true;
     for (std::uint32_t i = 1; i <= workers; ++i) {
       const std::string name = "bench-" + std::to_string(getpid()) + "-" + std::to_string(i);
-      Words words = {"-A", task_library(), "-n", name, "-c", std::to_string(concurrency), "-Q", queue(), "-P", "threads"};
+      Words words = {"-A", task_library(), "-n", name,     "-c", std::to_string(concurrency),
+                     "-Q", queue(),        "-P", "threads"};
       if (!brokers.empty()) words.insert(words.end(), {"--broker", brokers});
       children->start(name, "baozi-worker", words);  // the figures wait for them
     }
@@ -114,7 +121,8 @@ struct Bench {
   void measure() {
     if (own_network) start_network();
     std::string brokers;
-    for (const std::string& broker : common.brokers) brokers += (brokers.empty() ? "" : ",") + broker;
+    for (const std::string& broker : common.brokers)
+      brokers += (brokers.empty() ? "" : ",") + broker;
     AppOptions options;
     options.broker = brokers;
     options.name = "baozi-bench";
@@ -123,21 +131,25 @@ struct Bench {
     const client::Load load{.task = "bench.add", .queue = queue(), .tasks = tasks};
     const Value::Object named{{"queue", Value{queue()}}};
     static_cast<void>(app.control("queues"));  // throws when there is nobody
-    if (!own_network) {  // what this leaves in a network that goes on
+    if (!own_network) {                        // what this leaves in a network that goes on
       options.answer_timeout = options.connect_timeout = std::chrono::seconds{2};
       children->on_interrupt([options, named] {
         try {
           App last{options};
           static_cast<void>(last.control("purge", Value{named}));
         } catch (const std::exception& error) {
-          std::fprintf(stderr, "baozi bench: tasks may be left in the queue %s: %s\n", queue().c_str(), error.what());
+          std::fprintf(stderr, "baozi bench: tasks may be left in the queue %s: %s\n",
+                       queue().c_str(), error.what());
         }
       });
     }
     if (wants("enqueue")) {
       progress("enqueue: " + std::to_string(tasks) + " tasks");
       show(measure_enqueue(app, load));
-      if (!wants("drain")) static_cast<void>(app.control("purge", Value{named}));
+      if (!wants("drain")) {
+        static_cast<void>(app.control("purge", Value{named}));
+        client::wait_until_empty(app, load);  // what comes while a purge goes on may be taken for what was there
+      }
     } else if (wants("drain")) {
       progress("drain: putting " + std::to_string(tasks) + " tasks into the queue");
       preload(app, load);
@@ -154,7 +166,8 @@ struct Bench {
     }
     if (wants("rtt")) {
       start_workers(brokers);
-      const client::Load one{.task = load.task, .queue = load.queue, .tasks = std::max<std::size_t>(tasks / 50, 10)};
+      const client::Load one{
+          .task = load.task, .queue = load.queue, .tasks = std::max<std::size_t>(tasks / 50, 10)};
       progress("rtt: " + std::to_string(one.tasks) + " tasks, one at a time");
       for (const client::Figure& figure : measure_rtt(app, one)) show(figure);
     }
@@ -169,17 +182,28 @@ struct Bench {
 
 int bench(const Words& words) {
   Bench bench;
-  base::OptionTable table{"baozi bench",
-                          "Times a network: tasks confirmed after the sync (enqueue), a full queue worked off (drain), from the submit "
-                          "to the result in hand (e2e), and one task at a time (rtt). With --broker or BAOZI_BROKER it is that network, "
-                          "else one that is started for it and removed again. The tasks go to the queue baozi.bench, and to workers "
-                          "that are started for them, so a network in use is slowed down but not disturbed."};
+  base::OptionTable table{
+      "baozi bench",
+      "Times a network: tasks confirmed after the sync (enqueue), a full queue worked off (drain), "
+      "from the submit "
+      "to the result in hand (e2e), and one task at a time (rtt). With --broker or BAOZI_BROKER it "
+      "is that network, "
+      "else one that is started for it and removed again. The tasks go to the queue baozi.bench, "
+      "and to workers "
+      "that are started for them, so a network in use is slowed down but not disturbed."};
   table.add_positional("FIGURE", bench.figures, "enqueue, drain, e2e, rtt; without any, all four");
   table.begin_group("Load");
-  table.add("tasks", bench.tasks, "how many tasks; one at a time a fiftieth of them").range(10, 100'000'000);
+  table.add("tasks", bench.tasks, "how many tasks; one at a time a fiftieth of them")
+      .range(10, 100'000'000);
   table.add("workers", bench.workers, "how many workers are started").range(1, 256);
-  table.add("concurrency", bench.concurrency, "how many tasks each worker runs at the same time").short_name('c').range(1, 1'024);
-  table.add("folder", bench.folder, "where files are kept while it runs: on the disk that is to be measured (default: $TMPDIR, else /var/tmp)").word("FOLDER");
+  table.add("concurrency", bench.concurrency, "how many tasks each worker runs at the same time")
+      .short_name('c')
+      .range(1, 1'024);
+  table
+      .add("folder", bench.folder,
+           "where files are kept while it runs: on the disk that is to be measured (default: "
+           "$TMPDIR, else /var/tmp)")
+      .word("FOLDER");
   bench.common.declare(table);
   if (!read(table, words)) return 0;
   for (const std::string& figure : bench.figures) {

@@ -74,13 +74,14 @@ std::string read_all(const std::string& path) {
   ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(127);  // it died before we asked
-  ::setpgid(0, 0);                          // a terminal's Ctrl-C is for the command, which tells us
+  ::setpgid(0, 0);  // a terminal's Ctrl-C is for the command, which tells us
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(nothing, STDIN_FILENO);
   std::vector<char*> arguments;
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   ::execvp(arguments[0], arguments.data());
   const std::string why = command[0] + ": " + std::strerror(errno) + '\n';
@@ -125,7 +126,8 @@ std::string Children::beside(const std::string& program) {
   return !error && fs::exists(beside, error) ? beside.string() : program;
 }
 
-void Children::start(const std::string& name, const std::string& program, std::vector<std::string> arguments) {
+void Children::start(const std::string& name, const std::string& program,
+                     std::vector<std::string> arguments) {
   Child child{.name = name, .log = folder_ + '/' + name + ".log"};
   arguments.insert(arguments.begin(), beside(program));
   const int log = ::open(child.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -138,11 +140,12 @@ void Children::start(const std::string& name, const std::string& program, std::v
     if (child.pid > 0) running.push_back(child);
   }
   ::close(log);
-  if (child.pid < 0) throw std::runtime_error{"cannot start " + program + ": " + std::strerror(errno)};
+  if (child.pid < 0)
+    throw std::runtime_error{"cannot start " + program + ": " + std::strerror(errno)};
 }
 
-std::string Children::start(const std::string& name, const std::string& program, std::vector<std::string> arguments,
-                            const std::string& text) {
+std::string Children::start(const std::string& name, const std::string& program,
+                            std::vector<std::string> arguments, const std::string& text) {
   start(name, program, std::move(arguments));
   const std::string path = folder_ + '/' + name + ".log";
   const auto deadline = std::chrono::steady_clock::now() + 30s;

@@ -46,12 +46,15 @@ std::chrono::sys_time<std::chrono::microseconds> instant(const std::string& text
 
 volatile std::sig_atomic_t interrupted = 0;
 
+/// From now on Ctrl-C ends the waiting and not the program.
+void take_interrupts() {
+  struct sigaction ours {};
+  ours.sa_handler = [](int) { interrupted = 1; };
+  ::sigaction(SIGINT, &ours, nullptr);
+}
+
 /// Waits until the task has ended, the time is up, or somebody presses Ctrl-C. True: it has ended.
 bool wait_for(const AsyncResult<Value>& task, const std::optional<Micros>& patience) {
-  struct sigaction ours {};
-  struct sigaction before {};
-  ours.sa_handler = [](int) { interrupted = 1; };
-  ::sigaction(SIGINT, &ours, &before);
   const auto start = std::chrono::steady_clock::now();
   bool ended = false;
   while (!ended && interrupted == 0) {
@@ -63,7 +66,6 @@ bool wait_for(const AsyncResult<Value>& task, const std::optional<Micros>& patie
     }
     ended = task.wait(slice);
   }
-  ::sigaction(SIGINT, &before, nullptr);
   return ended || task.ready();
 }
 
@@ -160,6 +162,7 @@ int call(const Words& words) {
   if (!eta.empty()) options.eta = instant(eta);
   options.priority = priority;
   const std::optional<Micros> patience = patience_of(wait);
+  if (!wait.empty()) take_interrupts();
   App app = common.app();
   const AsyncResult<Value> task = app.apply(name, args.as_array(), named.as_object(), options);
   task.wait_submitted(common.timeout + Micros{1'000'000});
@@ -183,6 +186,7 @@ int result(const Words& words) {
   table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
   common.declare(table);
   if (!read(table, words)) return 0;
+  if (!wait.empty()) take_interrupts();
   App app = common.app();
   return show(app, app.result(id), !wait.empty(), patience_of(wait), common.json);
 }

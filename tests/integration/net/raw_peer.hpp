@@ -97,8 +97,8 @@ class RawPeer {
     }
     received_ = heard.substr(greeting().size());  // `receive` skips the rest of the handshake
   }
-  /// The next whole message of what came since the handshake, of one part; "" when there is none now. Commands of ZMTP
-  /// are skipped.
+  /// The next whole message of what came since the handshake, of one part; "" when there is none
+  /// now. Commands of ZMTP are skipped.
   std::string receive() {
     char buffer[65'536];
     for (ssize_t n = 0; (n = recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;) {

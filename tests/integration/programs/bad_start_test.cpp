@@ -1,8 +1,8 @@
-// Programs that are started in wrong ways: one clear line on stderr that names what is wrong, and exit code 1 or 2.
+// Programs that are started in wrong ways: one clear line on stderr that names what is wrong, and
+// exit code 1 or 2.
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <sqlite3.h>
 
 #include "../../chaos/store/mounts.hpp"
 #include "programs.hpp"
@@ -28,17 +28,20 @@ class BadStart : public testing::Test {
     SCOPED_TRACE(std::string{mistake.why} + ": " + mistake.words[0]);
     Words command = mistake.words;
     command[0] = program(command[0]);
-    Process process{command, {.folder = folder.path().string(), .environment = mistake.environment}};
+    Process process{command,
+                    {.folder = folder.path().string(), .environment = mistake.environment}};
     EXPECT_EQ(process.wait(30s), mistake.code) << process.err() << process.out();
     const std::string said = process.err();
     EXPECT_TRUE(said.starts_with("baozi")) << said;
     EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << "one line: " << said;
-    EXPECT_NE(said.find(mistake.names), std::string::npos) << "it should name '" << mistake.names << "': " << said;
+    EXPECT_NE(said.find(mistake.names), std::string::npos)
+        << "it should name '" << mistake.names << "': " << said;
     EXPECT_EQ(process.out(), "");
   }
   /// A store as the program itself makes it.
   void make_store(const std::string& node, const std::string& file) {
-    Process process{{program(node), "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + file}, {.folder = folder.path().string()}};
+    Process process{{program(node), "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + file},
+                    {.folder = folder.path().string()}};
     ASSERT_TRUE(process.says("listening on")) << process.err();
     process.signal(SIGTERM);
     ASSERT_EQ(process.wait(30s), 0) << process.err();
@@ -46,7 +49,8 @@ class BadStart : public testing::Test {
   void change(const std::string& file, const std::string& sql) const {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open((folder / file).c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(db);
     sqlite3_close(db);
   }
 
@@ -86,16 +90,43 @@ TEST_F(BadStart, ValuesThatNoNodeCanUseAreTheUsersMistake) {
            {"no duration", {"baozi-broker", "--heartbeat", "soon"}, 2, "--heartbeat: 'soon'"},
            {"out of range", {"baozi-broker", "--heartbeat", "1h"}, 2, "between 10ms and 10m"},
            {"a contradiction", {"baozi-broker", "--heartbeat", "8s"}, 2, "--liveness"},
-           {"no endpoint", {"baozi-broker", "--listen", "here"}, 2, "--listen: bad endpoint 'here'"},
+           {"no endpoint",
+            {"baozi-broker", "--listen", "here"},
+            2,
+            "--listen: bad endpoint 'here'"},
            {"no port", {"baozi-broker", "--listen", "tcp://127.0.0.1:99999"}, 2, "99999"},
-           {"reachable by others without keys", {"baozi-broker", "--listen", "tcp://0.0.0.0:0", "--store", "memory:"}, 2, "--insecure"},
-           {"no store", {"baozi-broker", "--store", "mine", "--listen", "tcp://127.0.0.1:0"}, 2, "--store"},
-           {"a folder for a store", {"baozi-broker", "--store", "sqlite:.", "--listen", "tcp://127.0.0.1:0"}, 2, "--store"},
+           {"reachable by others without keys",
+            {"baozi-broker", "--listen", "tcp://0.0.0.0:0", "--store", "memory:"},
+            2,
+            "--insecure"},
+           {"no store",
+            {"baozi-broker", "--store", "mine", "--listen", "tcp://127.0.0.1:0"},
+            2,
+            "--store"},
+           {"a folder for a store",
+            {"baozi-broker", "--store", "sqlite:.", "--listen", "tcp://127.0.0.1:0"},
+            2,
+            "--store"},
            {"no policy", {"baozi-broker", "--queue-policy", "eat"}, 2, "'eat'"},
-           {"no limits", {"baozi-broker", "--queue", "math:tasks=zero", "--store", "memory:", "--listen", "tcp://127.0.0.1:0"}, 2, "--queue"},
-           {"no endpoint", {"baozi-collector", "--listen", "here"}, 2, "--listen: bad endpoint 'here'"},
-           {"no broker", {"baozi-collector", "--broker", "there", "--store", "memory:", "--listen", "tcp://127.0.0.1:0"}, 2, "--broker"},
-           {"no endpoint to tell", {"baozi-collector", "--advertise", "there", "--store", "memory:", "--listen", "tcp://127.0.0.1:0"}, 2, "--advertise"},
+           {"no limits",
+            {"baozi-broker", "--queue", "math:tasks=zero", "--store", "memory:", "--listen",
+             "tcp://127.0.0.1:0"},
+            2,
+            "--queue"},
+           {"no endpoint",
+            {"baozi-collector", "--listen", "here"},
+            2,
+            "--listen: bad endpoint 'here'"},
+           {"no broker",
+            {"baozi-collector", "--broker", "there", "--store", "memory:", "--listen",
+             "tcp://127.0.0.1:0"},
+            2,
+            "--broker"},
+           {"no endpoint to tell",
+            {"baozi-collector", "--advertise", "there", "--store", "memory:", "--listen",
+             "tcp://127.0.0.1:0"},
+            2,
+            "--advertise"},
            {"no age", {"baozi-collector", "--results-age", "0s"}, 2, "--results-age"},
            {"no library", {"baozi-worker"}, 2, "--app"},
            {"no pool", {"baozi-worker", "-A", "x.so", "-P", "swimming"}, 2, "'swimming'"},
@@ -131,11 +162,27 @@ TEST_F(BadStart, CommandsThatAreWrongAreTheUsersMistake) {
            {"no letters", {"baozi", "dead", "retry"}, 2, "--all"},
            {"nobody to ask", {"baozi", "purge", "math"}, 2, "--force"},
            {"no figure", {"baozi", "bench", "sing"}, 2, "'sing'"},
-           {"no broker there", {"baozi", "status", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"}, 1, "tcp://127.0.0.1:9"},
-           {"no broker for a call", {"baozi", "call", "c.add", "[1,2]", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"}, 1, "tcp://127.0.0.1:9"},
-           {"no broker for a result", {"baozi", "result", "abc", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"}, 1, "tcp://127.0.0.1:9"},
-           {"no broker for a revoke", {"baozi", "revoke", "abc", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"}, 1, "tcp://127.0.0.1:9"},
-           {"no broker for a bench", {"baozi", "bench", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"}, 1, "tcp://127.0.0.1:9"},
+           {"no broker there",
+            {"baozi", "status", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"},
+            1,
+            "tcp://127.0.0.1:9"},
+           {"no broker for a call",
+            {"baozi", "call", "c.add", "[1,2]", "--broker", "tcp://127.0.0.1:9", "--timeout",
+             "300ms"},
+            1,
+            "tcp://127.0.0.1:9"},
+           {"no broker for a result",
+            {"baozi", "result", "abc", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"},
+            1,
+            "tcp://127.0.0.1:9"},
+           {"no broker for a revoke",
+            {"baozi", "revoke", "abc", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"},
+            1,
+            "tcp://127.0.0.1:9"},
+           {"no broker for a bench",
+            {"baozi", "bench", "--broker", "tcp://127.0.0.1:9", "--timeout", "300ms"},
+            1,
+            "tcp://127.0.0.1:9"},
        }) {
     check(mistake);
   }
@@ -145,10 +192,22 @@ TEST_F(BadStart, APortInUseIsNamed) {
   Cluster other;
   other.start_broker();
   for (const Mistake& mistake : std::vector<Mistake>{
-           {"a port in use", {"baozi-broker", "--store", "memory:", "--listen", other.address()}, 1, "already in use"},
-           {"a port in use", {"baozi-collector", "--store", "memory:", "--listen", other.address()}, 1, "already in use"},
-           {"a port in use", {"baozi-node", "--broker-store", "memory:", "--broker-listen", other.address()}, 1, "already in use"},
-           {"detached", {"baozi-broker", "--detach", "--store", "memory:", "--listen", other.address()}, 1, "already in use"},
+           {"a port in use",
+            {"baozi-broker", "--store", "memory:", "--listen", other.address()},
+            1,
+            "already in use"},
+           {"a port in use",
+            {"baozi-collector", "--store", "memory:", "--listen", other.address()},
+            1,
+            "already in use"},
+           {"a port in use",
+            {"baozi-node", "--broker-store", "memory:", "--broker-listen", other.address()},
+            1,
+            "already in use"},
+           {"detached",
+            {"baozi-broker", "--detach", "--store", "memory:", "--listen", other.address()},
+            1,
+            "already in use"},
        }) {
     check(mistake);
   }
@@ -165,8 +224,14 @@ TEST_F(BadStart, ALibraryThatCannotBeLoadedIsNamed) {
       {"a library that was cut off", {"baozi-worker", "-A", "./cut.so"}, 1, "cut.so"},
       {"a folder", {"baozi-worker", "-A", "/tmp"}, 1, "folder"},
       {"a library without tasks", {"baozi-worker", "-A", "libm.so.6"}, 1, "BAOZI_TASKS"},
-      {"the same twice", {"baozi-worker", "-A", BAOZI_SAMPLE_TASKS, "-A", BAOZI_SAMPLE_TASKS}, 1, "c.add"},
-      {"in one process with others", {"baozi-node", "--roles", "worker", "-A", "./none.so"}, 1, "none.so"},
+      {"the same twice",
+       {"baozi-worker", "-A", BAOZI_SAMPLE_TASKS, "-A", BAOZI_SAMPLE_TASKS},
+       1,
+       "c.add"},
+      {"in one process with others",
+       {"baozi-node", "--roles", "worker", "-A", "./none.so"},
+       1,
+       "none.so"},
   };
   for (const Mistake& mistake : mistakes) check(mistake);
 }
@@ -174,8 +239,15 @@ TEST_F(BadStart, ALibraryThatCannotBeLoadedIsNamed) {
 TEST_F(BadStart, AFileThatCannotBeWrittenIsNamed) {
   for (const std::string node : {"baozi-broker", "baozi-collector"}) {
     for (const Mistake& mistake : std::vector<Mistake>{
-             {"no folder for the pid", {node, "--store", "memory:", "--listen", "tcp://127.0.0.1:0", "--pidfile", "/no/such/x.pid"}, 1, "/no/such/x.pid"},
-             {"no folder for the log", {node, "--store", "memory:", "--listen", "tcp://127.0.0.1:0", "-f", "/no/such/x.log"}, 1, "/no/such/x.log"},
+             {"no folder for the pid",
+              {node, "--store", "memory:", "--listen", "tcp://127.0.0.1:0", "--pidfile",
+               "/no/such/x.pid"},
+              1,
+              "/no/such/x.pid"},
+             {"no folder for the log",
+              {node, "--store", "memory:", "--listen", "tcp://127.0.0.1:0", "-f", "/no/such/x.log"},
+              1,
+              "/no/such/x.log"},
          }) {
       check(mistake);
     }
@@ -183,12 +255,16 @@ TEST_F(BadStart, AFileThatCannotBeWrittenIsNamed) {
 }
 
 TEST_F(BadStart, AStoreThatCannotBeUsedIsNamedAndLeftAlone) {
-  const std::vector<std::pair<std::string, std::string>> stores = {{"baozi-broker", "tasks.db"}, {"baozi-collector", "results.db"}};
+  const std::vector<std::pair<std::string, std::string>> stores = {
+      {"baozi-broker", "tasks.db"}, {"baozi-collector", "results.db"}};
   for (const auto& [node, file] : stores) make_store(node, file);
   std::string noise(20'000, '\0');
-  for (std::size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<char>(i * 2'654'435'761U >> 11U);
+  for (std::size_t i = 0; i < noise.size(); ++i)
+    noise[i] = static_cast<char>(i * 2'654'435'761U >> 11U);
   for (const auto& [node, file] : stores) {
-    const auto start = [&](const std::string& store) { return Words{node, "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + store}; };
+    const auto start = [&](const std::string& store) {
+      return Words{node, "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + store};
+    };
     check({"no folder", start("no/such/folder.db"), 1, "no/such"});
     folder.write("noise.db", noise);
     check({"a corrupt file", start("noise.db"), 1, "noise.db"});
@@ -203,11 +279,22 @@ TEST_F(BadStart, AStoreThatCannotBeUsedIsNamedAndLeftAlone) {
     EXPECT_EQ(TempDir::read(folder / "newer.db"), before);
     EXPECT_EQ(TempDir::read(folder / "noise.db"), noise);
   }
-  check({"results for tasks", {"baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:results.db"}, 2, "holds results"});
-  check({"tasks for results", {"baozi-collector", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:tasks.db"}, 2, "holds tasks"});
-  Process first{{program("baozi-broker"), "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:tasks.db"}, {.folder = folder.path().string()}};
+  check({"results for tasks",
+         {"baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:results.db"},
+         2,
+         "holds results"});
+  check({"tasks for results",
+         {"baozi-collector", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:tasks.db"},
+         2,
+         "holds tasks"});
+  Process first{
+      {program("baozi-broker"), "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:tasks.db"},
+      {.folder = folder.path().string()}};
   ASSERT_TRUE(first.says("listening on"));
-  check({"another process has it", {"baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:tasks.db"}, 1, "tasks.db"});
+  check({"another process has it",
+         {"baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:tasks.db"},
+         1,
+         "tasks.db"});
 }
 
 TEST_F(BadStart, AStoreThatIsReadOnlyIsNamed) {
@@ -217,8 +304,16 @@ TEST_F(BadStart, AStoreThatIsReadOnlyIsNamed) {
   make_store("baozi-broker", disk / "tasks.db");
   make_store("baozi-collector", disk / "results.db");
   ASSERT_TRUE(disk.make_read_only());
-  check({"a read-only disk", {"baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + disk / "tasks.db"}, 1, "read-only"});
-  check({"a read-only disk", {"baozi-collector", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + disk / "results.db"}, 1, "read-only"});
+  check(
+      {"a read-only disk",
+       {"baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store", "sqlite:" + disk / "tasks.db"},
+       1,
+       "read-only"});
+  check({"a read-only disk",
+         {"baozi-collector", "--listen", "tcp://127.0.0.1:0", "--store",
+          "sqlite:" + disk / "results.db"},
+         1,
+         "read-only"});
 }
 
 }  // namespace

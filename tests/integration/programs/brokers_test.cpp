@@ -1,4 +1,5 @@
-// Two brokers that know nothing of each other: workers and the collector serve both, a producer spreads over them.
+// Two brokers that know nothing of each other: workers and the collector serve both, a producer
+// spreads over them.
 #include "programs.hpp"
 
 namespace baozi::test {
@@ -22,7 +23,11 @@ class TwoBrokers : public ProgramsTest {
   void expect_all_ended(std::int64_t accepted) {
     std::int64_t sum = 0;
     for (const Cluster* broker : {&cluster, &second}) {
-      EXPECT_TRUE(eventually([&] { return broker->status("books.queued") == 0 && broker->status("books.leased") == 0; }, 60s));
+      EXPECT_TRUE(eventually(
+          [&] {
+            return broker->status("books.queued") == 0 && broker->status("books.leased") == 0;
+          },
+          60s));
       EXPECT_TRUE(broker->books_balance());
       EXPECT_EQ(broker->status("books.accepted"), broker->status("books.succeeded"));
       sum += broker->status("books.accepted");
@@ -42,7 +47,8 @@ TEST_F(TwoBrokers, AProducerSpreadsOverThemAndWorkersServeBoth) {
     if (i % 100 != 99) continue;
     ASSERT_TRUE(app.flush(30s));  // many batches, so that there is something to spread
   }
-  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
   const auto counts = marks();
   EXPECT_EQ(counts.size(), results.size());
   for (const auto& [number, times] : counts) EXPECT_EQ(times, 1) << "task " << number;
@@ -69,16 +75,21 @@ TEST_F(TwoBrokers, WhenOneIsKilledTheProducerMovesOnAndNothingIsLostOrDoubled) {
   }
   second.broker().kill();
   call(1'000);
-  // Once the producer has noticed, everything new goes to the one that is left, and is done while the other is away.
-  ASSERT_TRUE(eventually([&] {
-    const NodeReplies asked = app.control("queues");
-    return asked.replies.size() == 1 && asked.silent.size() == 1;
-  }, 30s));
+  // Once the producer has noticed, everything new goes to the one that is left, and is done while
+  // the other is away.
+  ASSERT_TRUE(eventually(
+      [&] {
+        const NodeReplies asked = app.control("queues");
+        return asked.replies.size() == 1 && asked.silent.size() == 1;
+      },
+      30s));
   const std::size_t first_after = results.size();
   call(1'000);
-  for (std::size_t i = first_after; i < results.size(); ++i) EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
+  for (std::size_t i = first_after; i < results.size(); ++i)
+    EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
   second.start_broker({"-n", "second"});
-  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(120s), static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(results[i].get(120s), static_cast<std::int64_t>(i));
   const auto counts = marks();
   EXPECT_EQ(counts.size(), results.size());
   for (const auto& [number, times] : counts) EXPECT_EQ(times, 1) << "task " << number;

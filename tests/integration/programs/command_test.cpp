@@ -47,7 +47,8 @@ TEST_F(Command, AFailureIsToldWithItsTypeItsMessageAndWhereItWasThrown) {
   const Ran ran = cluster.baozi({"call", "t.fail", R"(["out of flour"])", "--wait"});
   EXPECT_EQ(ran.code, 1);
   EXPECT_EQ(ran.out, "");
-  EXPECT_NE(ran.err.find("FAILURE: std::runtime_error: out of flour\n"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("FAILURE: std::runtime_error: out of flour\n"), std::string::npos)
+      << ran.err;
   EXPECT_NE(ran.err.find("test_tasks.cpp"), std::string::npos) << ran.err;
   const Value told = json({"call", "t.fail", R"(["out of flour"])", "--wait"}, 1);
   EXPECT_EQ(told.at("type").as_string(), "std::runtime_error");
@@ -66,7 +67,8 @@ TEST_F(Command, ATaskThatNobodyKnowsIsPendingAndSaidToBeUnknown) {
 }
 
 TEST_F(Command, CtrlCWhileWaitingTellsHowToFindTheTaskAgain) {
-  Process waiting{{program("baozi"), "call", "t.mark_slowly", "[\"" + path + "\", 1, 3000]", "--wait", "--id", "slow", "--broker", cluster.address()}};
+  Process waiting{{program("baozi"), "call", "t.mark_slowly", "[\"" + path + "\", 1, 3000]",
+                   "--wait", "--id", "slow", "--broker", cluster.address()}};
   ASSERT_TRUE(eventually([&] { return marks().size() == 1; }));
   waiting.signal(SIGINT);
   EXPECT_EQ(waiting.wait(20s), 130);
@@ -87,7 +89,8 @@ TEST_F(Command, StatusShowsTheBrokerItsPeersAndTheCollector) {
   EXPECT_EQ(run({"call", "c.add", "[1, 2]", "--wait"}), "3");
   ASSERT_TRUE(eventually([&] { return cluster.status("books.succeeded") == 1; }));
   const std::string text = run({"status"});
-  for (const char* part : {"broker@", "collector@", "accepted 1", "succeeded 1", "w0@", "default", "counters"}) {
+  for (const char* part :
+       {"broker@", "collector@", "accepted 1", "succeeded 1", "w0@", "default", "counters"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in:\n" << text;
   }
   const Value all = json({"status"});
@@ -100,7 +103,9 @@ TEST_F(Command, QueuesAndPurge) {
   for (int i = 0; i < 3; ++i) run({"call", "c.add", "[1, 2]", "--queue", "nobodys"});
   const Value queues = json({"queues"});
   const auto& rows = queues.as_array();
-  const auto found = std::find_if(rows.begin(), rows.end(), [](const Value& row) { return row.at("name").as_string() == "nobodys"; });
+  const auto found = std::find_if(rows.begin(), rows.end(), [](const Value& row) {
+    return row.at("name").as_string() == "nobodys";
+  });
   ASSERT_NE(found, rows.end());
   EXPECT_EQ(found->at("ready").to<int>(), 3);
   EXPECT_NE(run({"queues"}).find("nobodys"), std::string::npos);
@@ -116,7 +121,8 @@ TEST_F(Command, DeadLettersAreListedShownRetriedAndDropped) {
   App app{AppOptions{.broker = cluster.address()}};
   CallOptions options;
   options.task_id = "poor";
-  options.on_failure = RetryPolicy{.max_retries = 1, .interval_start = 10ms, .interval_step = 0ms, .interval_max = 10ms};
+  options.on_failure = RetryPolicy{
+      .max_retries = 1, .interval_start = 10ms, .interval_step = 0ms, .interval_max = 10ms};
   EXPECT_THROW(app.send<std::int64_t>("t.fail", "again", options).get(30s), TaskError);
   ASSERT_TRUE(eventually([&] { return cluster.status("books.dead") == 1; }));
   EXPECT_NE(run({"dead", "list"}).find("poor"), std::string::npos);
@@ -124,7 +130,12 @@ TEST_F(Command, DeadLettersAreListedShownRetriedAndDropped) {
   EXPECT_EQ(json({"dead", "show", "poor"}).at(0).at("name").as_string(), "t.fail");
   EXPECT_EQ(cluster.baozi({"dead", "retry", "nobody"}).code, 1);
   EXPECT_EQ(json({"dead", "retry", "poor"}).at("retried").to<int>(), 1);
-  ASSERT_TRUE(eventually([&] { return cluster.status("books.dead") == 1 && cluster.status("books.leased") == 0 && cluster.status("books.queued") == 0; }, 30s));
+  ASSERT_TRUE(eventually(
+      [&] {
+        return cluster.status("books.dead") == 1 && cluster.status("books.leased") == 0 &&
+               cluster.status("books.queued") == 0;
+      },
+      30s));
   EXPECT_EQ(json({"dead", "drop", "--all"}).at("dropped").to<int>(), 1);
   EXPECT_TRUE(eventually([&] { return cluster.status("books.dead") == 0; }));
   EXPECT_TRUE(cluster.books_balance());

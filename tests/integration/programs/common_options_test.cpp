@@ -1,5 +1,5 @@
-// What every node can be told, on every node: help, version, log files and their reopening, pid files, detaching, files and
-// variables of options, names, the service manager.
+// What every node can be told, on every node: help, version, log files and their reopening, pid
+// files, detaching, files and variables of options, names, the service manager.
 #include <sstream>
 
 #include <baozi/version.hpp>
@@ -23,9 +23,14 @@ std::vector<Node> all_nodes() {
   const std::string nobody = "tcp://127.0.0.1:9";
   return {
       {"baozi-broker", {"--listen", "tcp://127.0.0.1:0", "--store", "memory:"}, "broker.yaml"},
-      {"baozi-collector", {"--listen", "tcp://127.0.0.1:0", "--store", "memory:", "--broker", nobody}, "collector.yaml"},
+      {"baozi-collector",
+       {"--listen", "tcp://127.0.0.1:0", "--store", "memory:", "--broker", nobody},
+       "collector.yaml"},
       {"baozi-worker", {"-A", BAOZI_SAMPLE_TASKS, "--broker", nobody}, "worker.yaml"},
-      {"baozi-node", {"--broker-listen", "tcp://127.0.0.1:0", "--broker-store", "memory:", "--collector-listen", "tcp://127.0.0.1:0", "--collector-store", "memory:"}, "node.yaml"},
+      {"baozi-node",
+       {"--broker-listen", "tcp://127.0.0.1:0", "--broker-store", "memory:", "--collector-listen",
+        "tcp://127.0.0.1:0", "--collector-store", "memory:"},
+       "node.yaml"},
   };
 }
 
@@ -37,12 +42,17 @@ class CommonOptions : public testing::TestWithParam<Node> {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
-  [[nodiscard]] ProcessOptions here(Words environment = {}) const { return {.folder = folder.path().string(), .environment = std::move(environment)}; }
+  [[nodiscard]] ProcessOptions here(Words environment = {}) const {
+    return {.folder = folder.path().string(), .environment = std::move(environment)};
+  }
   [[nodiscard]] bool serves(const std::string& file) const {
-    return eventually([&] {
-      const std::string log = TempDir::read(folder / file);
-      return log.find("listening on") != std::string::npos || log.find("ready") != std::string::npos;
-    }, 30s);
+    return eventually(
+        [&] {
+          const std::string log = TempDir::read(folder / file);
+          return log.find("listening on") != std::string::npos ||
+                 log.find("ready") != std::string::npos;
+        },
+        30s);
   }
   TempDir folder;
 };
@@ -50,7 +60,8 @@ class CommonOptions : public testing::TestWithParam<Node> {
 TEST_P(CommonOptions, HelpAndVersionSayWhatItIs) {
   Process help{{program(GetParam().program), "--help"}};
   EXPECT_EQ(help.wait(), 0);
-  for (const char* option : {"usage: ", "--help", "--version", "--loglevel", "--logfile", "--pidfile", "--detach", "--config", "--name"}) {
+  for (const char* option : {"usage: ", "--help", "--version", "--loglevel", "--logfile",
+                             "--pidfile", "--detach", "--config", "--name"}) {
     EXPECT_NE(help.out().find(option), std::string::npos) << option;
   }
   Process version{{program(GetParam().program), "--version"}};
@@ -59,15 +70,19 @@ TEST_P(CommonOptions, HelpAndVersionSayWhatItIs) {
 }
 
 TEST_P(CommonOptions, ItsSampleFileIsRead) {
-  Words words = command({"--config", std::string{BAOZI_SOURCE_DIR} + "/configs/" + GetParam().sample, "-f", "node.log"});
+  Words words =
+      command({"--config", std::string{BAOZI_SOURCE_DIR} + "/configs/" + GetParam().sample, "-f",
+               "node.log"});
   Process node{words, here()};
   EXPECT_TRUE(serves("node.log")) << node.err();
   // Every line of it, and not only what is not behind a '#'.
-  std::istringstream lines{TempDir::read(std::string{BAOZI_SOURCE_DIR} + "/configs/" + GetParam().sample)};
+  std::istringstream lines{
+      TempDir::read(std::string{BAOZI_SOURCE_DIR} + "/configs/" + GetParam().sample)};
   std::string every;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("#") && !line.starts_with("# ")) line.erase(0, 1);
-    if (line.starts_with("logfile") || line.starts_with("pidfile")) continue;  // in folders of the system
+    if (line.starts_with("logfile") || line.starts_with("pidfile"))
+      continue;  // in folders of the system
     every += line + '\n';
   }
   folder.write("every.yaml", every);
@@ -76,12 +91,14 @@ TEST_P(CommonOptions, ItsSampleFileIsRead) {
 }
 
 TEST_P(CommonOptions, LogsAreReopenedOnHangupAndNamedAfterTheNode) {
-  Process node{command({"-n", "n7@%h", "-f", "%n.log", "--pidfile", "%n.pid", "-l", "debug"}), here()};
+  Process node{command({"-n", "n7@%h", "-f", "%n.log", "--pidfile", "%n.pid", "-l", "debug"}),
+               here()};
   ASSERT_TRUE(serves("n7.log")) << node.err();
   EXPECT_EQ(std::stol(TempDir::read(folder / "n7.pid")), node.pid());
   std::filesystem::rename(folder / "n7.log", folder / "n7.log.1");
   node.signal(SIGHUP);
-  EXPECT_TRUE(eventually([&] { return TempDir::read(folder / "n7.log").find("reopened") != std::string::npos; }));
+  EXPECT_TRUE(eventually(
+      [&] { return TempDir::read(folder / "n7.log").find("reopened") != std::string::npos; }));
   node.signal(SIGTERM);
   EXPECT_EQ(node.wait(30s), 0);
   EXPECT_NE(TempDir::read(folder / "n7.log").find("stopped"), std::string::npos);
@@ -100,7 +117,8 @@ TEST_P(CommonOptions, DetachedItServesWhenTheCommandReturns) {
 }
 
 TEST_P(CommonOptions, TheEnvironmentIsReadAndTheCommandLineWins) {
-  Process node{command({"-l", "debug"}), here({"BAOZI_NAME=env9@here", "BAOZI_LOGFILE=env.log", "BAOZI_LOGLEVEL=critical"})};
+  Process node{command({"-l", "debug"}),
+               here({"BAOZI_NAME=env9@here", "BAOZI_LOGFILE=env.log", "BAOZI_LOGLEVEL=critical"})};
   EXPECT_TRUE(serves("env.log")) << node.err();
   EXPECT_NE(TempDir::read(folder / "env.log").find("env9@here"), std::string::npos);
 }
@@ -111,10 +129,12 @@ TEST_P(CommonOptions, TheServiceManagerIsToldWhenItServesAndWhenItStops) {
   Process node{command({}), here({"NOTIFY_SOCKET=" + folder / "notify"})};
   std::string heard;
   const auto hears = [&](const char* text) {
-    return eventually([&] {
-      heard += manager.heard();
-      return heard.find(text) != std::string::npos;
-    }, 30s);
+    return eventually(
+        [&] {
+          heard += manager.heard();
+          return heard.find(text) != std::string::npos;
+        },
+        30s);
   };
   EXPECT_TRUE(hears("READY=1")) << node.err();
   node.signal(SIGTERM);
@@ -122,7 +142,8 @@ TEST_P(CommonOptions, TheServiceManagerIsToldWhenItServesAndWhenItStops) {
   EXPECT_EQ(node.wait(30s), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, CommonOptions, testing::ValuesIn(all_nodes()), [](const auto& test) { return test.param.program.substr(6); });
+INSTANTIATE_TEST_SUITE_P(Every, CommonOptions, testing::ValuesIn(all_nodes()),
+                         [](const auto& test) { return test.param.program.substr(6); });
 
 }  // namespace
 }  // namespace baozi::test

@@ -1,5 +1,5 @@
-// A thousand workers at one broker, each a connection of its own that says HELLO and keeps its heartbeat, while tasks are
-// served by one that does the work.
+// A thousand workers at one broker, each a connection of its own that says HELLO and keeps its
+// heartbeat, while tasks are served by one that does the work.
 #include <sys/resource.h>
 
 #include "../net/raw_peer.hpp"
@@ -18,7 +18,9 @@ class Crowd {
   Crowd(std::uint16_t port, int size) {
     members_.reserve(static_cast<std::size_t>(size));
     for (int i = 0; i < size; ++i) {
-      Member& member = members_.emplace_back(Member{.peer = net::RawPeer{port}, .link = actor::Link{}, .name = "crowd" + std::to_string(i) + "@test"});
+      Member& member = members_.emplace_back(Member{.peer = net::RawPeer{port},
+                                                    .link = actor::Link{},
+                                                    .name = "crowd" + std::to_string(i) + "@test"});
       member.peer.shake_hands();
       wire::Hello hello;
       hello.role = wire::Role::worker;
@@ -43,7 +45,9 @@ class Crowd {
     }
   }
   [[nodiscard]] std::size_t welcome() const {
-    return static_cast<std::size_t>(std::count_if(members_.begin(), members_.end(), [](const Member& member) { return member.link.is_open(); }));
+    return static_cast<std::size_t>(
+        std::count_if(members_.begin(), members_.end(),
+                      [](const Member& member) { return member.link.is_open(); }));
   }
   [[nodiscard]] int lost() const { return lost_; }
 
@@ -63,7 +67,8 @@ class Crowd {
 TEST_F(ProgramsTest, AThousandWorkersAtOnceAreServedAndTasksGoOn) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
-  if (limit.rlim_max < 1'200) GTEST_SKIP() << "this process may open " << limit.rlim_max << " files only, and needs 1200";
+  if (limit.rlim_max < 1'200)
+    GTEST_SKIP() << "this process may open " << limit.rlim_max << " files only, and needs 1200";
   limit.rlim_cur = limit.rlim_max;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
 
@@ -72,7 +77,8 @@ TEST_F(ProgramsTest, AThousandWorkersAtOnceAreServedAndTasksGoOn) {
   cluster.start_collector();
   cluster.start_worker(0);
   Crowd crowd{port_of(cluster.address()), 1'000};
-  ASSERT_TRUE(eventually([&] { return crowd.turn(), crowd.welcome() == 1'000; }, 60s)) << crowd.welcome() << " of 1000";
+  ASSERT_TRUE(eventually([&] { return crowd.turn(), crowd.welcome() == 1'000; }, 60s))
+      << crowd.welcome() << " of 1000";
 
   App app{AppOptions{.broker = cluster.address()}};
   auto mark = app.task<std::int64_t(std::string, std::int64_t)>("t.mark");
@@ -81,16 +87,21 @@ TEST_F(ProgramsTest, AThousandWorkersAtOnceAreServedAndTasksGoOn) {
     results.push_back(mark.delay(path, i));
     if (i % 100 == 0) crowd.turn();
   }
-  ASSERT_TRUE(eventually([&] {
-    crowd.turn();
-    return std::all_of(results.begin(), results.end(), [](const auto& result) { return result.ready(); });
-  }, 60s));
-  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(1s), static_cast<std::int64_t>(i));
+  ASSERT_TRUE(eventually(
+      [&] {
+        crowd.turn();
+        return std::all_of(results.begin(), results.end(),
+                           [](const auto& result) { return result.ready(); });
+      },
+      60s));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(results[i].get(1s), static_cast<std::int64_t>(i));
 
   const Value now = status();
   ASSERT_TRUE(now.is_object());
   int workers = 0;
-  for (const Value& peer : now.at("peers").as_array()) workers += peer.at("role").as_string() == "worker" ? 1 : 0;
+  for (const Value& peer : now.at("peers").as_array())
+    workers += peer.at("role").as_string() == "worker" ? 1 : 0;
   EXPECT_EQ(workers, 1'001);
   EXPECT_EQ(now.at("counters").at("lost_workers").to<int>(), 0);
   EXPECT_EQ(crowd.lost(), 0);

@@ -1,4 +1,5 @@
-// A broker whose disk is full: new tasks are refused with a reason, acks and results go on, and it recovers by itself.
+// A broker whose disk is full: new tasks are refused with a reason, acks and results go on, and it
+// recovers by itself.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -45,26 +46,29 @@ TEST_F(FullDisk, RefusesNewTasksWithAReasonFinishesTheOldOnesAndRecovers) {
   for (int i = 0; i < 500; ++i) old.push_back(mark.delay(path, i));
   ASSERT_TRUE(app.flush(30s));
 
-  std::optional<Ballast> ballast{std::in_place, disk / "ballast", 1 << 20};  // the reserve is a tenth: 6.4 MiB
+  std::optional<Ballast> ballast{std::in_place, disk / "ballast",
+                                 1 << 20};  // the reserve is a tenth: 6.4 MiB
   App impatient{AppOptions{.broker = cluster.address(), .submit_timeout = 3s}};
   // The broker learns of the disk with its next commit, so the first one or two may still be taken.
   std::int64_t number = 500;
   std::int64_t taken = 500;
   std::string why;
-  ASSERT_TRUE(eventually([&] {
-    try {
-      auto one = impatient.send<std::int64_t>("t.mark", path, number++);
-      one.wait_submitted(20s);
-      if (one.submit_state() == SubmitState::confirmed) {
-        ++taken;
-        return false;
-      }
-      (void)one.get(20s);
-    } catch (const ClientError& error) {
-      why = error.what();
-    }
-    return true;
-  }, 60s));
+  ASSERT_TRUE(eventually(
+      [&] {
+        try {
+          auto one = impatient.send<std::int64_t>("t.mark", path, number++);
+          one.wait_submitted(20s);
+          if (one.submit_state() == SubmitState::confirmed) {
+            ++taken;
+            return false;
+          }
+          (void)one.get(20s);
+        } catch (const ClientError& error) {
+          why = error.what();
+        }
+        return true;
+      },
+      60s));
   EXPECT_NE(why.find("no_space"), std::string::npos) << "the caller is told: " << why;
   const Value full = status();
   ASSERT_TRUE(full.is_object());
@@ -74,7 +78,8 @@ TEST_F(FullDisk, RefusesNewTasksWithAReasonFinishesTheOldOnesAndRecovers) {
   EXPECT_NE(shown.out.find("THE DISK IS FULL"), std::string::npos) << shown.out;
 
   cluster.start_worker(0);  // acks and results go on
-  for (std::size_t i = 0; i < old.size(); ++i) EXPECT_EQ(old[i].get(60s), static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < old.size(); ++i)
+    EXPECT_EQ(old[i].get(60s), static_cast<std::int64_t>(i));
   ASSERT_TRUE(eventually([&] { return cluster.status("books.succeeded") == taken; }, 30s));
   EXPECT_EQ(status().at("node").at("store_full").to<bool>(), true) << "still";
 

@@ -1,5 +1,6 @@
-// kill -9 of each role under load, counts reconciled against the books that `baozi status --json` shows.
-// (Single roles and what follows from each are in network_test; here are the producer, and all of them together.)
+// kill -9 of each role under load, counts reconciled against the books that `baozi status --json`
+// shows. (Single roles and what follows from each are in network_test; here are the producer, and
+// all of them together.)
 #include <sstream>
 
 #include "programs.hpp"
@@ -28,9 +29,12 @@ TEST_F(Kill, OfAProducerUnderLoadLeavesWhatItHadConfirmedAndNothingTwice) {
   ASSERT_TRUE(eventually([&] { return confirmed(producer) >= 2'000; }, 60s)) << producer.err();
   producer.kill();
   const long long told = confirmed(producer);
-  ASSERT_TRUE(eventually([&] {
-    return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0 && cluster.status("books.accepted") >= told;
-  }, 60s));
+  ASSERT_TRUE(eventually(
+      [&] {
+        return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0 &&
+               cluster.status("books.accepted") >= told;
+      },
+      60s));
   const auto counts = marks();
   const std::int64_t accepted = cluster.status("books.accepted");
   EXPECT_GE(accepted, told) << "what was confirmed is there";
@@ -47,7 +51,9 @@ TEST_F(Kill, OfEveryRoleInTurnUnderLoadLosesNothing) {
   cluster.start_worker(1);
   Process producer{{BAOZI_TEST_PRODUCER, cluster.address(), path, "20000"}};
   const auto wait_for = [&](long long count) {
-    ASSERT_TRUE(eventually([&] { return confirmed(producer) >= count || producer.poll().has_value(); }, 60s)) << producer.err();
+    ASSERT_TRUE(eventually(
+        [&] { return confirmed(producer) >= count || producer.poll().has_value(); }, 60s))
+        << producer.err();
   };
   wait_for(2'000);
   cluster.worker(0).kill();
@@ -70,7 +76,8 @@ TEST_F(Kill, OfEveryRoleInTurnUnderLoadLosesNothing) {
   EXPECT_EQ(counts.size(), 20'000u);
   long long repeats = 0;
   for (const auto& [number, times] : counts) repeats += times - 1;
-  // What two killed workers had in hand, finished or not, and nothing else; each holds 64 and a window of ended ones.
+  // What two killed workers had in hand, finished or not, and nothing else; each holds 64 and a
+  // window of ended ones.
   EXPECT_LE(repeats, 2'000);
 }
 

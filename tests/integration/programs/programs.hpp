@@ -14,7 +14,9 @@
 
 namespace baozi::test {
 
-inline std::string program(const std::string& name) { return std::string{BAOZI_BINARY_DIR} + "/bin/" + name; }
+inline std::string program(const std::string& name) {
+  return std::string{BAOZI_BINARY_DIR} + "/bin/" + name;
+}
 
 /// "tcp://127.0.0.1:7170" → 7170.
 inline std::uint16_t port_of(const std::string& address) {
@@ -34,7 +36,9 @@ class ProgramsTest : public testing::Test {
   }
   /// Every task that was accepted has ended, in one way, and the sums agree.
   void expect_books(std::int64_t accepted, std::int64_t succeeded) {
-    EXPECT_TRUE(eventually([&] { return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0; }, std::chrono::seconds{60}));
+    EXPECT_TRUE(eventually(
+        [&] { return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0; },
+        std::chrono::seconds{60}));
     const Value now = status();
     ASSERT_TRUE(now.is_object());
     const Value& books = now.at("books");

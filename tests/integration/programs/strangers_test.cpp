@@ -1,5 +1,5 @@
-// Nonsense at the ports of real nodes: each kind is counted under its name, `baozi status --json` shows it, and whoever is no
-// stranger does not notice.
+// Nonsense at the ports of real nodes: each kind is counted under its name, `baozi status --json`
+// shows it, and whoever is no stranger does not notice.
 #include "../net/raw_peer.hpp"
 #include "actor/link.hpp"
 #include "base/random.hpp"
@@ -20,7 +20,8 @@ struct Guest {
   wire::Hello hello;
   std::string name;
 
-  Guest(std::uint16_t port, wire::Role role, std::string called) : peer{port}, name{std::move(called)} {
+  Guest(std::uint16_t port, wire::Role role, std::string called)
+      : peer{port}, name{std::move(called)} {
     peer.shake_hands();
     hello.role = role;
     hello.name = name;
@@ -56,7 +57,8 @@ class Strangers : public ProgramsTest {
     return found == nullptr ? -1 : found->to<std::int64_t>();
   }
   void expect_counted(const std::string& counter, std::int64_t before) {
-    EXPECT_TRUE(eventually([&] { return counted(counter) > before; }, 30s)) << counter << " stays at " << counted(counter);
+    EXPECT_TRUE(eventually([&] { return counted(counter) > before; }, 30s))
+        << counter << " stays at " << counted(counter);
   }
   /// Sends `bytes` after a handshake, as they are, and expects `counter` to grow.
   void send_and_expect(std::string_view bytes, const std::string& counter) {
@@ -104,7 +106,8 @@ class Strangers : public ProgramsTest {
     send_and_expect(RawPeer::part("this is no message", false), "malformed_frames");
     send_and_expect(RawPeer::part(Bytes("\x94\x09\x05\x01\x01", 5), false), "unknown_versions");
     send_and_expect(RawPeer::part(Bytes("\x94\x01\xcc\xc8\x01\x01", 6), false), "unknown_types");
-    send_and_expect(RawPeer::part(wire::encode(12345, 1, wire::Ping{}), false), "frames_without_session");
+    send_and_expect(RawPeer::part(wire::encode(12345, 1, wire::Ping{}), false),
+                    "frames_without_session");
     {
       SCOPED_TRACE("a name of its own");
       const std::int64_t before = counted("foreign_routing_ids");
@@ -143,7 +146,8 @@ TEST_F(Strangers, AWorkerThatAnswersTasksThatItWasNeverGivenIsRefusedAndCounted)
     done.entries.push_back({.number = number});
   }
   guest.say(guest.link.frame(done, base::system_now()));
-  EXPECT_TRUE(eventually([&] { return counted("foreign_done") + counted("stale_done") == before + 3; }, 30s))
+  EXPECT_TRUE(eventually(
+      [&] { return counted("foreign_done") + counted("stale_done") == before + 3; }, 30s))
       << counted("foreign_done") << " + " << counted("stale_done");
   expect_service();
   expect_books(1, 1);

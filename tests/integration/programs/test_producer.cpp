@@ -1,4 +1,5 @@
-// Calls t.mark(PATH, 0), t.mark(PATH, 1), … until it is killed or COUNT are confirmed, and writes how many were confirmed.
+// Calls t.mark(PATH, 0), t.mark(PATH, 1), … until it is killed or COUNT are confirmed, and writes
+// how many were confirmed.
 //   test_producer BROKER PATH COUNT
 #include <chrono>
 #include <cstdio>

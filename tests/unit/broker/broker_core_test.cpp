@@ -695,6 +695,33 @@ TEST_F(BrokerCoreTest, APurgeEndsWhatIsInMemoryAndOnDisk) {
   expect_books_balance();
 }
 
+TEST_F(BrokerCoreTest, APurgeLeavesWhatIsHandedInAfterIt) {
+  start();
+  connect_producer();
+  connect_collector();
+  submit(1, {task("old-1"), task("old-2")});
+  settle();
+  Bytes arguments;
+  Writer packed{arguments};
+  packed.map(1);
+  packed.str("queue");
+  packed.str("default");
+  say(*producer, wire::Control{.request = 5, .command = "purge", .arguments = arguments});
+  submit(2, {task("new")});
+  std::uint64_t ended = 0;
+  for (int round = 0; round < 3; ++round) {
+    settle();
+    while (const auto message = next<wire::ResultMessage>(*collector, wire::Type::result)) ended += message->groups.size();
+    say(*collector, wire::Stored{.upto = ended, .losses = {}});
+  }
+  settle();
+  EXPECT_EQ(core->books().purged, 2u);
+  connect_worker(worker_a, 1, 10);
+  settle();
+  EXPECT_EQ(deliveries(*worker_a).size(), 1u);
+  expect_books_balance();
+}
+
 TEST_F(BrokerCoreTest, AnAcksEarlyTaskIsDeliveredOnlyAfterItsMarkAndNeverAgain) {
   start();
   connect_producer();
@@ -736,6 +763,12 @@ TEST_F(BrokerCoreTest, BelowTheDiskReserveNewTasksAreRefusedAndAcksGoOn) {
   const auto refusal = next<wire::Submitted>(*producer, wire::Type::submitted);
   ASSERT_TRUE(refusal.has_value());
   EXPECT_EQ(refusal->refusals[0].reason, wire::Reason::no_space);
+
+  free_bytes = 1 << 30;  // and nobody has anything to commit
+  pass(3 * second);
+  submit(2, {task("b")});
+  settle();
+  EXPECT_EQ(core->books().accepted, 2u);
 }
 
 TEST_F(BrokerCoreTest, ADeadLetterRetriedByHandRaisesItsGeneration) {
