@@ -89,11 +89,13 @@ void BrokerProcess::turn(Now now) {
 
 void BrokerProcess::check_file(const store::TaskBatch& batch) {
   broker::Books books;
-  for (const store::Record& record : *file_.records(store::Space::meta)) {
+  const auto records = file_.records(store::Space::meta);
+  for (const store::Record& record : *records) {
     if (record.key == "books") books = broker::unpack_books(*record.value);
   }
   std::uint64_t rows = 0;
-  for (const store::PrefixCount& range : *file_.count_by_prefix(broker::lane_shift)) rows += range.rows;
+  const auto ranges = file_.count_by_prefix(broker::lane_shift);
+  for (const store::PrefixCount& range : *ranges) rows += range.rows;
   if (books.accepted != books.ended() + rows) {
     world_.violation("D32: " + name() + "'s books do not add up with its rows after commit " +
                      std::to_string(batch.n) + ": accepted " + std::to_string(books.accepted) +
