@@ -1,5 +1,6 @@
 #include "worker/failure.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -132,6 +133,11 @@ bool is_runtime(const CodePlace& place) {
 bool is_wrapper(const CodePlace& place) {
   return place.function.find("baozi::detail::Wrapper<") != std::string::npos;
 }
+/// What stands around a task: the worker, and the way through its middleware.
+bool is_worker(const CodePlace& place) {
+  return place.function.starts_with("baozi::TaskDefinition::run(") ||
+         place.function.starts_with("baozi::worker::") || place.function.starts_with("std::function<");
+}
 
 /// The calls that led to the throw, without the C++ runtime's at the top and the worker's at the
 /// bottom.
@@ -142,7 +148,13 @@ std::vector<CodePlace> calls_to(const std::exception_ptr& thrown) {
   for (const std::uintptr_t address : trace->find(object_of(thrown))) {
     for (CodePlace& place : places_of(address)) calls.push_back(std::move(place));
   }
-  while (calls.size() > 1 && is_wrapper(calls.back())) calls.pop_back();
+  // A task's trace ends with the task; that of a hook or a middleware with the first call to it.
+  const auto wrapper = std::find_if(calls.begin(), calls.end(), is_wrapper);
+  if (wrapper != calls.end() && wrapper != calls.begin()) {
+    calls.erase(wrapper, calls.end());
+  } else {
+    while (calls.size() > 1 && is_worker(calls.back())) calls.pop_back();
+  }
   std::size_t first = 0;
   while (first + 1 < calls.size() && is_runtime(calls[first])) ++first;
   calls.erase(calls.begin(), calls.begin() + static_cast<std::ptrdiff_t>(first));

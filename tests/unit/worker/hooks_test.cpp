@@ -198,7 +198,7 @@ TEST(Describe, ArgumentsAreShownAsFarAsTheTaskAllows) {
   EXPECT_EQ(text("secret", pack_body(1, "x")), "secret(1, ***)");
   EXPECT_EQ(text("secret", pack_body(1, arg("password") = "x")), "secret(1, password=***)");
   EXPECT_EQ(text("all", pack_body(1, "x")), "payments(***, ***)");
-  EXPECT_EQ(text("plain", pack_body(1, std::string(1'000, 'x'))).size(), 5u + 2u + 131u);
+  EXPECT_EQ(text("plain", pack_body(1, std::string(1'000, 'x'))).size(), 5u + 2u + 3u + 131u);
   EXPECT_EQ(text("plain", "no arguments"), "plain(?)");
   const Bytes options = *wire::pack_options({.shadow = "mine", .shown_arguments = "hidden"}, wall_time(0));
   EXPECT_EQ(text("plain", pack_body(1, "x"), options), "mine(hidden)");
