@@ -1,4 +1,5 @@
 /// \file events.hpp
+/// Room: client.
 /// What happens in the network, as it happens: `for (…) auto batch = app.events().next(1s)`.
 /// Collectors keep the latest events for a while; a stream reads them at its own pace and can be
 /// gone on with later, by another process too. A slow reader slows nobody: what it comes too late

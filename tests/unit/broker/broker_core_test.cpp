@@ -565,6 +565,7 @@ TEST_F(BrokerCoreTest, ATaskThatItsWorkerRunsAtMostOnceIsMarkedFirstAndNeverRepe
 
 TEST_F(BrokerCoreTest, ADeliveryWhoseProcessWasLostCountsAsLostAndTheTaskComesBackRedelivered) {
   start();
+  connect_collector();
   connect_producer();
   connect_worker(worker_a, 1, 10);
   submit(1, {task("a")});

@@ -128,7 +128,7 @@ const std::vector<Hostile>& hostile_frames() {
     {"AThousandAndOneFollowUps", done(4, list_of(1'001, small_task)), Errc::too_large},
     {"FollowUpsClaimedThatAreNotThere", done(4, bytes({0xDC, 0x03, 0xE8})), Errc::malformed},
     {"AFollowUpThatIsNoTask", done(4, list_of(2, [](Writer& o) { o.str("not a task"); })), Errc::malformed},
-    {"ANackOfKindFour", frame(wire::Type::nack, 2, [](Writer& o) { o.uinteger(1), o.array(1), o.array(4), o.uinteger(1), o.uinteger(4), o.uinteger(0), o.str(""); }), Errc::malformed},
+    {"ANackOfKindFive", frame(wire::Type::nack, 2, [](Writer& o) { o.uinteger(1), o.array(1), o.array(4), o.uinteger(1), o.uinteger(5), o.uinteger(0), o.str(""); }), Errc::malformed},
     {"ANackReasonOf5000Bytes", frame(wire::Type::nack, 2, [](Writer& o) { o.uinteger(1), o.array(1), o.array(4), o.uinteger(1), o.uinteger(1), o.uinteger(0), o.str(std::string(5'000, 'r')); }), Errc::too_large},
     {"ARecordThatIsStillRunning", result([](Writer& o) { record_with(o, 2, [](Writer& m) { m.map(0); }); }), Errc::malformed},
     {"ARecordOfStateTwelve", result([](Writer& o) { record_with(o, 12, [](Writer& m) { m.map(0); }); }), Errc::malformed},
