@@ -37,6 +37,7 @@ WorkerDesk::Said WorkerDesk::obey(std::string_view command, BytesView arguments,
   }
   if (command == "worker.pool_grow" || command == "worker.pool_shrink")
     return resize(arguments, command == "worker.pool_grow");
+  if (command == "worker.autoscale") return autoscale(arguments);
   if (command == "worker.time_limit") return set_time_limits(arguments);
   if (command == "worker.rate_limit") return set_rate_limit(arguments, now);
   if (command == "worker.enable_events") return switch_events(true);
@@ -78,17 +79,32 @@ WorkerDesk::Said WorkerDesk::set_time_limits(BytesView arguments) {
   return said("time limits set successfully");
 }
 
+WorkerDesk::Said WorkerDesk::autoscale(BytesView arguments) {
+  const std::uint64_t most = wire::number_argument(arguments, "max").value_or(0);
+  const std::uint64_t least = wire::number_argument(arguments, "min").value_or(0);
+  if (least == 0 || most < least || most > Pool::slots_max) {
+    return refused("'max' and 'min' are numbers from 1 to " + std::to_string(Pool::slots_max) +
+                   ", the larger one first");
+  }
+  if (with_.config.pool == PoolKind::solo) return refused("a solo pool has one slot, always");
+  with_.autoscale(most, least);
+  return said("the pool has " + std::to_string(least) + " to " + std::to_string(most) + " slots");
+}
+
 WorkerDesk::Said WorkerDesk::resize(BytesView arguments, bool grow) {
   const std::uint64_t n = wire::number_argument(arguments, "n").value_or(1);
   if (n == 0 || n > Pool::slots_max)
     return refused("'n' is a number from 1 to " + std::to_string(Pool::slots_max));
+  if (with_.autoscales()) {
+    return refused("autoscale decides how many slots the pool has: tell it MAX and MIN");
+  }
   const std::size_t before = with_.pool.capacity();
   if (!grow && before <= n) {
     return refused("the pool has " + std::to_string(before) + " slots, and one must remain");
   }
   const std::size_t wanted = grow ? before + n : before - n;
   const std::size_t after = with_.pool.resize(wanted);
-  with_.core.set_concurrency(static_cast<std::uint32_t>(after));
+  with_.set_concurrency(after);
   if (after != wanted) {
     return refused("the pool has " + std::to_string(after) + " slots and cannot have " +
                    std::to_string(wanted));

@@ -22,7 +22,10 @@ class WorkerDesk {
     const WorkerConfig& config;
     const WorkerOptions& options;
     MonoTime started;
-    std::function<void()> shut_down;  ///< a warm stop, soon
+    std::function<void()> shut_down;                         ///< a warm stop, soon
+    std::function<void(std::size_t slots)> set_concurrency;  ///< the pool has that many now
+    std::function<bool()> autoscales;
+    std::function<void(std::size_t most, std::size_t least)> autoscale;
   };
   struct Said {
     std::uint64_t code = 0;  ///< 0, or a wire::ErrorCode; then the payload is a packed text
@@ -36,6 +39,7 @@ class WorkerDesk {
  private:
   // ---- worker_desk.cpp: what is told
   Said resize(BytesView arguments, bool grow);
+  Said autoscale(BytesView arguments);
   Said set_time_limits(BytesView arguments);
   Said switch_events(bool on);
   Said set_rate_limit(BytesView arguments, Now now);

@@ -15,6 +15,7 @@
 #include "wire/arguments.hpp"
 #include "wire/call_options.hpp"
 #include "wire/map_writer.hpp"
+#include "worker/describe.hpp"
 #include "worker/worker_desk.hpp"
 
 namespace baozi::worker {
@@ -41,9 +42,21 @@ bool is_shallow(BytesView value) {
   return in.ok() && in.at_end();
 }
 
-/// args and kwargs as they are, if they are plain and short.
-void show_arguments(MapWriter& entry, const Held& held) {
+/// args and kwargs as they are, if they are plain and short, and nobody said that something else is
+/// to be shown: then args is a text.
+void show_arguments(MapWriter& entry, const Held& held, const TaskDefinition* task) {
   const auto options = held.raw_options();
+  const auto read = wire::read_execution_options(options);
+  const bool replaced = read && !read->shown_arguments.empty();
+  if (task != nullptr &&
+      (replaced || task->settings().redact_all || !task->settings().redacted.empty())) {
+    entry.text("args", arguments_text(*task, held.body(), options));
+    return entry.key("kwargs").nil();
+  }
+  if (replaced) {
+    entry.text("args", read->shown_arguments);
+    return entry.key("kwargs").nil();
+  }
   Reader in{held.body()};
   const bool plain = !has_option(options, static_cast<std::uint64_t>(wire::Option::encoding)) &&
                      held.body().size() <= arguments_bytes_max && in.array() == 2;
@@ -114,7 +127,7 @@ Bytes WorkerDesk::request_info(const Held& held, const SlotStatus* slot, Now now
   const auto options = wire::read_execution_options(held.raw_options());
   entry.text("name", options && !options->shadow.empty() ? options->shadow : held.name());
   entry.text("type", held.name());
-  show_arguments(entry, held);
+  show_arguments(entry, held, with_.tasks.definition(held.name()));
   entry.text("hostname", with_.options.name);
   entry.flag("acknowledged", held.acks_early);
   if (slot != nullptr) {

@@ -91,7 +91,14 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
                                                                 .config = config_,
                                                                 .options = options_,
                                                                 .started = base::mono_now(),
-                                                                .shut_down = [this] { ask_to_drain(); }});
+                                                                .shut_down = [this] { ask_to_drain(); },
+                                                                .set_concurrency = [this](std::size_t slots) { set_concurrency(slots); },
+                                                                .autoscales = [this] { return autoscale_.has_value(); },
+                                                                .autoscale =
+                                                                    [this](std::size_t most, std::size_t least) {
+                                                                      autoscale_.emplace(most, least);
+                                                                      autoscale(base::system_now());
+                                                                    }});
 }
 
 WorkerNode::~WorkerNode() = default;

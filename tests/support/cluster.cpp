@@ -2,6 +2,7 @@
 
 #include <baozi/client.hpp>
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 
@@ -68,12 +69,13 @@ Process& Cluster::start_worker(int number, int concurrency, const std::vector<st
   const auto index = static_cast<std::size_t>(number);
   if (workers_.size() <= index) workers_.resize(index + 1);
   workers_[index].reset();
+  const bool names_pool = std::find(more.begin(), more.end(), "-P") != more.end();
   static int starts = 0;
   const std::string log = folder_ / ("worker." + std::to_string(++starts) + ".log");
   workers_[index] = std::make_unique<Process>(
       with({program("baozi-worker"), "-f", log, "-A", BAOZI_SAMPLE_TASKS, "--broker", broker_address_, "-n", "w" + std::to_string(number), "-c",
-            std::to_string(concurrency), "-P", "threads", "-l", "info"},
-           more));
+            std::to_string(concurrency), "-l", "info"},
+           names_pool ? more : with({"-P", "threads"}, more)));
   const bool ready = eventually([&] {
     return TempDir::read(log).find("ready") != std::string::npos || workers_[index]->poll().has_value();
   });

@@ -22,7 +22,7 @@ class Cluster {
   /// Starts them and waits until they serve. A broker or collector that is started again keeps its port and store.
   Process& start_broker(const std::vector<std::string>& more = {});
   Process& start_collector(const std::vector<std::string>& more = {});
-  /// A worker named wN with the sample tasks and `concurrency` threads.
+  /// A worker named wN with the sample tasks and `concurrency` threads, unless `more` names another pool.
   Process& start_worker(int number, int concurrency = 2, const std::vector<std::string>& more = {});
 
   [[nodiscard]] Process& broker() { return *broker_; }

@@ -1,12 +1,11 @@
 // Every inspect and control command against two real workers.
-#include <unistd.h>
-
 #include <csignal>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <baozi/client.hpp>
 
@@ -87,8 +86,7 @@ TEST_F(ControlTest, PingNamesEveryWorkerAndWhoIsMissing) {
   const Value all = inspect({"ping"});
   EXPECT_EQ(ok(all, w0), Value{"pong"});
   EXPECT_EQ(ok(all, w1), Value{"pong"});
-  EXPECT_EQ(inspect({"ping", "-d", w1}),
-            Value::object({{w1, Value::object({{"ok", "pong"}})}}));
+  EXPECT_EQ(inspect({"ping", "-d", w1}), Value::object({{w1, Value::object({{"ok", "pong"}})}}));
   EXPECT_EQ(inspect({"ping", "-d", "w[0-9]@*"}).size(), 2u);
   EXPECT_EQ(inspect({"ping", "-d", w1 + ",nobody"}, 1).size(), 1u);
   EXPECT_NE(last.err.find("no worker matches 'nobody'"), std::string::npos) << last.err;
@@ -224,13 +222,96 @@ TEST_F(ControlTest, ThePoolGrowsShrinksAndIsRestarted) {
   EXPECT_EQ(ok(inspect({"stats"}), w0).at("pool").at("max-concurrency"), Value{4});
 }
 
+TEST_F(ControlTest, AutoscaleSetsTheBoundsAndRulesOutOtherSizes) {
+  start_two();
+  EXPECT_EQ(ok(control({"autoscale", "4", "2", "-d", w0}), w0).as_string(),
+            "the pool has 2 to 4 slots");
+  EXPECT_NE(control({"pool_grow", "-d", w0}, 1).at(w0).at("error").as_string().find("autoscale"),
+            std::string::npos);
+  App client = app();
+  auto results = hold(client, 10);
+  EXPECT_TRUE(eventually([&] { return lines() == 6; }));  // four there, two at the other
+  EXPECT_EQ(ok(inspect({"stats"}), w0).at("pool").at("max-concurrency"), Value{4});
+  EXPECT_EQ(ok(inspect({"stats"}), w1).at("pool").at("max-concurrency"), Value{2});
+  open_gate();
+  for (auto& result : results) result.get(60s);
+}
+
+TEST_F(ControlTest, ARateLimitSlowsATaskDownAndIsLifted) {
+  start_two();
+  control({"rate_limit", "no.such", "1/s"}, 1);
+  control({"rate_limit", "c.add", "ten"}, 1);
+  EXPECT_EQ(ok(control({"rate_limit", "c.add", "2/s"}), w1).as_string(),
+            "new rate limit set successfully");
+  App client = app();
+  const auto started = std::chrono::steady_clock::now();
+  std::vector<AsyncResult<std::int64_t>> results;
+  for (int i = 0; i < 8; ++i) results.push_back(client.send<std::int64_t>("c.add", i, 1));
+  for (auto& result : results) result.get(60s);
+  // Four a second at most, and the first of each worker at once.
+  EXPECT_GE(std::chrono::steady_clock::now() - started, 1s);
+  EXPECT_EQ(ok(control({"rate_limit", "c.add", "0"}), w1).as_string(),
+            "rate limit disabled successfully");
+}
+
+TEST_F(ControlTest, ATimeLimitEndsATaskThatRunsLonger) {
+  start_two();
+  control({"time_limit", "no.such", "1s"}, 1);
+  EXPECT_EQ(ok(control({"time_limit", "t.until_file", "0", "300ms"}), w0).as_string(),
+            "time limits set successfully");
+  App client = app();
+  auto results = hold(client, 1);
+  try {
+    results[0].get(60s);
+    FAIL() << "it ended by itself";
+  } catch (const TaskError& error) {
+    EXPECT_EQ(error.type(), "TimeLimitExceeded");
+  }
+  open_gate();
+}
+
+TEST_F(ControlTest, EventsAreSwitchedOnAndOff) {
+  start_two();
+  EXPECT_EQ(ok(control({"enable_events", "-d", w0}), w0).as_string(), "task events enabled");
+  EXPECT_EQ(ok(control({"enable_events", "-d", w0}), w0).as_string(),
+            "task events already enabled");
+  EXPECT_EQ(ok(control({"disable_events"}), w0).as_string(), "task events disabled");
+  EXPECT_EQ(ok(control({"disable_events"}), w1).as_string(), "task events already disabled");
+}
+
+TEST_F(ControlTest, TerminatingATaskInAProcessEndsItAndNoOther) {
+  cluster.start_worker(0, 2, {"-P", "prefork"});
+  App client = app();
+  auto sleeper =
+      client.task<std::int64_t(std::string, std::int64_t, std::int64_t)>("t.mark_slowly");
+  auto doomed = sleeper.delay(path, 1, 600'000);  // it looks at nothing
+  auto spared = hold(client, 1);
+  ASSERT_TRUE(eventually([&] { return lines() == 2; }, 60s));
+  EXPECT_EQ(doomed.revoke(true, "SIGKILL").verdict, Revocation::Verdict::pending);
+  EXPECT_THROW(doomed.get(60s), TaskRevoked);
+  EXPECT_FALSE(spared[0].ready());
+  open_gate();
+  EXPECT_EQ(spared[0].get(60s), 1);
+}
+
+TEST_F(ControlTest, ArgumentsThatAreNotToBeSeenAreNotShown) {
+  start_two();
+  App client = app();
+  auto results = hold(client, 1, CallOptions{.shown_arguments = "secret"});
+  ASSERT_TRUE(eventually([&] { return lines() == 1; }));
+  const std::string shown = inspect({"active"}).to_json();
+  EXPECT_NE(shown.find("secret"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find(gate), std::string::npos) << shown;
+  open_gate();
+  results[0].get(60s);
+}
+
 TEST_F(ControlTest, ConsumersComeAndGo) {
   start_two();
   App client = app();
   auto task = client.send<std::int64_t>("c.add", 1, 2, CallOptions{.queue = "math"});
   EXPECT_FALSE(task.get_for(300ms).ready());
-  EXPECT_EQ(ok(control({"add_consumer", "math", "-d", w1}), w1).as_string(),
-            "add consumer math");
+  EXPECT_EQ(ok(control({"add_consumer", "math", "-d", w1}), w1).as_string(), "add consumer math");
   EXPECT_EQ(task.get(30s), 3);
   EXPECT_EQ(task.worker(), w1);
   control({"cancel_consumer", "default"});
