@@ -201,6 +201,7 @@ TEST_F(EventsTest, AStreamLivesThroughARestartOfItsCollector) {
 
 TEST_F(EventsTest, AWorkerThatLeavesSaysSo) {
   start();
+  run_adds(1);  // so that it has found the collector: what it never reached it cannot tell
   cluster.worker(0).signal(SIGTERM);
   EXPECT_EQ(cluster.worker(0).wait(), 0);
   const Ran ran =
