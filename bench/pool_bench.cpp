@@ -27,8 +27,8 @@ namespace {
 using namespace baozi;
 using namespace baozi::worker;
 
-constexpr std::size_t in_hand_max = 2'048;  // as many as the core hands to a pool
-constexpr std::size_t batch = 256;
+constexpr std::size_t in_hand_max = 514;  // as many as the core hands to a pool of two slots
+constexpr std::size_t batch = 64;
 
 void figure(const std::string& metric, double value, const char* unit, const std::string& settings) {
   std::printf(R"({"metric":"%s","value":%.1f,"unit":"%s","settings":"%s"})"

@@ -14,16 +14,18 @@ constexpr std::size_t lines_max = 48;
 /// What stands between the crash and its handler, or between a fault of the program's own making
 /// and the kernel.
 bool is_runtime(const CodePlace& place) {
-  static constexpr std::string_view known[] = {"on_fatal_signal", "on_terminate", "__restore_rt",
-                                               "raise",           "gsignal",      "abort",
-                                               "pthread_kill",    "__cxxabiv1::", "std::terminate"};
+  static constexpr std::string_view known[] = {
+      "on_fatal_signal", "on_terminate", "__restore_rt", "raise",
+      "gsignal",         "abort",        "pthread_kill", "__cxxabiv1::",
+      "std::terminate",  "__cxa_",       "_Unwind_",     "__gxx_personality"};
   return std::any_of(std::begin(known), std::end(known), [&](std::string_view name) {
     return place.function.find(name) != std::string::npos;
   });
 }
 bool is_wrapper(const CodePlace& place) {
   return place.function.find("baozi::detail::Wrapper<") != std::string::npos ||
-         place.function.find("baozi::worker::") != std::string::npos;
+         place.function.find("baozi::worker::") != std::string::npos ||
+         place.file.ends_with("baozi/detail/task_function.hpp");  // what was inlined into it
 }
 
 }  // namespace

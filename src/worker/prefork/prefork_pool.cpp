@@ -30,7 +30,7 @@ using prefork::Packet;
 namespace {
 
 constexpr double worth_a_wake_us = 50;    // of short tasks, for one child
-constexpr std::size_t batch_max = 64;     // items that one child holds
+constexpr std::size_t batch_max = 448;    // items that one child holds
 constexpr double batched_us = 1'000;      // tasks longer than this are handed out one by one
 constexpr Micros scan{50'000};            // a wake that was lost is a delay of no more than that
 constexpr Micros rebalance_after{2'000};  // what waits for so long behind one task goes elsewhere

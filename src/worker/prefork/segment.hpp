@@ -21,9 +21,9 @@
 
 namespace baozi::worker::prefork {
 
-inline constexpr std::uint64_t ring_slots = 256;                     ///< a power of two
+inline constexpr std::uint64_t ring_slots = 512;                     ///< a power of two
 inline constexpr std::size_t arena_bytes = std::size_t{5} << 19U;    ///< two of the largest tasks
-inline constexpr std::size_t reply_bytes = std::size_t{1} << 19U;    ///< longer ones come in parts
+inline constexpr std::size_t reply_bytes = std::size_t{1} << 18U;    ///< longer ones come in parts
 inline constexpr std::size_t update_bytes = std::size_t{66} << 10U;  ///< the latest state of a task
 inline constexpr std::size_t crash_frames_max = 64;
 inline constexpr std::size_t crash_note_bytes = 512;

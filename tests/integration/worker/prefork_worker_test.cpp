@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <map>
 #include <set>
 
@@ -42,7 +43,12 @@ class PreforkWorker : public testing::Test {
   }
   Process& start_worker(int number, int children, std::vector<std::string> more = {}) {
     more.insert(more.end(), {"-P", "prefork", "-A", BAOZI_ZOO});
-    return cluster.start_worker(number, children, more);
+    // Beside the producer, which would lose its sessions if it were silent meanwhile.
+    auto started =
+        std::async(std::launch::async, [&] { cluster.start_worker(number, children, more); });
+    producer->pump([&] { return started.wait_for(0s) == std::future_status::ready; }, 60s);
+    started.get();
+    return cluster.worker(number);
   }
   TaskId submit(const std::string& name, const Bytes& body, BytesView options = {}) {
     const TaskId id = producer->new_id();
