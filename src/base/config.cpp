@@ -55,6 +55,18 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t wid
   return out;
 }
 
+/// Line by line; those that begin with a blank are a table and stay as they are.
+std::string wrapped_lines(const std::string& text, std::size_t width) {
+  std::string out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    out += (begin == 0 ? "" : "\n") + (line.starts_with(' ') ? line : wrapped(line, 0, width));
+    begin = end + 1;
+  }
+  return out;
+}
+
 constexpr std::size_t help_column = 30;
 constexpr std::size_t help_width = 100;
 
@@ -233,7 +245,7 @@ std::string OptionTable::help_text() const {
     const std::string word = positional->name() + (positional->is_list() ? "…" : "");
     text += positional->is_required() ? ' ' + word : " [" + word + ']';
   }
-  text += "\n\n" + wrapped(summary_, 0, help_width) + '\n';
+  text += "\n\n" + wrapped_lines(summary_, help_width) + '\n';
   if (!positionals_.empty()) text += "\nArguments:\n";
   for (const auto& positional : positionals_)
     text += help_line(positional->name(), positional->help());

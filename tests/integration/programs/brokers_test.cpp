@@ -87,7 +87,7 @@ TEST_F(TwoBrokers, WhenOneIsKilledTheProducerMovesOnAndNothingIsLostOrDoubled) {
   call(1'000);
   for (std::size_t i = first_after; i < results.size(); ++i)
     EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
-  second.start_broker({"-n", "second"});
+  second.start_broker({"-n", "second", "--liveness", "10s"});  // time for its workers to come back
   for (std::size_t i = 0; i < results.size(); ++i)
     EXPECT_EQ(results[i].get(120s), static_cast<std::int64_t>(i));
   const auto counts = marks();

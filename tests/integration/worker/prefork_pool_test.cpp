@@ -459,8 +459,9 @@ TEST_F(PreforkPoolTest, ASignalThatTheTaskSurvivesLeavesTheNextOneAlone) {
 TEST_F(PreforkPoolTest, TerminatingRacesWithTheEndAndNeverHitsTheNextTask) {
   start(1);
   int hit = 0;
-  for (int i = 0; i < 60; ++i) {
-    const Token first = submit("zoo.nap", 0.002);
+  // Until some were met while they ran; the longer it takes, the longer they run.
+  for (int i = 0; i < 60 || (hit == 0 && i < 600); ++i) {
+    const Token first = submit("zoo.nap", 0.002 * (1 + i / 60));
     const Token second = submit("zoo.add", i, 1);
     run_until([&] { return ended.contains(first) || pool->status().at(0).token == first; });
     hit += pool->terminate(first, SIGKILL) == Terminated::signalled ? 1 : 0;
