@@ -324,6 +324,7 @@ std::optional<MonoTime> CollectorCore::next_deadline() const {
   also(sessions_.next_deadline());
   for (const Broker& broker : brokers_) also(broker.link.next_deadline());
   if (!sweeping_) also(next_sweep_);
+  if (lookups_asked_.empty()) also(lookups_after_);
   return earliest;
 }
 

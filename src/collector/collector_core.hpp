@@ -102,6 +102,7 @@ class CollectorCore {
     std::uint64_t forgotten = 0;
     std::uint64_t expired = 0;
     std::uint64_t stalls = 0;  ///< times that the store had no space for a commit
+    std::uint64_t store_failures = 0;  ///< look-ups, erases and sweeps that the store could not do
     std::uint64_t malformed = 0;
     std::uint64_t not_allowed = 0;
     std::uint64_t out_of_order = 0;  ///< RESULT whose first entry does not follow the one before
@@ -136,6 +137,9 @@ class CollectorCore {
                 CollectorEffects& out);
   void on_erased(std::uint64_t request, std::size_t erased, Now now, CollectorEffects& out);
   void on_expired(store::Sweep sweep, Now now);
+  /// It could not serve a find, an erase or (request 0) an expiry, and goes on all the same: look-ups
+  /// and sweeps are tried again after a while, who wanted to forget is told to come back.
+  void on_request_failed(std::uint64_t request, Now now, CollectorEffects& out);
 
   /// At the end of every turn of the loop: commits, look-ups, heartbeats, silent peers.
   void turn(Now now, CollectorEffects& out);
@@ -257,6 +261,7 @@ class CollectorCore {
   std::vector<Lookup> lookups_waiting_;
   std::vector<Lookup> lookups_asked_;
   std::uint64_t lookup_request_ = 0;
+  std::optional<MonoTime> lookups_after_;  // the last one failed: not before
   std::map<std::uint64_t, Forgetting> forgetting_;  // by our request number
   std::uint64_t next_request_ = 1;
   std::vector<CollectorEffects::Erase> erases_waiting_;

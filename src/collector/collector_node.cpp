@@ -146,6 +146,7 @@ void CollectorNode::take_store_events(Now now) {
       failed_ = true;
     } else if (const auto* refused = std::get_if<store::RequestFailed>(&event)) {
       log::error("reading results: {}", refused->error.message);
+      core_->on_request_failed(refused->request, now, effects_);
     }
   }
 }

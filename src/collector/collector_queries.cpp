@@ -13,6 +13,7 @@ namespace baozi::collector {
 namespace {
 
 constexpr std::size_t ids_of_one_find_max = 10'000;
+constexpr Micros failed_lookup_pause{1'000'000};
 
 std::vector<TaskId> ids_of(const std::vector<wire::IdView>& views) {
   std::vector<TaskId> ids;
@@ -42,11 +43,13 @@ bool CollectorCore::look_up(Lookup lookup) {
 }
 
 void CollectorCore::start_lookups(Now now, CollectorEffects& out) {
-  const bool finds = !lookups_waiting_.empty() && lookups_asked_.empty();
+  const bool finds = !lookups_waiting_.empty() && lookups_asked_.empty() &&
+                     (!lookups_after_ || now.mono >= *lookups_after_);
   if (!finds && erases_waiting_.empty()) return;
   commit(now, true, out);
   if (commits_.is_gathering()) return;  // until a commit is through; then the loop turns again
   if (finds) {
+    lookups_after_.reset();
     CollectorEffects::Find find;
     std::size_t taken = 0;
     for (; taken < lookups_waiting_.size(); ++taken) {
@@ -80,6 +83,29 @@ void CollectorCore::on_found(std::uint64_t request, std::vector<store::ResultRow
     }
   }
   flush_board(true, out);  // while the rows live
+}
+
+void CollectorCore::on_request_failed(std::uint64_t request, Now now, CollectorEffects& out) {
+  ++counters_.store_failures;
+  if (request == 0) {
+    sweeping_ = false;
+    next_sweep_ = now.mono + options_.sweep_interval;
+    return;
+  }
+  if (request == lookup_request_ && !lookups_asked_.empty()) {
+    lookups_waiting_.insert(lookups_waiting_.begin(),
+                            std::make_move_iterator(lookups_asked_.begin()),
+                            std::make_move_iterator(lookups_asked_.end()));
+    lookups_asked_.clear();
+    lookups_after_ = now.mono + failed_lookup_pause;
+    return;
+  }
+  const auto found = forgetting_.find(request);
+  if (found == forgetting_.end()) return;
+  send(found->second.from,
+       wire::Reply{found->second.request, static_cast<std::uint64_t>(wire::ErrorCode::overloaded), {}},
+       now, out);
+  forgetting_.erase(found);
 }
 
 bool CollectorCore::on_watch(actor::Session& session, wire::OpenFrame& frame,

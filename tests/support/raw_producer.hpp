@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -88,6 +89,11 @@ class RawProducer {
     const auto found = states_.find(state);
     return found == states_.end() ? 0 : found->second;
   }
+  /// How many tasks reported it themselves, or had it reported of them.
+  [[nodiscard]] int tasks_reported(const std::string& state) const {
+    const auto found = tellers_.find(state);
+    return found == tellers_.end() ? 0 : static_cast<int>(found->second.size());
+  }
   [[nodiscard]] bool all_confirmed() const { return confirmed_ == submitted_; }
   [[nodiscard]] const std::vector<TaskId>& ids() const { return ids_; }
 
@@ -151,7 +157,10 @@ class RawProducer {
       wire::StateMessage message;
       if (!wire::decode(frame, message)) return;
       for (const auto& group : message.groups) {
-        for (const auto& entry : group.entries) ++states_[std::string{entry.state}];
+        for (const auto& entry : group.entries) {
+          ++states_[std::string{entry.state}];
+          tellers_[std::string{entry.state}].insert(entry.id.to_id());
+        }
       }
     } else if (frame.header.type == wire::Type::result) {
       wire::ResultMessage message;
@@ -187,6 +196,7 @@ class RawProducer {
   std::vector<TaskId> ids_;
   std::map<TaskId, Result> results_;
   std::map<std::string, int> states_;
+  std::map<std::string, std::set<TaskId>> tellers_;
 };
 
 }  // namespace baozi::test

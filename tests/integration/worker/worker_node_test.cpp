@@ -38,18 +38,19 @@ class WorkerNode : public testing::Test {
     submit(1, "c.add", pack_body(1, 1));
     ASSERT_TRUE(producer->wait_for_all());
   }
-  /// The same, and waits until a worker has begun them all.
+  /// The same, and waits until they all run. STARTED is not enough: it says that the pool has them,
+  /// and what none of its threads has begun goes back when the worker drains. These tell their progress.
   [[nodiscard]] bool start(int count, const std::string& name, const Bytes& body) {
     Bytes tracked;
     Writer out{tracked};
     out.map(1);
     out.uinteger(static_cast<std::uint64_t>(wire::Option::track_started));
     out.boolean(true);
-    const int before = producer->reported("STARTED");
+    const int before = producer->tasks_reported("PROGRESS");
     submit(count, name, body, tracked);
     // Confirmed too: this producer does not send again what a broker lost before its commit.
     return producer->pump([&] {
-      return producer->reported("STARTED") == before + count && producer->all_confirmed();
+      return producer->tasks_reported("PROGRESS") == before + count && producer->all_confirmed();
     });
   }
   /// How many of the results are of this state.

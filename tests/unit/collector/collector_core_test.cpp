@@ -455,6 +455,44 @@ TEST_F(CollectorTest, OldResultsAreErasedInStepsThatFollowEachOtherQuicklyUntilT
   EXPECT_EQ(core_->counters().expired, 3U);
 }
 
+TEST_F(CollectorTest, ALookUpThatTheStoreCouldNotDoIsDoneAgainAfterAWhile) {
+  start();
+  Peer& producer = connect(wire::Role::producer, "p1", origin_of('p'));
+  const TaskId id = id_of(1);
+  say(producer, wire::Fetch{5, {wire::view_of(id)}});
+  ASSERT_EQ(finds_.size(), 1U);
+  const std::uint64_t failed = finds_.front().request;
+  finds_.clear();
+  core_->on_request_failed(failed, now_, out_);
+  turn();
+  EXPECT_TRUE(finds_.empty());
+  say(producer, wire::Fetch{6, {wire::view_of(id)}});
+  EXPECT_TRUE(finds_.empty());
+  EXPECT_LE(*core_->next_deadline(), now_.mono + 1s);
+  pass(1s);
+  store_works();
+  const auto answers = of<wire::Fetched>(producer, wire::Type::fetched);
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[0].request, 5U);
+  EXPECT_EQ(answers[1].request, 6U);
+}
+
+TEST_F(CollectorTest, AnEraseThatTheStoreCouldNotDoIsRefusedAndASweepGoesOn) {
+  start();
+  Peer& producer = connect(wire::Role::producer, "p1", origin_of('p'));
+  const TaskId id = id_of(1);
+  say(producer, wire::Forget{5, {wire::view_of(id)}});
+  ASSERT_EQ(erases_.size(), 1U);
+  core_->on_request_failed(erases_.front().request, now_, out_);
+  turn();
+  const auto replies = of<wire::Reply>(producer, wire::Type::reply);
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].code, static_cast<std::uint64_t>(wire::ErrorCode::overloaded));
+  pass(options_.sweep_interval);  // it is swept
+  core_->on_request_failed(0, now_, out_);
+  EXPECT_LE(*core_->next_deadline(), now_.mono + options_.sweep_interval);
+}
+
 TEST_F(CollectorTest, DrainingCommitsAndAnswersWhatItHasAndThenSaysGoodbye) {
   start();
   Peer& worker = connect(wire::Role::worker, "w1");
