@@ -180,7 +180,8 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
 
 void BrokerLane::recall(TaskPile& pile) {
   for (Batch& batch : batches_) {
-    if (batch.outstanding || batch.doubtful) continue;
+    // Tasks with keys wait for their home, and in their order: what was refused first stays first.
+    if (batch.outstanding || batch.doubtful || batch.pile.is_keyed()) continue;
     each(batch.pile,
          [&](Submission& task, BytesView packed) { pile.add(std::move(task), packed); });
     refill(batch, {});

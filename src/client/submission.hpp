@@ -60,6 +60,8 @@ struct TaskPile {
     tasks.push_back(std::move(task));
   }
   [[nodiscard]] bool empty() const { return tasks.empty(); }
+  /// A batch holds tasks with keys, or tasks without.
+  [[nodiscard]] bool is_keyed() const { return !tasks.empty() && tasks.front().key_hash != 0; }
 };
 
 }  // namespace baozi::client

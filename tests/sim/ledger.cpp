@@ -269,7 +269,7 @@ void Ledger::check_unique_row(const Truth& truth) {
     const Truth& second = other->serial < truth.serial ? truth : *other;
     // A key that was free before its task ended: the window was over, or it had started.
     const auto may_be_free = [](const Truth& one) {
-      return one.plan.window.count() != 0 || (one.plan.until_started && one.delivered);
+      return one.plan.window.count() != 0 || (one.plan.until_started && (one.delivered || one.started));
     };
     if (may_be_free(first) || may_be_free(second)) continue;
     violated(truth, "D27: two tasks hold one unique key, the other is " + story(*other));
@@ -366,6 +366,7 @@ void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batc
       violated(truth, "its row takes the key of " + short_id(old->second));
     }
     truth.broker = broker.index();
+    truth.started = truth.started || view->meta.started;
     truth.ever_stored = true;
     truth.rows.insert(put.key);
     rows[put.key] = truth.id;
@@ -534,7 +535,9 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
 }
 
 void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) {
-  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless)
+  const bool keyed =
+      truth.plan.ordering != 0 || truth.plan.unique != 0 || truth.plan.concurrency != 0;
+  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless || keyed)
     return;  // these wait for something first
   Order& order = order_[{broker, truth.producer, truth.plan.queue, truth.plan.priority}];
   if (order.turn != world_.time.now()) order = {world_.time.now(), order.last, order.last};

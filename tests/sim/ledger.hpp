@@ -54,6 +54,7 @@ struct Truth {
   bool delivered = false;
   bool dead = false;
   bool homeless = false;  ///< its producer knew no collector when it sent it
+  bool started = false;   ///< its row says that its unique key went with its first delivery
   std::optional<store::ResultRow> result;
   std::size_t collector = nobody;
 };
