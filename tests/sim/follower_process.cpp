@@ -24,14 +24,14 @@ void FollowerProcess::boot(Now now) {
   client::EventWish wish;
   wish.from = 0;
   wish.from_of = places_;
-  wish.count_max = static_cast<std::uint64_t>(world_.chance.between(1, 100));
+  wish.count_max = piece_max_ = static_cast<std::uint64_t>(world_.chance.between(20, 100));
   core_->follows().follow(stream, wish);
 }
 
 void FollowerProcess::halt() {
   core_.reset();
   effects_.clear();
-  unread_ = 0;
+  is_behind_ = false;
 }
 
 void FollowerProcess::turn(Now now) {
@@ -44,12 +44,9 @@ void FollowerProcess::turn(Now now) {
 void FollowerProcess::take() {
   for (const client::ArrivedEvents& piece : effects_.events) {
     check(piece);
-    ++unread_;
+    is_behind_ = piece.events.size() >= piece_max_;
     later(world_.chance.spread(Micros{100}, Micros{300'000}), [this, collector = piece.collector] {
-      post([this, collector](Now) {
-        --unread_;
-        core_->follows().more(stream, collector);
-      });
+      post([this, collector](Now) { core_->follows().more(stream, collector); });
     });
   }
   effects_.events.clear();

@@ -28,8 +28,9 @@ class FollowerProcess final : public Process {
   void on_frame(actor::LinkId link, BytesView frame, Now now) override {
     core_->on_frame(link, frame, now, effects_), take();
   }
-  /// No piece waits to be read: whatever there is has been told.
-  [[nodiscard]] bool is_idle() const override { return core_ != nullptr && unread_ == 0; }
+  /// The last piece was not a full one: whatever there is has been told, but for the heartbeats
+  /// that go on and on.
+  [[nodiscard]] bool is_idle() const override { return core_ != nullptr && !is_behind_; }
   [[nodiscard]] std::string busy_with() const override { return "it reads events"; }
 
   /// Everything that was told was seen, or counted as lost by its node.
@@ -57,7 +58,8 @@ class FollowerProcess final : public Process {
   std::map<std::string, std::uint64_t> places_;  // by collector; kept over its own starts
   std::map<std::string, std::uint64_t> heard_;   // by node
   std::uint64_t missed_ = 0;                     // pieces that told of a loss, or of a new history
-  int unread_ = 0;
+  std::uint64_t piece_max_ = 0;                  // events of one
+  bool is_behind_ = false;
 };
 
 }  // namespace baozi::sim

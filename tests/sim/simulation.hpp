@@ -71,6 +71,7 @@ class Simulation {
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
   std::vector<std::unique_ptr<ProducerProcess>> producers_;
   std::unique_ptr<FollowerProcess> follower_;  // of events; none in most seeds
+  bool events_make_room_ = false;
   std::vector<Process*> all_;
   std::uint64_t faults_ = 0;
   bool healed_ = false;
