@@ -35,7 +35,7 @@ constexpr double batched_us = 1'000;      // tasks longer than this are handed o
 constexpr Micros scan{50'000};            // a wake that was lost is a delay of no more than that
 constexpr Micros rebalance_after{2'000};  // what waits for so long behind one task goes elsewhere
 constexpr Micros release_after{50'000};   // a signal has arrived by then
-constexpr Micros names_patience{15'000'000};
+constexpr Micros names_patience{60'000'000};  // debug information is large, and machines are busy
 constexpr Micros backoff_first{100'000};
 constexpr Micros backoff_most{10'000'000};
 constexpr std::size_t line_bytes_max = 4'096;

@@ -581,6 +581,13 @@ TEST_F(BrokerCoreTest, ADeliveryWhoseProcessWasLostCountsAsLostAndTheTaskComesBa
     nack.entries.push_back({.number = given[0].number, .kind = wire::NackKind::lost, .reason = "signal 11"});
     say(*worker_a, nack);
     settle();
+    const auto question = next<wire::Fetch>(*collector, wire::Type::fetch);
+    ASSERT_TRUE(question.has_value()) << "is there a result?";
+    wire::Fetched answer;
+    answer.request = question->request;
+    answer.entries.push_back({.id = question->ids[0]});
+    say(*collector, answer);
+    settle();
   }
   EXPECT_EQ(core->counters().lost_deliveries, 2u);
   expect_books_balance();
