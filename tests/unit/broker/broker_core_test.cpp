@@ -569,6 +569,7 @@ TEST_F(BrokerCoreTest, ADeliveryWhoseProcessWasLostCountsAsLostAndTheTaskComesBa
   connect_producer();
   connect_worker(worker_a, 1, 10);
   submit(1, {task("a")});
+  settle();
   std::uint64_t first = 1;
   for (std::uint32_t lost = 0; lost < 2; ++lost) {
     const auto given = deliveries(*worker_a);
