@@ -87,6 +87,8 @@ void BrokerCore::open_head(OrderKey& order, Now now) {
 
 void BrokerCore::let_go(Slot slot, Now now) {
   Task& task = tasks_[slot];
+  // D30: the clock may have been set back since; no retry waits longer than its delay.
+  if (task.delay_us != 0) task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);
   if (task.eta_us > micros(now.wall)) {
     if (task.delay_us != 0) return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
     return schedule(slot);
@@ -253,6 +255,8 @@ void BrokerCore::on_keyed_rows(const LoadPurpose& purpose, std::vector<store::Ta
     if (slot == no_slot) continue;
     tasks_[slot].stage = Stage::blocked;
     ++queues_[tasks_[slot].queue].blocked;
+    // Whoever looks for it has looked through the memory already.
+    if (tasks_[slot].ending == Ending::none && swept(slot, now)) continue;
     keyed_waiting_.push_back({slot, row.key});
   }
   if (rows.size() >= purpose.rows_max || bytes >= purpose.bytes_max) return;
@@ -268,7 +272,9 @@ void BrokerCore::admit_keyed(Now now) {
   for (const SlotRef& ref : std::exchange(keyed_waiting_, {})) {
     if (!alive(ref) || tasks_[ref.slot].stage != Stage::blocked) continue;
     detach(ref.slot);
-    tasks_[ref.slot].suspicious = roster_lost_;
+    Task& task = tasks_[ref.slot];
+    task.suspicious = roster_lost_;
+    if (task.delay_us != 0) task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);  // as in let_go
     admit(ref.slot, now);
   }
 }

@@ -262,7 +262,7 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end,
 }
 
 void BrokerCore::run_sweep(BrokerEffects& out) {
-  if (sweeps_.empty() || keys_loading_ || !keyed_waiting_.empty()) return;
+  if (sweeps_.empty() || keys_loading_) return;
   Sweep& sweep = sweeps_.front();
   if (sweep.loading || (!sweep.orphans && !may_end_more())) return;
   if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end, options_.endings_max - endings_open_) > 0) return;
