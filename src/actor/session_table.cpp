@@ -14,8 +14,16 @@ void SessionTable::refuse(Received& out, std::uint64_t session, const wire::Erro
 }
 
 bool SessionTable::slept(Now now) {
+  const Micros away = ran_ ? now.mono - last_run_ : Micros{0};
   // Without a session there was no reason to wake up earlier, and there is nothing to end.
-  if (ran_ && !sessions_.empty() && now.mono - last_run_ > liveness()) woke_late_ = true;
+  if (away > liveness() && !sessions_.empty()) {
+    woke_late_ = true;
+  } else if (away > look_every() * 5 / 4) {
+    // What was said meanwhile is still to be read: they were not silent, we were deaf.
+    const Micros deaf = away - look_every();
+    deaf_ += deaf;
+    for (const auto& [number, session] : sessions_) session->last_heard += deaf;
+  }
   ran_ = true;
   last_run_ = now.mono;
   return woke_late_;
@@ -195,14 +203,14 @@ Session* SessionTable::find(PeerKey peer) {
   return found == by_peer_.end() ? nullptr : find(found->second);
 }
 
-void SessionTable::expire(Now now, std::vector<Session>& ended) {
+Micros SessionTable::expire(Now now, std::vector<Session>& ended) {
   const std::size_t before = ended.size();
   if (slept(now)) {
     woke_late_ = false;
     ++counters_.slept;
     for (const auto& [number, session] : sessions_) ended.push_back(*session);
   } else if (now.mono >= next_sweep_) {
-    next_sweep_ = now.mono + liveness() / 8;
+    next_sweep_ = now.mono + look_every();
     for (const auto& [number, session] : sessions_) {
       if (now.mono - session->last_heard < liveness()) continue;
       ++counters_.expired;
@@ -214,6 +222,7 @@ void SessionTable::expire(Now now, std::vector<Session>& ended) {
   std::sort(ended.begin() + static_cast<std::ptrdiff_t>(before), ended.end(),
             [](const Session& a, const Session& b) { return a.number < b.number; });
   for (std::size_t i = before; i < ended.size(); ++i) close(ended[i].number);
+  return std::exchange(deaf_, Micros{0});
 }
 
 std::optional<MonoTime> SessionTable::next_deadline() const {

@@ -71,8 +71,12 @@ class SessionTable {
 
   /// Sessions that were silent for the liveness, closed; or all of them when this process slept
   /// (D2). Silence is looked for every eighth of the liveness, so it is noticed at most that much
-  /// later.
-  void expire(Now now, std::vector<Session>& ended);
+  /// later. A sleep shorter than the liveness is not held against the peers.
+  /// \return how long this process was deaf since the last call: the time beyond `look_every` that
+  ///         it did not turn. 0 unless it was stopped, or is overloaded.
+  Micros expire(Now now, std::vector<Session>& ended);
+  /// An owner that measures silence itself turns at least this often while it does.
+  [[nodiscard]] Micros look_every() const { return liveness() / 8; }
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
   /// Peers that are remembered, with a session or without: at most twice `sessions_max`.
@@ -131,6 +135,7 @@ class SessionTable {
   std::map<Identity, Known> known_;
   std::deque<Ended> ended_;  // oldest first
   MonoTime last_run_{};
+  Micros deaf_{0};
   bool ran_ = false;
   bool woke_late_ = false;
   MonoTime next_sweep_{};

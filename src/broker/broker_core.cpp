@@ -363,7 +363,13 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   events_.at(now);
   const std::uint64_t slept_before = sessions_.counters().slept;
   std::vector<actor::Session> ended;
-  sessions_.expire(now, ended);
+  const Micros deaf = sessions_.expire(now, ended);
+  if (deaf > Micros{0}) {  // workers that are away could not tell us that they are back
+    for (auto& worker : workers_) {
+      if (worker != nullptr && worker->session == 0) worker->last_heard = std::min(worker->last_heard + deaf, now.mono);
+    }
+    if (holding_until_) *holding_until_ += deaf;
+  }
   for (const actor::Session& session : ended) session_ended(session, now);
   if (sessions_.counters().slept != slept_before) {
     // We slept, not they: the time is not held against the workers (D2), nor against those still awaited.
@@ -429,14 +435,15 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
       retry != retries_.end()) {
     sooner(retry->first);
   }
+  const auto silence = [&](MonoTime at) { sooner(std::min(at, last_now_.mono + sessions_.look_every())); };
   // Past its time the holding waits for rows that are being read: they bring the turn.
-  if (holding_until_ && last_now_.mono < *holding_until_) sooner(*holding_until_);
+  if (holding_until_ && last_now_.mono < *holding_until_) silence(*holding_until_);
   if (limits_on_) {
     if (const auto turn = next_turn()) sooner(*turn);
   }
   for (const auto& worker : workers_) {
     if (worker != nullptr && worker->session == 0) {
-      sooner(worker->last_heard + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
+      silence(worker->last_heard + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
     }
   }
   if (const auto sessions = sessions_.next_deadline()) sooner(*sessions);

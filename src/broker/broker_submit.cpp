@@ -241,13 +241,14 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   touch(now);
   note_insert(slot);
   if (task.expires_us != 0) expiries_.emplace(task.expires_us, SlotRef{slot, task.key});
+  enqueue(slot, now);
   if (!orphans_.empty()) {
     if (const auto orphan = orphans_.find(view.id.to_id()); orphan != orphans_.end()) {
-      close_claim(orphan->second, slot, now);  // D15: never delivered a second time
+      // D15: never delivered a second time. It was put in its place first, so that its row is not read from there.
+      close_claim(orphan->second, slot, now);
       return slot;
     }
   }
-  enqueue(slot, now);
   if (is_revoked(slot)) {  // before it came; from its place, which may lie among what is only on disk
     begin_ending(slot, Ending::revoked, "revoked");
     urgent_ = true;

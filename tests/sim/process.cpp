@@ -62,6 +62,7 @@ void Process::pause() {
   if (!up_ || paused_) return;
   if (world_.logging) world_.say(name_, "*** is stopped");
   awake_before_ = awake();
+  stopped_since_ = world_.time.now();
   paused_ = true;
 }
 
@@ -70,6 +71,7 @@ void Process::resume() {
   if (world_.logging) world_.say(name_, "*** goes on");
   paused_ = false;
   awake_since_ = world_.time.now();
+  awake_before_ += std::min(world_.time.now() - stopped_since_, counted_stop_.count());
   // Its threads go on before its loop notices anything: what came due happens first.
   auto due = std::exchange(put_off_, {});
   for (auto& action : due) later(world_.chance.between(Micros{0}, Micros{300}), std::move(action));

@@ -32,8 +32,10 @@ class Process {
   [[nodiscard]] bool is_up() const { return up_; }
   [[nodiscard]] bool is_paused() const { return paused_; }
   [[nodiscard]] std::uint64_t starts() const { return starts_; }
-  /// Steady time that it ran, stops excluded, over all starts.
+  /// Steady time that it ran over all starts; of every stop only `count_stops` of its length counts.
   [[nodiscard]] std::int64_t awake() const;
+  /// A loop cannot tell a short stop from a time in which nothing happened.
+  void count_stops(Micros at_most) { counted_stop_ = at_most; }
 
   void start();
   void crash(std::string_view why);
@@ -98,6 +100,8 @@ class Process {
   std::int64_t wake_at_ = -1;
   std::int64_t awake_since_ = 0;
   std::int64_t awake_before_ = 0;
+  std::int64_t stopped_since_ = 0;
+  Micros counted_stop_{0};
   std::int64_t spin_second_ = 0;
   std::uint64_t spins_ = 0;
   bool ending_ = false;

@@ -58,6 +58,8 @@ void Simulation::build() {
     if (profile_.events) tell_everything(options, world_.chance);
     brokers_.push_back(std::make_unique<BrokerProcess>(
         world_, network_, ledger_, "broker" + std::to_string(i), options, rules_));
+    // Beyond an eighth of the liveness, a quarter more and a turn, a broker must know that it was stopped.
+    brokers_.back()->count_stops(Micros{static_cast<std::int64_t>(profile_.heartbeats.liveness_us / 6)});
     brokers.push_back(brokers_.back().get());
   }
   for (std::size_t i = 0; i < profile_.collectors; ++i) {

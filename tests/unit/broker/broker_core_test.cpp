@@ -299,6 +299,37 @@ TEST_F(BrokerCoreTest, ABrokerThatWaitsForARowSleeps) {
   EXPECT_GT(*core->next_deadline(), now.mono);
 }
 
+// Its new row lay among those that were paged out: it was read from there as a second task (sim seed 4985).
+TEST_F(BrokerCoreTest, AnOrphanThatIsJoinedBehindAFullWindowIsNotReadFromDisk) {
+  options.window_tasks = 1;
+  start();
+  connect_producer();
+  const Uuid id = producer_id;
+  connect_worker(worker_a, 1, 10);
+  connect_worker(worker_b, 2, 0);
+  settle();
+  submit(1, {task("a")});
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  crash_and_start();  // before the insert was committed
+  connect_worker(worker_a, 1, 0,
+                 {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
+                   .phase = wire::Hold::executing, .id = given[0].task.id}});
+  connect_producer(make_uuid7(wall_time(6), 3, 4));
+  submit(1, {task("x"), task("y")});  // x fills the window, y is paged out
+  settle();
+  connect_producer(id);
+  submit(1, {task("a")});
+  settle();
+  EXPECT_EQ(core->counters().adopted, 1u);
+  connect_worker(worker_b, 2, 10);
+  settle();
+  std::vector<Bytes> ids;
+  for (const auto& delivery : deliveries(*worker_b)) ids.emplace_back(delivery.task.id.bytes);
+  EXPECT_EQ(ids, (std::vector<Bytes>{"x", "y"}));
+  expect_books_balance();
+}
+
 TEST_F(BrokerCoreTest, AnOrphanDoesNotKeepTheAnswersBehindItWaiting) {
   start();
   connect_producer();
