@@ -16,9 +16,9 @@ void TaskTable::add(Registry registry, const std::string& source) {
     }
   }
   Registry& kept = registries_.emplace_back(std::move(registry));
-  for (TaskMiddleware& one : kept.middleware_) middleware_.push_back(std::move(one));
+  for (TaskMiddleware& one : kept.middleware_) middleware_->push_back(std::move(one));
   for (TaskDefinition& task : kept.tasks_) {
-    task.middleware_ = &middleware_;
+    task.middleware_ = middleware_.get();
     const auto& settings = task.settings();
     TaskFacts facts;
     facts.definition = &task;

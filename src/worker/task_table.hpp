@@ -4,6 +4,7 @@
 /// by its loop and its pool's threads, then, without locks.
 #pragma once
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -43,7 +44,9 @@ class TaskTable final : public TaskPolicies {
     const TaskDefinition* task;
     std::string source;
   };
-  std::deque<TaskMiddleware> middleware_;  ///< of all registries; the definitions point to it
+  /// Of all registries. The definitions point to it, so it stays where it is when the table moves.
+  std::unique_ptr<std::deque<TaskMiddleware>> middleware_ =
+      std::make_unique<std::deque<TaskMiddleware>>();
   std::deque<Registry> registries_;  ///< they own the definitions, whose addresses never change
   std::unordered_map<std::string_view, Entry> tasks_;
 };
