@@ -34,13 +34,13 @@ std::size_t columns_of(std::string_view text) {
 }
 
 /// Breaks at blanks; every line but the first is indented.
-std::string wrapped(const std::string& text, std::size_t indent, std::size_t width) {
+std::string wrapped_line(std::string_view text, std::size_t indent, std::size_t width) {
   std::string out;
   std::size_t column = indent;
   std::size_t begin = 0;
   while (begin < text.size()) {
     const std::size_t end = std::min(text.find(' ', begin), text.size());
-    const std::size_t length = columns_of(std::string_view{text}.substr(begin, end - begin));
+    const std::size_t length = columns_of(text.substr(begin, end - begin));
     if (column > indent && column + 1 + length > width) {
       out += '\n' + std::string(indent, ' ');
       column = indent;
@@ -55,16 +55,18 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t wid
   return out;
 }
 
-/// Line by line; those that begin with a blank are a table and stay as they are.
-std::string wrapped_lines(const std::string& text, std::size_t width) {
+/// The same of each line of a text; one that begins with a blank stays as it is, for lists and examples.
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
   std::string out;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
-    out += (begin == 0 ? "" : "\n") + (line.starts_with(' ') ? line : wrapped(line, 0, width));
-    begin = end + 1;
+  while (true) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    out += line.starts_with(' ') ? std::string{line} : wrapped_line(line, indent, width);
+    if (end == text.size()) return out;
+    text.remove_prefix(end + 1);
+    out += '\n';
+    if (!text.empty() && text[0] != '\n') out += std::string(indent, ' ');
   }
-  return out;
 }
 
 constexpr std::size_t help_column = 30;
@@ -245,7 +247,7 @@ std::string OptionTable::help_text() const {
     const std::string word = positional->name() + (positional->is_list() ? "…" : "");
     text += positional->is_required() ? ' ' + word : " [" + word + ']';
   }
-  text += "\n\n" + wrapped_lines(summary_, help_width) + '\n';
+  text += "\n\n" + wrapped(summary_, 0, help_width) + '\n';
   if (!positionals_.empty()) text += "\nArguments:\n";
   for (const auto& positional : positionals_)
     text += help_line(positional->name(), positional->help());

@@ -243,6 +243,14 @@ TEST_F(Config, ExplainsEveryOptionInItsHelp) {
   EXPECT_NE(help.find("--config FILE"), std::string::npos);
 }
 
+TEST(ConfigHelp, KeepsTheListsOfASummaryAndWrapsItsSentences) {
+  const std::string sentence = "One of these, said in a sentence that is so long that it does not fit into a single line of help:";
+  const OptionTable table{"baozi-test", sentence + "\n\n  ping    is it there?\n  active  tasks that run now\n"};
+  const std::string help = table.help_text();
+  EXPECT_NE(help.find("\n\n  ping    is it there?\n  active  tasks that run now\n"), std::string::npos) << help;
+  EXPECT_EQ(help.find(sentence), std::string::npos) << "it is wrapped";
+}
+
 TEST_F(Config, NeverShowsASecret) {
   EXPECT_EQ(parse({"--password", "steam"}), Parsed::run);
   EXPECT_EQ(options.password, "steam");
