@@ -112,6 +112,17 @@ Bytes BrokerCore::status_payload(Now now) {
   for (const auto& [name, value] : all) counters.number(name, value);
   for (const auto& [name, value] : shell_counters_) counters.number(name, value);
   status.key("counters").raw(counters.take());
+
+  MapWriter kept;  // what grows with use, and is bounded (delivery.md D31)
+  kept.number("producers", producers_.size());
+  kept.number("roster", roster_.size());
+  kept.number("orphans", orphans_.size());
+  kept.number("claims", claims_.size());
+  kept.number("endings", endings_open_);
+  kept.number("revocations", revocations_.size());
+  kept.number("dead_letters", dead_.size());
+  kept.number("dead_bytes", dead_bytes_);
+  status.key("kept").raw(kept.take());
   status.key("queues").raw(queues_payload());
   return status.take();
 }

@@ -270,18 +270,28 @@ void BrokerCore::enqueue(Slot slot, Now now) {
 }
 
 void BrokerCore::expire_producers(Now now) {
+  // A session that gave the same producer id and was overtaken may still point to it.
+  const auto forget = [this](auto it) {
+    sessions_.for_each([&](actor::Session& session) {
+      if (session.owner == it->second.get()) session.owner = nullptr;
+    });
+    return producers_.erase(it);
+  };
   for (auto it = producers_.begin(); it != producers_.end();) {
     const Producer& producer = *it->second;
-    const bool silent = producer.session == 0 && !producer.dirty && producer.accepted == producer.committed &&
-                        micros(now.wall) - producer.used_us > options_.producer_age_us;
-    if (!silent) {
+    const bool idle = producer.session == 0 && !producer.dirty && producer.accepted == producer.committed;
+    if (idle && producer.accepted == 0) {  // it said HELLO and no more: there is nothing to remember
+      it = forget(it);
+      continue;
+    }
+    if (!idle || micros(now.wall) - producer.used_us <= options_.producer_age_us) {
       ++it;
       continue;
     }
     ++counters_.producers_expired;
     touch(now);
     note_record(store::Space::producers, Bytes{producer.id.view()}, std::nullopt);
-    it = producers_.erase(it);
+    it = forget(it);
   }
 }
 

@@ -67,6 +67,28 @@ class BrokerControl : public BrokerFixture {
   std::uint64_t request = 0;
 };
 
+TEST_F(BrokerControl, AProducerThatOnlySaidHelloIsNotRemembered) {
+  start();
+  connect_producer();
+  submit(1, {task("a")});
+  const auto remembered = [&] {
+    ask(*producer, "status");
+    return reply(*producer).at("kept").at("producers").to<int>();
+  };
+  const Uuid other = make_uuid7(wall_time(6), 3, 4);
+  std::unique_ptr<TestPeer> visitor;
+  connect(visitor, {.role = wire::Role::producer, .name = "visitor", .incarnation = 8, .origin = other.view()});
+  std::unique_ptr<TestPeer> twin;  // takes the id over, and leaves; the first one still talks
+  connect(twin, {.role = wire::Role::producer, .name = "twin", .incarnation = 9, .origin = other.view()});
+  EXPECT_EQ(remembered(), 2);
+  disconnect(twin);
+  pass(2'000'000);
+  EXPECT_EQ(remembered(), 1);
+  say(*visitor, wire::Submit{.number = 1, .origin = other.view(), .home = {}, .flags = 0, .tasks = {}});
+  EXPECT_TRUE(next<wire::ErrorMessage>(*visitor, wire::Type::error).has_value());
+  EXPECT_EQ(remembered(), 1);
+}
+
 TEST_F(BrokerControl, AQuestionToTheWorkersNamesEveryoneThatMustAnswer) {
   start();
   connect_producer();
