@@ -298,7 +298,8 @@ TEST_F(ProducerResults, AQuestionNamesThoseThatDidNotAnswerInTime) {
   core->ask({.tag = Tag{5}, .kind = Question::Kind::control, .command = "queues", .patience = 2s},
             now);
   turn();
-  const auto control = decoded<wire::Control>(last_frame(broker_a));
+  const Bytes asked = last_frame(broker_a);  // what the message's views point into
+  const auto control = decoded<wire::Control>(asked);
   EXPECT_EQ(control.command, "queues");
   tell(broker_a, wire::Reply{control.request, 0, "\x01"});
   turn();
