@@ -44,8 +44,8 @@ struct Guest {
 class Strangers : public ProgramsTest {
  protected:
   void SetUp() override {
-    cluster.start_broker();
-    cluster.start_collector();
+    cluster.start_broker({"--liveness", "30s"});  // guests say nothing while others are asked
+    cluster.start_collector({"--liveness", "30s"});
     cluster.start_worker(0);
   }
   /// What the node that is looked at counted.
