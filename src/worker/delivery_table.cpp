@@ -76,6 +76,7 @@ void DeliveryTable::remove(Slot slot) {
   empty_out(held.task);
   empty_out(held.record);
   empty_out(held.follow_ups);
+  held.told.reset();
   free_.push_back(slot);
 }
 

@@ -19,6 +19,12 @@ namespace baozi::worker {
 struct CollectorPeer;
 using Slot = std::uint32_t;
 
+/// A state that a task reported while it runs (STARTED, PROGRESS, its own words).
+struct ToldState {
+  std::string state;
+  Bytes meta;  ///< packed value
+};
+
 struct Held {
   enum class Phase : std::uint8_t {
     free,
@@ -71,6 +77,7 @@ struct Held {
   Bytes record;                  ///< the packed result; of a NACK its reason
   Bytes follow_ups;              ///< packed array of tasks, or empty
   std::uint32_t task_bytes = 0;  ///< as it was delivered; what credit counts
+  std::unique_ptr<ToldState> told;  ///< what it said last of how far it is; most tasks say nothing
 
   [[nodiscard]] wire::IdView id() const { return {uuid, part(id_at, id_size)}; }
   [[nodiscard]] std::string_view name() const { return part(name_at, name_size); }

@@ -109,18 +109,32 @@ void WorkerCore::flush_collector(CollectorPeer& collector, Now now, WorkerEffect
 }
 
 void WorkerCore::note_state(Held& held, std::string_view state, BytesView meta) {
+  if (held.told == nullptr) held.told = std::make_unique<ToldState>();
+  held.told->state = state;
+  held.told->meta = meta;
   CollectorPeer* const collector = held.home != nullptr ? held.home : any_open_collector();
-  if (collector == nullptr || !collector->link.is_open() ||
-      collector->states.size() >= states_max) {
-    ++counters_.states_dropped;
+  if (collector == nullptr || !collector->link.is_open() || collector->states.size() >= states_max) {
+    ++counters_.states_late;
     return;
   }
+  lay_state(*collector, held);
+}
+
+void WorkerCore::lay_state(CollectorPeer& collector, const Held& held) {
   const wire::IdView id = held.id();
-  collector->states.push_back({.uuid = id.uuid,
-                               .id_bytes = Bytes{id.bytes},
-                               .origin = Bytes{held.origin_view()},
-                               .state = std::string{state},
-                               .meta = Bytes{meta}});
+  collector.states.push_back({.uuid = id.uuid,
+                              .id_bytes = Bytes{id.bytes},
+                              .origin = Bytes{held.origin_view()},
+                              .state = held.told->state,
+                              .meta = held.told->meta});
+}
+
+void WorkerCore::tell_states_again(CollectorPeer& collector) {
+  table_.for_each([&](Slot, const Held& held) {
+    const bool is_theirs = held.home == &collector || held.home == nullptr;
+    const bool goes_on = held.phase == Phase::pooled || held.phase == Phase::settle;
+    if (held.told != nullptr && is_theirs && goes_on) lay_state(collector, held);
+  });
 }
 
 }  // namespace baozi::worker

@@ -226,6 +226,7 @@ void WorkerCore::collector_welcome(CollectorPeer& collector) {
   collector.takes_events = true;
   collector.gets_events = false;
   collector.results.restart();
+  tell_states_again(collector);
   while (!homeless_.empty()) {
     const Slot slot = homeless_.front();
     homeless_.pop_front();

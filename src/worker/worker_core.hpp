@@ -114,7 +114,7 @@ struct WorkerCounters {
   std::uint64_t settlements_sent = 0;
   std::uint64_t settled = 0;
   std::uint64_t stale = 0;           ///< the broker said that the delivery was no longer ours
-  std::uint64_t states_dropped = 0;  ///< progress that no collector was there to take
+  std::uint64_t states_late = 0;  ///< progress that no collector was there to take when it was told
   std::uint64_t sessions_lost = 0;
   std::uint64_t malformed = 0;  ///< frames whose fields do not parse, or answer what was never sent
   std::uint64_t unexpected = 0;      ///< frames that a worker is not sent
@@ -317,6 +317,9 @@ class WorkerCore {
   [[nodiscard]] bool logs(TaskLog least) const { return options_.task_log >= least; }
   void note_started(Held& held);
   void note_state(Held& held, std::string_view state, BytesView meta);
+  void lay_state(CollectorPeer& collector, const Held& held);
+  /// To a collector that was not there when it was said, or has forgotten it (it keeps states in memory).
+  void tell_states_again(CollectorPeer& collector);
 
   // ---- worker_settle.cpp
   void send_result(Slot slot);

@@ -177,7 +177,7 @@ TEST_F(WorkerDeliver, ALimitOfTheCallGoesBeforeTheTasksAndThatBeforeTheWorkers) 
   EXPECT_EQ(starts[2].time_limit, Micros{3'000});
 }
 
-TEST_F(WorkerDeliver, ProgressGoesToTheHomeCollectorOrIsDroppedAndCounted) {
+TEST_F(WorkerDeliver, ProgressGoesToTheHomeCollectorAndIsToldAgainWhenThatComesBack) {
   open_all();
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}});
   core->on_state_update(starts[0].token, "PROGRESS", "\x05");
@@ -188,7 +188,19 @@ TEST_F(WorkerDeliver, ProgressGoesToTheHomeCollectorOrIsDroppedAndCounted) {
   core->on_disconnected(collector->link, now, out);
   core->on_state_update(starts[0].token, "PROGRESS", "\x06");
   turn();
-  EXPECT_EQ(core->counters().states_dropped, 1u);
+  EXPECT_EQ(core->counters().states_late, 1u);
+  welcome(*collector, connect(*collector));
+  const auto again = collector->take<wire::StateMessage>(wire::Type::state);
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_EQ(again[0].groups.at(0).entries.size(), 1u) << "the latest word only";
+  EXPECT_EQ(again[0].groups[0].entries[0].meta, "\x06");
+  EXPECT_EQ(again[0].groups[0].entries[0].id.bytes, uuid(1).view());
+
+  finish(starts[0].token, success());
+  core->on_disconnected(collector->link, now, out);
+  turn();
+  welcome(*collector, connect(*collector));
+  EXPECT_TRUE(collector->take<wire::StateMessage>(wire::Type::state).empty()) << "it has ended";
 }
 
 TEST_F(WorkerDeliver, AnswersOfThePoolForStrangeTokensAreCountedAndIgnored) {
