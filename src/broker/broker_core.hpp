@@ -268,6 +268,7 @@ class BrokerCore {
   // ---- broker_dispatch.cpp
   void deliver_ready(Now now);
   void deliver_queue(Queue& queue, Now now);
+  [[nodiscard]] bool waits_for_home(const Task& task) const;
   std::uint64_t give(Queue& queue, Worker& worker, std::uint64_t count, Now now);
   [[nodiscard]] bool wants_solitude(const Task& task) const { return task.lost >= 2; }
   void lease(Slot slot, Worker& worker);

@@ -67,6 +67,13 @@ void BrokerCore::deliver_queue(Queue& queue, Now now) {
   }
 }
 
+bool BrokerCore::waits_for_home(const Task& task) const {
+  // D21: there is nobody yet to bring its result to. Without one it may be run (D20): its failure would
+  // come back with DONE.
+  return rules_.d21_home_once && collectors_.empty() && !task.ignore_result &&
+         tasks_.origin(task.origin).home.empty();
+}
+
 std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count, Now now) {
   const bool early = !store_full_ && free_bytes_ >= options_.reserve_bytes;  // D10
   std::uint64_t given = 0;
@@ -82,7 +89,7 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
       }
       const bool committed = is_committed(task);
       if (!committed && (!early || task.retries > 0 || task.home_chosen)) break;
-      if (rules_.d21_home_once && collectors_.empty() && tasks_.origin(task.origin).home.empty()) {  // D21: nobody to bring its result to
+      if (waits_for_home(task)) {
         if (++skips > skips_max) break;
         slot = next;
         continue;

@@ -324,6 +324,8 @@ class WorkerCore {
   // ---- worker_settle.cpp
   void send_result(Slot slot);
   void settle(Slot slot);
+  /// D23: its result goes to the broker with its DONE.
+  void carry_result(Slot slot);
   void on_stored(CollectorPeer& collector, wire::Stored& message, Now now, WorkerEffects& out);
   /// D23: instead of a result that nobody takes, a FAILURE that says so.
   void replace_result(Slot slot, std::string_view why);

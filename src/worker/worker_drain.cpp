@@ -44,19 +44,14 @@ std::optional<MonoTime> WorkerCore::carry_deadline() const {
 }
 
 void WorkerCore::carry_results(Now now) {
-  const auto carry = [this](Slot slot) {
-    ++counters_.results_carried;
-    table_[slot].carries_record = true;
-    settle(slot);
-  };
   for (const auto& [name, collector] : collectors_) {
     if (collector->results.empty() || collector->link.is_open()) continue;
     if (now.mono < patience_ends(*collector)) continue;
-    for (const Slot slot : collector->results.take_all()) carry(slot);
+    for (const Slot slot : collector->results.take_all()) carry_result(slot);
   }
   const Micros patience = drain_ == Drain::cold ? Micros{0} : options_.drain_patience;
   if (now.mono < drain_began_ + patience) return;
-  for (const Slot slot : homeless_) carry(slot);
+  for (const Slot slot : homeless_) carry_result(slot);
   homeless_.clear();
 }
 

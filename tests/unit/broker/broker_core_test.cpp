@@ -879,6 +879,27 @@ TEST_F(BrokerCoreTest, ATaskWaitsForACollectorThatCanBeItsHomeAndOthersPassIt) {
   expect_books_balance();
 }
 
+TEST_F(BrokerCoreTest, ATaskWhoseResultNobodyWantsRunsWithoutAnyCollector) {
+  home.clear();
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  Bytes ignored;
+  Writer packed{ignored};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::ignore_result));
+  packed.boolean(true);
+  submit(1, {task("a", {}, ignored), task("b")});
+  settle();
+  const auto passed = deliveries(*worker_a);
+  ASSERT_EQ(passed.size(), 1u);
+  EXPECT_EQ(passed[0].task.id.bytes, "a");
+  done(*worker_a, passed[0].number);
+  settle();
+  EXPECT_EQ(store.tasks.size(), 1u);
+  expect_books_balance();
+}
+
 TEST_F(BrokerCoreTest, AnEndingWithoutAHomeIsToldToNobodyBeforeItsHomeIsOnDisk) {
   home.clear();
   start();

@@ -288,6 +288,17 @@ TEST_F(WorkerResult, WithoutAnyCollectorAHomelessResultWaitsForTheFirst) {
   EXPECT_EQ(core->status().homeless, 0u);
 }
 
+TEST_F(WorkerResult, AFailureThatNobodyWantedAndThatHasNoHomeGoesByTheBroker) {
+  open_all();
+  finish(run(1, "add", flag_option(wire::Option::ignore_result), ""), failure());
+  EXPECT_TRUE(results(*collector).empty()) << "another delivery of it may have another home";
+  const auto done = dones(broker());
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_EQ(done[0].state, wire::TaskState::failure);
+  EXPECT_FALSE(done[0].record.empty());
+  EXPECT_EQ(core->counters().results_carried, 1u);
+}
+
 TEST_F(WorkerResult, ANewCollectorSessionIsToldEverythingThatIsNotStored) {
   open_all();
   finish(run(1), success());
