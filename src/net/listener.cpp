@@ -161,26 +161,30 @@ Listener::Verdict Listener::admit(PeerKey key, const Message& body) {
 }
 
 bool Listener::next_leave(Received& out, bool nothing_else) {
-  if (leaves_.empty() || (!nothing_else && messages_ < leaves_.front().after)) return false;
-  const Leave next = leaves_.front();
-  leaves_.pop_front();
-  const auto peer = peers_.find(next.peer);
-  if (peer != peers_.end() && peer->second.state == State::leaving) {
-    drop_outbox(peer->second);
-    peers_.erase(peer);
+  while (!leaves_.empty() && (nothing_else || messages_ >= leaves_.front().after)) {
+    const Leave next = leaves_.front();
+    leaves_.pop_front();
+    const auto peer = peers_.find(next.peer);
+    const State ended = next.reported ? State::shunned : State::leaving;
+    if (peer != peers_.end() && peer->second.state == ended) {
+      drop_outbox(peer->second);
+      peers_.erase(peer);
+    }
+    if (next.reported) continue;
+    out.kind = Received::Kind::gone;
+    out.why = next.why;
+    out.peer = next.peer;
+    out.frame = {};
+    return true;
   }
-  out.kind = Received::Kind::gone;
-  out.why = next.why;
-  out.peer = next.peer;
-  out.frame = {};
-  return true;
+  return false;
 }
 
 void Listener::leave(PeerKey key, Peer& peer) {
   if (peer.state != State::live) return;
   peer.state = State::leaving;
   drop_outbox(peer);
-  leaves_.push_back({key, Gone::disconnected, messages_ + messages_before_leave_max});
+  leaves_.push_back({key, Gone::disconnected, messages_ + messages_before_leave_max, false});
 }
 
 void Listener::shun(PeerKey key, Peer& peer, Gone why) {
@@ -188,7 +192,7 @@ void Listener::shun(PeerKey key, Peer& peer, Gone why) {
   peer.state = State::shunned;
   drop_outbox(peer);
   connections_.cut(peer.fd);
-  leaves_.push_front({key, why, 0});
+  leaves_.push_front({key, why, 0, false});
 }
 
 void Listener::disconnect(PeerKey key) {
@@ -226,7 +230,7 @@ Sent Listener::send(PeerKey key, Bytes&& frame) {
   } else if (!has_inproc_) {
     // Never heard of, or reported gone: libzmq's monitor tells of the end a little before its pipe
     // refuses frames, and would still take this one.
-    leaves_.push_back({key, Gone::disconnected, messages_});
+    leaves_.push_back({key, Gone::disconnected, messages_, false});
     return Sent::gone;
   }
   switch (hand_over(key, frame, Socket::Look::if_refused)) {
@@ -237,7 +241,7 @@ Sent Listener::send(PeerKey key, Bytes&& frame) {
   if (peer != peers_.end()) {
     leave(key, peer->second);
   } else {
-    leaves_.push_back({key, Gone::disconnected, messages_});
+    leaves_.push_back({key, Gone::disconnected, messages_, false});
   }
   return Sent::gone;
 }
@@ -313,7 +317,8 @@ void Listener::read_monitor() {
           const auto peer = peers_.find(*key);
           if (peer == peers_.end()) break;
           if (peer->second.state == State::shunned) {
-            peers_.erase(peer);  // reported when it was given up
+            // Remembered until its last frames were received: they are not a new peer's.
+            leaves_.push_back({*key, Gone::disconnected, messages_ + messages_before_leave_max, true});
           } else {
             leave(*key, peer->second);
           }

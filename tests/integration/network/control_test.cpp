@@ -175,6 +175,8 @@ TEST_F(ControlTest, RevokeGivesOneOfFourVerdicts) {
   App client = app();
   auto done = client.send<std::int64_t>("c.add", 1, 2);
   done.get(30s);
+  // Its result is shown before the broker has heard of it: until then a revoke is "pending".
+  ASSERT_TRUE(eventually([&] { return done.revoke().verdict == Revocation::Verdict::too_late; }));
   auto later =
       client.task<std::int64_t(std::int64_t, std::int64_t)>("c.add").with().countdown(1h).delay(1,
                                                                                                 2);
