@@ -345,9 +345,10 @@ TEST_F(PreforkPoolTest, ATaskThatClosesAllDescriptorsEndsAsItWouldAndItsProcessI
 TEST_F(PreforkPoolTest, WhatATaskPrintsIsForTheLog) {
   start(1);
   const pid_t pid = value<int>("zoo.print", std::string{"hello"}, 2);
+  const std::string by_cout = "(process " + std::to_string(pid) + "): hello by cout";
+  EXPECT_TRUE(run_until([&] { return said(notices, by_cout); }));
+  EXPECT_TRUE(run_until([&] { return said(notices, "hello by printf"); }));
   EXPECT_TRUE(run_until([&] { return said(notices, "hello by stderr"); }));
-  EXPECT_TRUE(said(notices, "(process " + std::to_string(pid) + "): hello by cout"));
-  EXPECT_TRUE(said(notices, "hello by printf"));
 }
 
 TEST_F(PreforkPoolTest, ATaskThatPrintsMoreThanAPipeHoldsIsNotHeldUp) {
