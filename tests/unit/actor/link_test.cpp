@@ -223,6 +223,7 @@ TEST_F(OpenLink, PingsAtTwiceTheRateWhileOnlyTheOtherSideIsSilent) {
 }
 
 TEST_F(OpenLink, APongCountsAsHeardAndIsNobodysBusiness) {
+  EXPECT_TRUE(pings_at(3'000'000));
   EXPECT_EQ(receive(9, 1, wire::Pong{}, 3'900'000), Link::Event::nothing);
   EXPECT_EQ(link.last_heard(), start + Micros{3'900'000});
   std::optional<Bytes> ping;
@@ -283,6 +284,15 @@ TEST_F(OpenLink, AfterASleepTheTickEndsTheSession) {
   EXPECT_EQ(link.tick(at(4'000'001), ping), Link::Event::lost);
   EXPECT_EQ(link.counters().slept, 1U);
   EXPECT_FALSE(ping);
+}
+
+TEST_F(OpenLink, AShorterSleepEndsTheSessionTooWhenTheOtherSideHasHeardNothingForNearlyTheLiveness) {
+  // It was about to say something when it was stopped: by the time it goes on it may have been given up.
+  std::optional<Bytes> ping;
+  EXPECT_EQ(link.tick(at(900'000), ping), Link::Event::nothing);
+  EXPECT_FALSE(ping);
+  EXPECT_EQ(receive(9, 1, wire::Submitted{.upto = 5, .refusals = {}}, 3'400'000), Link::Event::lost);
+  EXPECT_EQ(link.counters().slept, 1U);
 }
 
 TEST_F(OpenLink, ALoopThatRanAllTheTimeHasNotSlept) {
