@@ -7,6 +7,17 @@
 
 namespace baozi::broker {
 
+namespace {
+
+/// Whether `more` may be added to `held`. A batch is taken whole (D5), so one that is larger than half the limit
+/// is taken once the rest leaves that half free: else it would wait for ever, even for an empty queue.
+bool leaves_room(std::uint64_t held, std::uint64_t more, std::uint64_t limit) {
+  const std::uint64_t wanted = std::min(more, std::max<std::uint64_t>(limit / 2, 1));
+  return held <= limit && wanted <= limit - held;
+}
+
+}  // namespace
+
 BrokerCore::Producer& BrokerCore::producer_of(const Uuid& id) {
   auto& producer = producers_[id];
   if (producer == nullptr) {
@@ -61,7 +72,7 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   };
   if (draining_) return full(wire::Reason::draining, 1'000'000);
   if (store_full_ || free_bytes_ < options_.reserve_bytes) return full(wire::Reason::no_space, 250'000);
-  if (tasks_.size() + message.tasks.size() > options_.memory_tasks_max || tasks_.bytes() > options_.memory_bytes_max) {
+  if (!leaves_room(tasks_.size(), message.tasks.size(), options_.memory_tasks_max) || tasks_.bytes() > options_.memory_bytes_max) {
     return full(wire::Reason::memory, 50'000);
   }
   if (keys_loading_ && std::any_of(message.tasks.begin(), message.tasks.end(),
@@ -119,14 +130,20 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     const bool fits = queue->tasks() + counts->first <= queue->options.tasks_max &&
                       queue->bytes + counts->second <= queue->options.bytes_max;
     if (fits || queue->options.policy == FullPolicy::drop_head) continue;
-    if (queue->options.policy == FullPolicy::block) return full(wire::Reason::queue_full, 20'000);
+    if (queue->options.policy == FullPolicy::block) {
+      if (leaves_room(queue->tasks(), counts->first, queue->options.tasks_max) &&
+          leaves_room(queue->bytes, counts->second, queue->options.bytes_max)) {
+        continue;
+      }
+      return full(wire::Reason::queue_full, 20'000);
+    }
     refusal.tasks.push_back({.index = i, .reason = wire::Reason::queue_full, .text = "the queue is full"});
     --counts->first;
     counts->second -= task.raw.size();
   }
   if (refusal.tasks.empty()) {
     for (const auto& [queue, more] : added) {
-      if (make_room(*queue, more.first, more.second)) continue;
+      if (queue->options.policy != FullPolicy::drop_head || make_room(*queue, more.first, more.second)) continue;
       for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
         if (queues_.home_of(message.tasks[i]) != queue) continue;
         refusal.tasks.push_back({.index = i, .reason = wire::Reason::queue_full, .text = "the queue is full of tasks that cannot be dropped"});
@@ -182,7 +199,6 @@ bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t byte
     return queue.tasks() + tasks > queue.options.tasks_max || queue.bytes + bytes > queue.options.bytes_max;
   };
   if (!over()) return true;
-  if (queue.options.policy != FullPolicy::drop_head) return false;
   for (std::size_t priority = 0; priority < queue.lanes.size() && over(); ++priority) {
     while (over() && queue.lanes[priority].head != no_slot) {
       if (!may_end_more()) return false;  // D19: with the outbox full, drop-head behaves as reject

@@ -10,8 +10,13 @@ Ledger::Settings settings_for(const Profile& profile) {
   Ledger::Settings settings;
   settings.liveness = Micros{static_cast<std::int64_t>(profile.heartbeats.liveness_us)};
   settings.delivery_limit = profile.broker.delivery_limit;
-  // What a full queue refuses is tried again later: only where it blocks does order hold (D6).
-  settings.in_order = profile.clean && profile.broker.queue_defaults.policy == broker::FullPolicy::block;
+  // What a full queue refuses is tried again later: only where it blocks does order hold (D6), and only while a
+  // broker without room does not send what it refused to another one, which has later tasks already.
+  const broker::BrokerOptions roomy;
+  const bool has_room = profile.broker.memory_tasks_max == roomy.memory_tasks_max &&
+                        profile.broker.queue_defaults.tasks_max == roomy.queue_defaults.tasks_max;
+  settings.in_order = profile.clean && profile.broker.queue_defaults.policy == broker::FullPolicy::block &&
+                      (profile.brokers == 1 || has_room);
   settings.keys_in_order = profile.broker.queue_defaults.policy == broker::FullPolicy::block;
   settings.clocks_agree = profile.faults.wall_clock == 0;
   settings.tasks_are_dropped =

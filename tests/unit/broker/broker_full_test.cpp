@@ -1,0 +1,62 @@
+// What a broker takes when there is little room (delivery.md D6, D25).
+#include "broker_fixture.hpp"
+
+namespace baozi::broker {
+namespace {
+
+class BrokerFull : public BrokerFixture {
+ protected:
+  /// The one refusal of the next answer.
+  wire::BatchRefusal refusal() {
+    const auto answer = next<wire::Submitted>(*producer, wire::Type::submitted);
+    EXPECT_TRUE(answer.has_value());
+    if (!answer || answer->refusals.size() != 1) return {};
+    return answer->refusals[0];
+  }
+  void submit_some(std::uint64_t number, int count) {
+    std::vector<Bytes> tasks;
+    for (int i = 0; i < count; ++i)
+      tasks.push_back(task(std::to_string(number) + "-" + std::to_string(i)));
+    submit(number, tasks);
+  }
+};
+
+TEST_F(BrokerFull, ABatchLargerThanItsQueuesLimitIsTakenWhenHalfOfThatIsFree) {
+  // It would wait for ever otherwise: a batch is taken whole, and its producer sends it again as it
+  // is.
+  options.queue_defaults.tasks_max = 4;
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 0);
+  submit_some(1, 3);
+  settle();
+  producer->received.clear();
+  submit_some(2, 9);
+  EXPECT_EQ(refusal().reason, wire::Reason::queue_full);
+  say(*worker_a, wire::Credit{.count = 1, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
+  done(*worker_a, deliveries(*worker_a).at(0).number);
+  settle();
+  producer->received.clear();
+  submit_some(2, 9);
+  settle();
+  EXPECT_EQ(core->books().accepted, 12u);
+  producer->received.clear();
+  submit_some(3, 1);
+  EXPECT_EQ(refusal().reason, wire::Reason::queue_full);
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, ABatchLargerThanTheMemoryLimitIsTakenWhenHalfOfThatIsFree) {
+  options.memory_tasks_max = 4;
+  start();
+  connect_producer();
+  submit_some(1, 9);
+  settle();
+  EXPECT_EQ(core->books().accepted, 9u);
+  producer->received.clear();
+  submit_some(2, 1);
+  EXPECT_EQ(refusal().reason, wire::Reason::memory);
+}
+
+}  // namespace
+}  // namespace baozi::broker
