@@ -312,7 +312,7 @@ class BrokerCore {
   /// Opens a claim on the task in `slot`, or on the row under the claim's key when there is none.
   void claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now, BrokerEffects& out);
   void adopt(Slot slot, Worker& worker, std::uint64_t number);
-  void remember_delivery(Slot slot, const Worker& worker, std::uint64_t number);
+  void remember_delivery(Slot slot, const Worker& worker, std::uint64_t number, std::string_view why);
   void on_claim_row(std::uint64_t number, std::vector<store::TaskRow>& rows, Now now);
   /// The task of a claim is there: leased to the worker again, or settled if it is done already.
   void close_claim(std::uint64_t number, Slot slot, Now now);
@@ -336,6 +336,11 @@ class BrokerCore {
   void obey_winner(Slot slot, BytesView record, BytesView follow_ups, Now now);
   [[nodiscard]] Bytes ending_record(const Task& task, const wire::TaskView& view, Now now) const;
   void ask(Slot slot);
+  /// Whether some collector may have stored a result of an earlier delivery: of an `ignore_result` task its failure
+  /// (D20), unless it was delivered without a home (D21).
+  [[nodiscard]] bool may_have_result(const Task& task) const {
+    return !task.ignore_result || !tasks_.origin(task.origin).home.empty();
+  }
   void send_asks(BrokerEffects& out);
   void on_fetched(const wire::Fetched& message, Now now);
   Collector* collector_for(const std::string& home);
@@ -490,6 +495,7 @@ class BrokerCore {
   std::set<std::uint64_t> roster_awaited_;           ///< incarnations of before that were not heard yet
   bool roster_lost_ = false;                         ///< one of them never came
   std::map<std::uint64_t, Claim> claims_;            ///< by delivery number
+  std::unordered_map<std::int64_t, std::uint64_t> newest_claims_;  ///< row → the newest number claimed for it
   std::map<TaskId, std::uint64_t> orphans_;          ///< id → delivery number
   std::map<TaskId, std::uint64_t> orphans_to_seek_;  ///< of them, those that a sweep is to look for
   std::map<TaskId, SlotRef> held_ids_;               ///< tasks taken while holding

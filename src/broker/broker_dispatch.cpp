@@ -172,9 +172,12 @@ void BrokerCore::lease(Slot slot, Worker& worker) {
     task.acks_early = task.early_there = true;
   }
   const bool fresh_home = choose_home(slot);
-  if (task.acks_early || worker.local || fresh_home) {
+  const bool count_open = task.history != nullptr && task.history->counted_n > committed_;
+  if (task.acks_early || worker.local || fresh_home || count_open) {
     // The mark says that the task may have been started: it must be durable before the task leaves. So must
-    // its home: the worker's result and those of later deliveries have to meet at one collector.
+    // its home: the worker's result and those of later deliveries have to meet at one collector. And the loss
+    // or retry that the delivery before ended with: a crash that took both would let a poison task run twice more
+    // than it may (D16), and would not know of two deliveries of one worker which one counts.
     task.stage = Stage::marking;
     task.marked = task.acks_early || worker.local;
     note_update(slot);

@@ -262,7 +262,7 @@ void BrokerCore::admit(Slot slot, Now now) {
     schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
     return;
   }
-  if ((task.suspicious || task.lost > 0) && !task.ignore_result) return ask(slot);
+  if ((task.suspicious || task.lost > 0) && may_have_result(task)) return ask(slot);
   queues_.push_back(tasks_, slot);
 }
 

@@ -126,6 +126,7 @@ void BrokerCore::retry(Slot slot, std::uint64_t delay_us, bool charged, Now now)
     ++task.retries;
     if (task.history == nullptr) task.history = std::make_unique<TaskHistory>();
     if (task.history->since_us == 0) task.history->since_us = micros(now.wall);
+    task.history->counted_n = open_;
   }
   task.marked = false;
   if (task.revoke_asked) return begin_ending(slot, Ending::revoked, "revoked");

@@ -179,7 +179,8 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
     }
     ++counters_.orphans;
     claim.orphan = true;
-    orphans_[claim.id] = hold.number;
+    std::uint64_t& newest = orphans_[claim.id];
+    newest = std::max<std::uint64_t>(newest, hold.number);
     // An epoch in between may have taken the task again, as another row, and joined them; the worker knows
     // nothing of that row.
     if (epoch_of(DeliveryNumber{hold.number}) + 1 < epoch_) {
@@ -197,6 +198,9 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
 
 void BrokerCore::claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now, BrokerEffects& out) {
   const std::int64_t key = claim.key;
+  if (claims_.empty()) newest_claims_.clear();
+  std::uint64_t& newest = newest_claims_[key];
+  newest = std::max(newest, number);
   claims_[number] = std::move(claim);
   if (slot != no_slot) return close_claim(number, slot, now);
   load({.kind = LoadKind::claim, .number = number}, key, key, 1, SIZE_MAX, out);
@@ -232,11 +236,15 @@ void BrokerCore::close_claim(std::uint64_t number, Slot slot, Now now) {
     if (claim.settle) resolve_answer(worker, claim.settle->entry, 0, true);
     return;
   }
-  if (free_to_take) {
+  const auto newest = newest_claims_.find(claim.key);
+  if (newest != newest_claims_.end() && newest->second > number) {
+    // Its worker retried it, or gave it back, and was answered by a later delivery: that one decides.
+    remember_delivery(slot, worker, number, "followed by a later delivery");
+  } else if (free_to_take) {
     detach(slot);
     adopt(slot, worker, number);
   } else {
-    remember_delivery(slot, worker, number);  // somebody else has it: a DONE of this one still counts (D18)
+    remember_delivery(slot, worker, number, "reported too late");  // somebody else has it: its DONE still counts (D18)
   }
   if (!claim.settle) return;
   const std::uint64_t entry = claim.settle->entry;
@@ -293,10 +301,10 @@ void BrokerCore::adopt(Slot slot, Worker& worker, std::uint64_t number) {
   ++counters_.adopted;
 }
 
-void BrokerCore::remember_delivery(Slot slot, const Worker& worker, std::uint64_t number) {
+void BrokerCore::remember_delivery(Slot slot, const Worker& worker, std::uint64_t number, std::string_view why) {
   Task& task = tasks_[slot];
   if (task.history == nullptr) task.history = std::make_unique<TaskHistory>();
-  task.history->losses.push_back({number, static_cast<std::uint64_t>(worker.incarnation), micros(last_now_.wall), "reported too late"});
+  task.history->losses.push_back({number, static_cast<std::uint64_t>(worker.incarnation), micros(last_now_.wall), std::string{why}});
   adopted_[number] = SlotRef{slot, task.key};
 }
 
@@ -317,12 +325,13 @@ void BrokerCore::lose_delivery(Slot slot, std::string_view why, Now now) {
   if (rules_.d16_count_when_made) ++task.lost;
   touch(now);
   note_update(slot);
+  task.history->counted_n = open_;
   if (task.acks_early) return begin_ending(slot, Ending::lost_early, "the worker that had it was lost; acks_early tasks are not repeated");
   if (task.revoke_asked) return begin_ending(slot, Ending::revoked, "revoked");
   if (task.lost >= task.limit) {
     return begin_ending(slot, Ending::dead, std::to_string(task.lost) + " deliveries were lost");
   }
-  if (task.ignore_result) return requeue(slot);
+  if (!may_have_result(task)) return requeue(slot);
   ask(slot);
 }
 
@@ -367,7 +376,9 @@ void BrokerCore::look_for_lost(Now now) {
   }
   if (holding_ || claims_.empty()) return;
   std::vector<std::uint64_t> old;
-  for (const auto& [number, claim] : claims_) {
+  const bool takes_nothing = store_full_ || free_bytes_ < options_.reserve_bytes;  // what they wait for is refused
+  for (auto& [number, claim] : claims_) {
+    if (takes_nothing) claim.since = now.mono;
     if (claim.orphan && now.mono - claim.since >= liveness * orphan_patience) old.push_back(number);
   }
   for (const std::uint64_t number : old) give_up_claim(number);

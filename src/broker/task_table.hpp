@@ -50,6 +50,7 @@ struct TaskHistory {
   Bytes carried_record;      ///< D23: a result that its worker could bring to no collector
   Bytes carried_follow_ups;
   std::int64_t since_us = 0;  ///< when it was first retried; 0: never
+  std::uint64_t counted_n = 0;  ///< the commit that has its last loss or retry: it is delivered after that (D16)
 };
 
 struct Task {
