@@ -435,7 +435,7 @@ void Ledger::results_committed(const Process& collector, const std::vector<store
 void Ledger::broker_started(const Process& broker) {
   for (auto& [who, hearing] : hearings_) {
     if (who.first != broker.index()) continue;
-    hearing.last = std::max(hearing.last, broker.awake());
+    heard(broker, hearing);  // it listens anew; whom it had not heard for a liveness before may be forgotten by now
     hearing.session = hearing.nonce = 0;
   }
 }
