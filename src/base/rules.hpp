@@ -17,6 +17,8 @@ struct Rules {
   bool d14_hold_after_restart = true;
   bool d15_positions = true;      ///< orphans are told from what was removed
   bool d16_count_when_made = true;
+  bool d19_purge_in_force = true;   ///< a purge is durable when it is answered, and nothing of it is delivered
+  bool d24_generation = true;       ///< a deliberate retry raises its task's generation
   bool d27_key_until_end = true;    ///< a unique key is free in the transaction that ends its task, not before
   bool d27_head_blocks = true;      ///< what waits for a retry holds up those behind it under its ordering key
   bool d27_holder_durable = true;   ///< a duplicate is told of a holder that is durable

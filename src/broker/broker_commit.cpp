@@ -107,11 +107,12 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
     queue.changed = false;
     Bytes row;
     Writer packed{row};
-    packed.array(4);
+    packed.array(5);
     packed.str(QueueTable::key_of(queue));
     packed.uinteger(queue.scheduled - std::min(queue.scheduled, queue.keyed_scheduled));
     packed.uinteger(queue.bytes);
     packed.boolean(queue.paused);
+    packed.uinteger(queue.purged_before);
     batch.records.push_back({store::Space::queues, key_bytes(number), std::move(row)});
   }
   if (sequence_ + sequence_block / 2 > sequence_reserved_) {

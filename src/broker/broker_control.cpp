@@ -87,7 +87,7 @@ void BrokerCore::on_control(actor::Session& session, const wire::Control& messag
       std::uint64_t purged = purge(*queue);
       for (const std::uint32_t number : queue->labelled) purged += purge(queues_[number]);
       payload.number("purged", purged);
-      return answer(payload.take());
+      return reply_after_commit(session.number, message.request, payload.take());
     }
     queue->paused = pauses;
     queue->changed = true;
@@ -97,7 +97,10 @@ void BrokerCore::on_control(actor::Session& session, const wire::Control& messag
     return reply_after_commit(session.number, message.request, payload.take());
   }
   Bytes payload;
-  if (dead_command(message, now, payload)) return answer(payload);
+  bool changed = false;
+  if (dead_command(message, now, payload, changed)) {
+    return changed ? reply_after_commit(session.number, message.request, std::move(payload)) : answer(payload);
+  }
   fail("unknown command '" + std::string{command} + "'");
 }
 

@@ -59,6 +59,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
         const std::uint64_t scheduled = in.uinteger();
         queue_facts[number] = {scheduled, in.uinteger()};
         if (fields > 3) queues_[number].paused = in.boolean();
+        if (fields > 4) queues_[number].purged_before = in.uinteger();
         break;
       }
       case store::Space::producers: {
@@ -382,6 +383,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   load_keyed(out);
   look_for_lost(now);
   end_holding(now);
+  if (!purges_resumed_ && !holding_) resume_purges();
   wake_scheduled(now);
   check_expiry(now);
   wake_limits(now);

@@ -280,6 +280,7 @@ class BrokerCore {
   [[nodiscard]] bool is_paused(const Queue& queue) const {
     return queue.paused || (queue.base != no_index && queues_[queue.base].paused);
   }
+  [[nodiscard]] bool delivers(const Queue& queue) const { return !is_paused(queue) && queue.purged_before == 0; }
 
   // ---- broker_settle.cpp
   void on_credit(Worker& worker, const wire::Credit& message);
@@ -416,7 +417,13 @@ class BrokerCore {
   [[nodiscard]] static wire::IdView id_of(BytesView raw);
   void run_sweep(BrokerEffects& out);
   void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
+  /// Ends all tasks that wait in the queue now; how many. None of them is delivered any more.
   std::uint64_t purge(Queue& queue);
+  /// Tasks of the queue that wait for a collector's word before they are delivered again.
+  [[nodiscard]] std::vector<Slot> asking_in(const Queue& queue) const;
+  void begin_purge(const Queue& queue, std::uint64_t sequence_end);
+  /// After a restart: those that were under way.
+  void resume_purges();
   Slot take_from_disk(const store::TaskRow& row, Now now);
   /// True when a running sweep wants this task, which was just read for another reason.
   bool swept(Slot slot, Now now);
@@ -467,7 +474,8 @@ class BrokerCore {
   [[nodiscard]] Bytes status_payload(Now now);
 
   // ---- broker_dead.cpp
-  bool dead_command(const wire::Control& message, Now now, Bytes& payload);
+  /// \param changed  the answer waits for the open commit.
+  bool dead_command(const wire::Control& message, Now now, Bytes& payload, bool& changed);
   bool retry_dead(std::int64_t key, Now now);
   void drop_dead(std::int64_t key);
   void trim_dead();
@@ -560,6 +568,7 @@ class BrokerCore {
   std::map<std::uint64_t, RevokeJob> revoke_jobs_;
   std::multimap<Slot, std::pair<std::uint64_t, std::size_t>> revoke_waiters_;  ///< task → (job, index)
   std::deque<Sweep> sweeps_;
+  bool purges_resumed_ = false;
   std::map<std::int64_t, DeadLetter> dead_;
   std::uint64_t dead_bytes_ = 0;
 

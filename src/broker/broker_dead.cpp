@@ -44,7 +44,7 @@ Bytes pack_dead_entry(const DeadLetter& letter, bool whole) {
 
 }  // namespace
 
-bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payload) {
+bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payload, bool& changed) {
   if (message.command == "dead.list") {
     const std::uint64_t limit = std::min<std::uint64_t>(wire::number_argument(message.arguments, "limit").value_or(100), 1'000);
     const std::uint64_t after = wire::number_argument(message.arguments, "after").value_or(0);
@@ -89,6 +89,7 @@ bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payl
       ++count;
     }
   }
+  changed = count > 0;
   MapWriter answer;
   answer.number(message.command == "dead.drop" ? "dropped" : "retried", count);
   payload = answer.take();
@@ -120,7 +121,7 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
   packed_options.map(kept.size() + 1);
   for (const BytesView entry : kept) packed_options.raw(entry);
   packed_options.uinteger(static_cast<std::uint64_t>(wire::Option::generation));
-  packed_options.uinteger(view->options.generation + 1);
+  packed_options.uinteger(view->options.generation + (rules_.d24_generation ? 1 : 0));
   Bytes task;
   Writer packed{task};
   wire::pack_task(packed, view->id, view->name, view->queue, options, view->body);
@@ -131,7 +132,8 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
   drop_dead(key);
   --books_.dead_dropped;  // it is not gone, it is queued again
   --books_.accepted;      // and was accepted once already
-  accept(*raised, origin, now);
+  // Nobody gets it before the raised generation is on disk: a crash would leave a result of one that never was.
+  accept(*raised, origin, now, true);
   urgent_ = true;
   return true;
 }

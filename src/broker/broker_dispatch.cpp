@@ -37,7 +37,7 @@ void BrokerCore::deliver_ready(Now now) {
 }
 
 void BrokerCore::deliver_queue(Queue& queue, Now now) {
-  if (is_paused(queue)) return;
+  if (!delivers(queue)) return;
   std::vector<Worker*> able;
   for (const std::uint32_t index : queue.consumers) {
     Worker& worker = *workers_[index];

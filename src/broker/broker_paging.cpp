@@ -70,7 +70,7 @@ void BrokerCore::trim_schedule() {
     const auto last = std::prev(at);
     const Slot slot = last->second;
     Task& task = tasks_[slot];
-    if (task.keyed) {  // these stay in memory
+    if (task.keyed || queues_[task.queue].purged_before != 0) {  // these stay in memory; those are about to end
       at = last;
       continue;
     }
@@ -135,7 +135,7 @@ void BrokerCore::page_in(BrokerEffects& out) {
   if (!may_deliver()) return;
   for (auto it = paged_queues_.begin(); it != paged_queues_.end();) {
     Queue& queue = queues_[*it];
-    const bool served = !is_paused(queue) && std::any_of(queue.consumers.begin(), queue.consumers.end(), [this](std::uint32_t index) {
+    const bool served = delivers(queue) && std::any_of(queue.consumers.begin(), queue.consumers.end(), [this](std::uint32_t index) {
       return workers_[index]->session != 0;
     });
     bool any = false;

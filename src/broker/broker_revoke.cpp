@@ -214,17 +214,47 @@ bool is_older(std::int64_t key, std::uint64_t end) {
 }  // namespace
 
 std::uint64_t BrokerCore::purge(Queue& queue) {
+  // Durable before anybody is told, and in force at once: a crash may come before all of them were found.
+  if (rules_.d19_purge_in_force) queue.purged_before = sequence_;
+  queue.changed = true;
+  touch(last_now_);
+  if (purges_resumed_) begin_purge(queue, sequence_);  // else it goes with those of before
+  return queue.ready + queue.scheduled + queue.blocked + asking_in(queue).size();
+}
+
+std::vector<Slot> BrokerCore::asking_in(const Queue& queue) const {
+  std::vector<Slot> slots;
+  const auto look_at = [&](const SlotRef& ref) {
+    if (alive(ref) && tasks_[ref.slot].stage == Stage::asking && tasks_[ref.slot].queue == queue.number) slots.push_back(ref.slot);
+  };
+  for (const auto& [home, refs] : asks_ready_) std::for_each(refs.begin(), refs.end(), look_at);
+  for (const auto& [request, sent] : asks_sent_) {
+    for (const auto& [id, ref] : sent.tasks) look_at(ref);
+  }
+  std::sort(slots.begin(), slots.end());  // one may have been asked about twice
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  return slots;
+}
+
+void BrokerCore::resume_purges() {
+  // Not while holding: a task that its worker still reports does not wait.
+  purges_resumed_ = true;
+  for (std::uint32_t number = 0; number < queues_.size(); ++number) {
+    if (queues_[number].purged_before != 0) begin_purge(queues_[number], queues_[number].purged_before);
+  }
+}
+
+void BrokerCore::begin_purge(const Queue& queue, std::uint64_t sequence_end) {
   Sweep sweep;
   sweep.number = next_request_++;
   sweep.purged_queue = queue.number;
-  sweep.sequence_end = sequence_;
+  sweep.sequence_end = sequence_end;
   if (scheduled_on_disk_ > 0) sweep.ranges.push_back({schedule_disk_from_, schedule_end});
   for (std::uint32_t priority = 0; priority < 10; ++priority) {
     const Lane& lane = queue.lanes[priority];
     if (lane.on_disk > 0) sweep.ranges.push_back({lane.disk_from, queued_key(queue.number, priority, sequence_mask)});
   }
   sweeps_.push_back(std::move(sweep));
-  return queue.ready + queue.scheduled + queue.blocked;
 }
 
 std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end, std::uint64_t room) {
@@ -237,27 +267,30 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end,
       slot = after;
     }
   }
-  std::vector<Slot> scheduled;
+  std::vector<Slot> others;
   for (const auto& [when, slot] : schedule_) {
-    if (tasks_[slot].queue == queue.number && is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + scheduled.size() < room) {
-      scheduled.push_back(slot);
+    if (tasks_[slot].queue == queue.number && is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room) {
+      others.push_back(slot);
     }
   }
   for (const auto& [when, ref] : retries_) {
     if (alive(ref) && tasks_[ref.slot].queue == queue.number && tasks_[ref.slot].stage == Stage::scheduled &&
-        is_older(tasks_[ref.slot].key, sequence_end) && endings_open_ - before + scheduled.size() < room) {
-      scheduled.push_back(ref.slot);
+        is_older(tasks_[ref.slot].key, sequence_end) && endings_open_ - before + others.size() < room) {
+      others.push_back(ref.slot);
     }
   }
   if (queue.blocked > 0) {
     for (Slot slot = 0; slot < tasks_.slots(); ++slot) {
       if (tasks_[slot].stage == Stage::blocked && tasks_[slot].queue == queue.number &&
-          endings_open_ - before + scheduled.size() < room) {
-        scheduled.push_back(slot);
+          is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room) {
+        others.push_back(slot);
       }
     }
   }
-  for (const Slot slot : scheduled) begin_ending(slot, Ending::purged, "purged");
+  for (const Slot slot : asking_in(queue)) {
+    if (is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room) others.push_back(slot);
+  }
+  for (const Slot slot : others) begin_ending(slot, Ending::purged, "purged");
   return endings_open_ - before;
 }
 
@@ -267,7 +300,15 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweep.loading || (!sweep.orphans && !may_end_more())) return;
   if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end, options_.endings_max - endings_open_) > 0) return;
   if (sweep.ranges.empty()) {
-    if (sweep.orphans) {
+    if (sweep.purged_queue) {
+      Queue& queue = queues_[*sweep.purged_queue];
+      if (queue.purged_before == sweep.sequence_end) {  // else a later one goes on
+        queue.purged_before = 0;
+        queue.changed = true;
+        touch(last_now_);
+        urgent_ = true;
+      }
+    } else if (sweep.orphans) {
       for (const auto& [id, number] : sweep.wanted) {  // not taken again: they wait for their resend
         if (const auto claim = claims_.find(number); claim != claims_.end()) claim->second.sought = false;
       }

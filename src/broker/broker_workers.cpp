@@ -402,6 +402,7 @@ void BrokerCore::end_holding(Now now) {
   roster_awaited_.clear();
   for (auto& [number, claim] : claims_) claim.since = now.mono;
   held_ids_.clear();
+  resume_purges();  // before anything is admitted
   if (!keys_loading_) admit_keyed(now);
 }
 

@@ -73,6 +73,7 @@ struct Queue {
   std::vector<std::uint32_t> consumers;  ///< workers, by index
   std::uint32_t rotation = 0;
   bool paused = false;          ///< takes tasks, delivers none; one with labels heeds its plain queue's
+  std::uint64_t purged_before = 0;  ///< tasks with a lower sequence are being purged; it delivers nothing meanwhile. 0: none
   bool changed = false;         ///< its row is to be written
   bool active = false;          ///< in the list of queues with ready tasks in memory
 

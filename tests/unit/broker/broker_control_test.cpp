@@ -264,6 +264,7 @@ TEST_F(BrokerControl, PausingAndPurgingAQueueMeanItsLabelledTasksToo) {
   EXPECT_EQ(deliveries(*worker_a).size(), 1u);
   EXPECT_EQ(queue_row("default", true).at("paused"), Value{true});
   ask(*producer, "purge", Value::object({{"queue", "default"}}));
+  settle();
   EXPECT_EQ(reply(*producer).at("purged"), Value{2});
 }
 

@@ -830,6 +830,8 @@ TEST_F(BrokerCoreTest, ADeadLetterRetriedByHandRaisesItsGeneration) {
   packed.str("all");
   packed.boolean(true);
   say(*producer, wire::Control{.request = 5, .command = "dead.retry", .arguments = arguments});
+  EXPECT_TRUE(deliveries(*worker_a).empty());  // a crash now would take its generation back
+  settle();
   const auto again = deliveries(*worker_a);
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].task.options.generation, 1u);
