@@ -39,6 +39,14 @@ bool contains(const std::vector<TaskId>& ids, const TaskId& id) {
 
 }  // namespace
 
+void Truth::begin_generation(std::uint32_t next) {
+  generation = next;
+  first_execution = executions.size();
+  if (result) past.push_back(*std::exchange(result, std::nullopt));
+  removed = dead = delivered = started = retry_asked = false;
+  purged_at.reset();
+}
+
 void Ledger::know(const std::vector<Process*>& brokers, const std::vector<Process*>& workers) {
   brokers_ = brokers;
   workers_ = workers;
@@ -97,14 +105,14 @@ Truth& Ledger::of(const TaskId& id) {
 bool Ledger::is_finished(const Truth& truth) const {
   if (truth.result) return true;
   return truth.plan.ignore_result &&
-         std::any_of(truth.executions.begin(), truth.executions.end(),
+         std::any_of(truth.runs().begin(), truth.runs().end(),
                      [](const Execution& e) { return e.end == Execution::End::success; });
 }
 
 /// Without a stored success the delivery decides whose DONE the broker took (D20), even when another execution
 /// failed and reported that.
 bool Ledger::is_arbitrated(const Truth& truth) const {
-  const bool ran = std::any_of(truth.executions.begin(), truth.executions.end(),
+  const bool ran = std::any_of(truth.runs().begin(), truth.runs().end(),
                                [](const Execution& e) { return e.end == Execution::End::success; });
   return truth.result && !(truth.plan.ignore_result && ran);
 }
@@ -123,7 +131,7 @@ std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
   // No success is stored (D20): the execution whose DONE counted is the one whose follow-ups are there.
   const Execution* last = nullptr;
   const Execution* finished = nullptr;
-  for (const Execution& execution : truth.executions) {
+  for (const Execution& execution : truth.runs()) {
     if (execution.end != Execution::End::success) continue;
     last = &execution;
     for (const TaskId& id : execution.follow_ups) {
@@ -161,7 +169,7 @@ void Ledger::check_may_exist(const Truth& truth, const char* what) {
     }
     return;
   }
-  for (const Execution& execution : parent.executions) {
+  for (const Execution& execution : parent.runs()) {
     if (contains(execution.follow_ups, truth.id)) continue;
     for (const TaskId& id : execution.follow_ups) {
       const Truth& other = of(id);
@@ -210,11 +218,12 @@ void Ledger::told_duplicate(Truth& truth, const TaskId& first) {
 void Ledger::told_result(Truth& truth, const wire::RecordView& record, bool durable) {
   if (truth.told_result) violated(truth, "its result was told twice");
   truth.told_result = true;
-  if (durable && !truth.result)
+  if (!durable) return;
+  if (!truth.result && truth.past.empty())
     violated(truth, "D22: a durable result was told that is not stored");
-  if (durable && BytesView{truth.result->record} != record.raw) {
+  const auto won = [&](const store::ResultRow& row) { return BytesView{row.record} == record.raw; };
+  if (!(truth.result && won(*truth.result)) && std::none_of(truth.past.begin(), truth.past.end(), won))
     violated(truth, "D22: a durable result was told that did not win");
-  }
 }
 
 void Ledger::told_verdict(Truth& truth, wire::Verdict verdict) {
@@ -246,7 +255,7 @@ void Ledger::check_keys_before_run(const Truth& truth) {
       const bool earlier = settings_.keys_in_order && !truth.parent && !other->parent &&
                            other->producer == truth.producer &&
                            other->producer_start == truth.producer_start &&
-                           other->serial < truth.serial &&
+                           other->serial < truth.serial && other->generation == 0 &&
                            (other->told == Truth::Told::nothing || other->told == Truth::Told::confirmed);
       if (earlier && !is_finished(*other))
         violated(truth, "D27: overtakes one of its ordering key, " + story(*other));
@@ -276,6 +285,42 @@ void Ledger::check_unique_row(const Truth& truth) {
   }
 }
 
+// ---- operators
+
+std::size_t Ledger::broker_named(std::string_view name) const {
+  for (const Process* const broker : brokers_) {
+    if (broker->name() == name || broker->endpoint() == name) return broker->index();
+  }
+  world_.violation("an answer of a broker that is none: " + std::string{name});
+}
+
+void Ledger::label(const Process& worker) { labelled_.insert(worker.index()); }
+
+void Ledger::queue_is_paused(std::string_view broker, std::uint8_t queue) {
+  paused_.insert({broker_named(broker), queue});
+}
+
+void Ledger::queue_may_go_on(std::uint8_t queue) {
+  std::erase_if(paused_, [&](const auto& paused) { return paused.second == queue; });
+}
+
+std::vector<TaskId> Ledger::purge_asked(std::uint8_t queue) {
+  purges_asked_.insert(queue);
+  std::vector<TaskId> waiting;
+  for (const auto& [id, truth] : truths_) {
+    if (truth.plan.queue == queue && !truth.delivered && !truth.rows.empty()) waiting.push_back(id);
+  }
+  return waiting;
+}
+
+void Ledger::purged(std::string_view broker, const std::vector<TaskId>& waited) {
+  const std::size_t index = broker_named(broker);
+  for (const TaskId& id : waited) {
+    Truth& truth = of(id);
+    if (truth.broker == index && !truth.delivered) truth.purged_at = world_.time.now();
+  }
+}
+
 // ---- workers
 
 bool Ledger::was_lost(const Truth& truth, const Execution& execution) const {
@@ -299,9 +344,11 @@ bool Ledger::was_lost(const Truth& truth, const Execution& execution) const {
 std::size_t Ledger::execution_begins(Truth& truth, const Process& worker, std::int64_t wall_us) {
   check_may_exist(truth, "runs");
   if (truth.revoked) violated(truth, "D28: runs after it was said to be revoked");
+  if (truth.plan.labelled && !labelled_.contains(worker.index()))
+    violated(truth, "runs on a worker without the label that it requires");
   check_keys_before_run(truth);
   std::uint64_t lost = 1;  // this one, should it be
-  for (const Execution& earlier : truth.executions) {
+  for (const Execution& earlier : truth.runs()) {
     if (earlier.end == Execution::End::retried) continue;
     ++lost;
     if (!was_lost(truth, earlier))
@@ -357,6 +404,13 @@ void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batc
     const auto view = broker::unpack_row(put.rec);
     if (!view) world_.violation(broker.name() + " stores a row that does not parse");
     Truth& truth = of(view->task.id.to_id());
+    if (const std::uint32_t generation = view->task.options.generation; generation != truth.generation) {
+      if (generation != truth.generation + 1 || !truth.retry_asked || !truth.result)
+        violated(truth, "D24: stored with generation " + std::to_string(generation) + " after " +
+                            std::to_string(truth.generation));
+      if (truth.dead_dropped) violated(truth, "stored again after its dead letter was dropped");
+      truth.begin_generation(generation);
+    }
     if (truth.removed) violated(truth, "P2: stored again after it was done");
     if (truth.broker != nobody && truth.broker != broker.index() && truth.ever_stored) {
       violated(truth, "P2: stored by a second broker");
@@ -400,15 +454,20 @@ void Ledger::results_committed(const Process& collector, const std::vector<store
     const store::ResultRow& row = rows[i];
     Truth& truth = of(row.id);
     const bool lost = next_loss < losses.size() && losses[next_loss].index == i;
+    const store::ResultRow* const current = truth.result         ? &*truth.result
+                                            : truth.past.empty() ? nullptr
+                                                                 : &truth.past.back();
+    if (row.generation > truth.generation) violated(truth, "D24: a result of a generation that is not stored");
     if (lost) {
-      if (!truth.result || !(losses[next_loss].winner == *truth.result))
+      if (current == nullptr || !(losses[next_loss].winner == *current))
         violated(truth, "P4: lost to who did not win");
       ++next_loss;
       continue;
     }
-    if (truth.result) {
-      if (truth.collector != collector.index()) violated(truth, "D21: results at two collectors");
-      if (truth.result->number != row.number || truth.result->incarnation != row.incarnation) {
+    if (current != nullptr && truth.collector != collector.index())
+      violated(truth, "D21: results at two collectors");
+    if (current != nullptr && row.generation <= current->generation) {
+      if (current->number != row.number || current->incarnation != row.incarnation) {
         violated(truth, "P4: a second result replaced the first one");
       }
       continue;
@@ -416,13 +475,14 @@ void Ledger::results_committed(const Process& collector, const std::vector<store
     truth.result = row;
     truth.collector = collector.index();
     const auto state = static_cast<wire::TaskState>(row.state);
-    const bool asked = truth.revoke_asked || truth.plan.expires_us || settings_.tasks_are_dropped;
+    const bool asked = truth.revoke_asked || truth.plan.expires_us || settings_.tasks_are_dropped ||
+                       purges_asked_.contains(truth.plan.queue);
     if (state == wire::TaskState::revoked && !asked)
       violated(truth, "REVOKED, but nobody asked for that");
     if (state == wire::TaskState::success) {
       const std::vector<TaskId> follow_ups = winning_follow_ups(truth);
       const bool ran =
-          std::any_of(truth.executions.begin(), truth.executions.end(), [&](const Execution& e) {
+          std::any_of(truth.runs().begin(), truth.runs().end(), [&](const Execution& e) {
             return e.end == Execution::End::success && e.follow_ups == follow_ups;
           });
       if (!ran) violated(truth, "SUCCESS with follow-ups that no execution made");
@@ -521,6 +581,7 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
             violated(truth, "P2: delivered by a second broker");
           if (truth.revoked) violated(truth, "D28: delivered after it was said to be revoked");
           truth.broker = from.index();
+          check_delivery(truth, from.index());
           if (settings_.in_order && !truth.delivered && delivery.count == 1 && delivery.retries == 0) {
             check_first_delivery_order(truth, from.index());
           }
@@ -534,10 +595,18 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
   }
 }
 
+/// What operators were told holds.
+void Ledger::check_delivery(Truth& truth, std::size_t broker) {
+  if (truth.purged_at) violated(truth, "delivered after it was said to be purged");
+  if (paused_.contains({broker, truth.plan.queue}))
+    violated(truth, "delivered from a queue that was said to be paused");
+}
+
 void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) {
   const bool keyed =
       truth.plan.ordering != 0 || truth.plan.unique != 0 || truth.plan.concurrency != 0;
-  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless || keyed)
+  if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless || keyed ||
+      truth.plan.labelled || truth.generation > 0)
     return;  // these wait for something first
   Order& order = order_[{broker, truth.producer, truth.plan.queue, truth.plan.priority}];
   if (order.turn != world_.time.now()) order = {world_.time.now(), order.last, order.last};
@@ -586,6 +655,8 @@ void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted)
         static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked) {
       violated(truth, "D28: said to be revoked, and it ended otherwise");
     }
+    if (truth.purged_at && (!truth.result || static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked))
+      violated(truth, "said to be purged, and it ended otherwise");
     if (alive && owes_result(truth)) violated(truth, "its producer was never told its result");
     if (truth.told == Truth::Told::duplicate) {
       const Truth& holder = of(*truth.first);

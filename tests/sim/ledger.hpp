@@ -8,7 +8,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -57,6 +59,19 @@ struct Truth {
   bool started = false;   ///< its row says that its unique key went with its first delivery
   std::optional<store::ResultRow> result;
   std::size_t collector = nobody;
+  // An operator's deliberate retries of a dead letter (D24).
+  std::uint32_t generation = 0;
+  std::size_t first_execution = 0;        ///< of this generation
+  std::vector<store::ResultRow> past;     ///< of earlier ones
+  bool retry_asked = false;
+  bool dead_dropped = false;              ///< somebody was told that its dead letter is gone
+  std::optional<std::int64_t> purged_at;  ///< somebody was told that it is purged
+
+  /// Those of its generation.
+  [[nodiscard]] std::span<const Execution> runs() const {
+    return std::span{executions}.subspan(first_execution);
+  }
+  void begin_generation(std::uint32_t next);
 };
 
 class Ledger : public Network::Witness {
@@ -83,6 +98,14 @@ class Ledger : public Network::Witness {
   void told_duplicate(Truth& truth, const TaskId& first);
   void told_result(Truth& truth, const wire::RecordView& record, bool durable);
   void told_verdict(Truth& truth, wire::Verdict verdict);
+
+  // Operators. Queues by their number in plans, brokers by their process's name.
+  void queue_is_paused(std::string_view broker, std::uint8_t queue);
+  void queue_may_go_on(std::uint8_t queue);
+  /// Those that wait in the queue as far as anybody can know; all of them must be gone with a purge that is asked now.
+  [[nodiscard]] std::vector<TaskId> purge_asked(std::uint8_t queue);
+  void purged(std::string_view broker, const std::vector<TaskId>& waited);
+  void label(const Process& worker);
 
   // Workers.
   std::size_t execution_begins(Truth& truth, const Process& worker, std::int64_t wall_us);
@@ -138,6 +161,8 @@ class Ledger : public Network::Witness {
   void heard(const Process& broker, Hearing& hearing);
   void check_first_delivery_order(const Truth& truth, std::size_t broker);
   [[nodiscard]] bool is_broker(const Process& process) const;
+  [[nodiscard]] std::size_t broker_named(std::string_view name) const;
+  void check_delivery(Truth& truth, std::size_t broker);
   [[nodiscard]] bool is_worker(const Process& process) const;
   [[noreturn]] void violated(const Truth& truth, const std::string& text) const;
   [[nodiscard]] std::string story(const Truth& truth) const;
@@ -155,6 +180,9 @@ class Ledger : public Network::Witness {
   std::map<std::pair<std::size_t, std::pair<std::size_t, std::uint64_t>>, Hearing> hearings_;
   // By broker. What is out with workers when a broker ends is not counted as lost: once for each start.
   std::map<std::size_t, std::uint64_t> restarts_;
+  std::set<std::pair<std::size_t, std::uint8_t>> paused_;  // broker and queue
+  std::set<std::uint8_t> purges_asked_;
+  std::set<std::size_t> labelled_;  // workers that have the label
   struct Order {  // of first deliveries in one lane; those of one turn go to several workers at
                   // once
     std::int64_t turn = 0;

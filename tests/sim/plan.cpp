@@ -49,6 +49,7 @@ Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth, std:
     }
     if (chance.yes(0.3)) plan.concurrency = key();
   }
+  if (style.labelled > 0) plan.labelled = chance.yes(style.labelled);
   if (chance.yes(0.2)) plan.delivery_limit = static_cast<std::uint32_t>(chance.between(1, 4));
   return plan;
 }
@@ -90,6 +91,11 @@ Bytes pack_options(const Plan& plan) {
     in.str("c" + std::to_string(plan.concurrency));
     in.uinteger(2);
   }
+  if (plan.labelled) {
+    key(wire::Option::labels);
+    in.array(1);
+    in.str(the_label);
+  }
   if (plan.ignore_result) key(wire::Option::ignore_result), in.boolean(true);
   if (plan.acks_early) key(wire::Option::acks_early), in.boolean(true);
   if (plan.delivery_limit != 0) key(wire::Option::delivery_limit), in.uinteger(plan.delivery_limit);
@@ -120,6 +126,7 @@ std::string plan_text(const Plan& plan) {
   if (plan.follow_ups != 0) text += " follow-ups " + std::to_string(plan.follow_ups);
   if (plan.ignore_result) text += " ignore_result";
   if (plan.acks_early) text += " acks_early";
+  if (plan.labelled) text += " labelled";
   if (plan.eta_us) text += " eta";
   if (plan.expires_us) text += " expires";
   if (plan.unique != 0) {

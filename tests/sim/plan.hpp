@@ -42,7 +42,10 @@ struct Plan {
   std::uint8_t ordering = 0;
   std::uint8_t concurrency = 0;  ///< at most two at the same time
   int max_retries = 3;  ///< of its policy; flaky only
+  bool labelled = false;  ///< only workers with the label may run it
 };
+
+inline constexpr const char* the_label = "gpu=1";
 
 /// How wild the tasks of a seed are.
 struct PlanStyle {
@@ -61,6 +64,7 @@ struct PlanStyle {
   std::uint32_t queues = 1;
   double keyed = 0;       ///< of the tasks have some key
   std::uint32_t keys = 1;  ///< different ones
+  double labelled = 0;    ///< of the tasks require a label
 };
 
 [[nodiscard]] Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth,

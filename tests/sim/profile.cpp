@@ -91,7 +91,7 @@ void draw_faults(Chance& chance, Profile& profile) {
 
 }  // namespace
 
-Profile draw_profile(std::uint64_t seed, bool keys) {
+Profile draw_profile(std::uint64_t seed, bool keys, bool operated) {
   Chance chance{seed ^ 0x5EEDF00D};
   Profile profile;
   draw_size(chance, profile);
@@ -114,6 +114,15 @@ Profile draw_profile(std::uint64_t seed, bool keys) {
     style.keyed = more.yes(0.5) ? 0.5 : 0.9;
     style.keys = static_cast<std::uint32_t>(more.between(1, 4));
     style.duration_max = std::min(style.duration_max, Micros{300'000});  // what waits for others adds up
+  }
+  if (operated) {
+    Chance more{seed ^ 0x4F504552};
+    profile.operated = true;
+    PlanStyle& style = profile.appetite.style;
+    style.labelled = more.yes(0.5) ? 0.3 : 0;
+    style.rejecting = more.yes(0.7) ? 0.2 : style.rejecting;
+    if (!profile.clean && more.yes(0.3)) style.poison = 0.1;
+    if (more.yes(0.5)) style.queues = 3;
   }
   return profile;
 }

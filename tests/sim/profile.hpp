@@ -49,11 +49,13 @@ struct Profile {
   Faults faults;
   Micros trouble{15'000'000};  ///< faults happen so long
   bool clean = false;
+  bool operated = false;  ///< an operator pauses, purges and retries; some tasks require a label
   bool events = false;  ///< everybody tells of everything, and somebody follows it
 };
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.
-[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false);
+/// \param operated  somebody steers, and there is something to steer: dead letters, labels.
+[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false);
 [[nodiscard]] std::string profile_text(const Profile& profile);
 
 }  // namespace baozi::sim

@@ -25,12 +25,13 @@ struct Arguments {
   bool expect_violation = false;
   bool keys = false;
   bool events = false;
+  bool operated = false;
   std::string without;
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--keys] [--events] [--without RULE] [--no-log]\n"
-    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--without RULE "
+    "usage: sim --seed S [--keys] [--events] [--operator] [--without RULE] [--no-log]\n"
+    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--without RULE "
     "[--expect-violation]] [--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
@@ -42,8 +43,9 @@ constexpr const char* usage =
     "  --seeds N           N seeds from --first on (default 1), in J processes (default 2)\n"
     "  --keep-going        after a violation too\n"
     "  --events            everybody tells events of everything, and somebody follows them\n"
+    "  --operator          somebody pauses, purges, resumes, retries dead letters; some tasks require labels\n"
     "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21, and\n"
-    "                      with --keys D27-unique D27-order D27-durable\n"
+    "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge D24\n"
     "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
 
@@ -60,6 +62,8 @@ bool leave_out(Rules& rules, const std::string& name) {
   if (name == "D16") return rules.d16_count_when_made = false, true;
   if (name == "D18") return rules.d18_winner_decides = false, true;
   if (name == "D21") return rules.d21_home_once = false, true;
+  if (name == "D19-purge") return rules.d19_purge_in_force = false, true;
+  if (name == "D24") return rules.d24_generation = false, true;
   if (name == "D27-unique") return rules.d27_key_until_end = false, true;
   if (name == "D27-order") return rules.d27_head_blocks = false, true;
   if (name == "D27-durable") return rules.d27_holder_durable = false, true;
@@ -92,6 +96,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       ++i;
     } else if (word == "--events") {
       out.events = true;
+    } else if (word == "--operator") {
+      out.operated = true;
     } else if (word == "--no-log") {
       out.quiet_log = true;
     } else if (word == "--keys") {
@@ -110,7 +116,7 @@ bool parse(int argc, char** argv, Arguments& out) {
 
 std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
   return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
-         (arguments.events ? " --events" : "") +
+         (arguments.events ? " --events" : "") + (arguments.operated ? " --operator" : "") +
          (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
@@ -131,7 +137,7 @@ void note_seed(std::uint64_t seed, const Arguments& arguments) {
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
   note_seed(seed, arguments);
-  sim::Profile profile = sim::draw_profile(seed, arguments.keys);
+  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated);
   profile.events = arguments.events;
   sim::Simulation simulation{seed, profile, rules, logging};
   outcome = simulation.run();
@@ -145,7 +151,7 @@ bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules
 
 int run_single(const Arguments& arguments, const Rules& rules) {
   std::printf("seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
-              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys)).c_str());
+              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated)).c_str());
   sim::Outcome outcome;
   const bool good = run_seed(arguments.first, arguments, rules, !arguments.quiet_log, outcome);
   std::printf(

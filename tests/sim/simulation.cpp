@@ -90,10 +90,13 @@ void Simulation::build() {
     options.queues = {"default"};
     for (std::uint32_t q = 1; q < profile_.appetite.style.queues; ++q)
       options.queues.push_back("q" + std::to_string(q));
+    const bool labelled = profile_.operated && (i == 0 || world_.chance.yes(0.5));
+    if (labelled) options.labels = {the_label};
     workers_.push_back(std::make_unique<WorkerProcess>(world_, network_, ledger_,
                                                        "worker" + std::to_string(i), options,
                                                        profile_.appetite.style, rules_));
     workers.push_back(workers_.back().get());
+    if (labelled) ledger_.label(*workers_.back());
   }
   for (std::size_t i = 0; i < profile_.producers; ++i) {
     client::ProducerOptions options;
@@ -112,6 +115,16 @@ void Simulation::build() {
     options.brokers = endpoints;
     follower_ = std::make_unique<FollowerProcess>(world_, network_, "follower", options, rules_);
     all_.push_back(follower_.get());
+  }
+  if (profile_.operated) {
+    client::ProducerOptions options;
+    options.brokers = endpoints;
+    operator_ = std::make_unique<OperatorProcess>(world_, network_, ledger_, "operator", options,
+                                                  profile_.appetite.style.queues, rules_);
+    operator_->watch([this] {
+      return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->is_taking_nothing(); });
+    });
+    all_.push_back(operator_.get());
   }
   ledger_.know(brokers, workers);
   for (Process* process : all_) {
@@ -227,6 +240,7 @@ void Simulation::fault() {
 void Simulation::heal() {
   if (world_.logging) world_.say("world", "*** heals");
   healed_ = true;
+  if (operator_ != nullptr) operator_->wind_up();
   network_.heal();
   for (auto& process : brokers_)
     process->disk().full = false, process->disk().latency_max = Micros{1'500};

@@ -14,6 +14,7 @@
 #include "follower_process.hpp"
 #include "ledger.hpp"
 #include "network.hpp"
+#include "operator_process.hpp"
 #include "producer_process.hpp"
 #include "profile.hpp"
 #include "worker_process.hpp"
@@ -71,6 +72,7 @@ class Simulation {
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
   std::vector<std::unique_ptr<ProducerProcess>> producers_;
   std::unique_ptr<FollowerProcess> follower_;  // of events; none in most seeds
+  std::unique_ptr<OperatorProcess> operator_;  // none in most seeds
   bool events_make_room_ = false;
   std::vector<Process*> all_;
   std::uint64_t faults_ = 0;

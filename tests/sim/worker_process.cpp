@@ -36,7 +36,9 @@ void WorkerProcess::drain() {
 }
 
 void WorkerProcess::turn(Now now) {
+  const bool paused = core_->is_paused() && effects_.starts.empty();
   core_->turn(now, effects_);
+  if (paused && !effects_.starts.empty()) world_.violation(name() + " is paused, and starts a task");
   for (const worker::Token token : effects_.cancels) {
     if (!cancel(token)) continue;
     post([this, token](Now later) { core_->on_cancelled(token, later); });

@@ -32,6 +32,8 @@ class WorkerProcess final : public Process {
 
   [[nodiscard]] const worker::WorkerCounters& counters() const { return core_->counters(); }
 
+  /// An operator paused it.
+  [[nodiscard]] bool is_taking_nothing() const { return core_ != nullptr && core_->is_paused(); }
   [[nodiscard]] const actor::EventOutbox& events() const { return core_->events(); }
 
  private:
