@@ -213,7 +213,9 @@ std::optional<Instant> CallHandle::finished() const {
 SubmitState CallHandle::submit_state() const { return call_->submit_state(); }
 
 void CallHandle::when_ready(std::function<void()> callback, Executor executor) const {
-  engine_->when_ended(*call_, std::move(callback), std::move(executor));
+  // The callback may run, on another thread, before this returns, and end the life of this handle.
+  const CallHandle kept = *this;
+  kept.engine_->when_ended(*kept.call_, std::move(callback), std::move(executor));
 }
 
 void CallHandle::when_told(std::function<void(const std::string&, const std::string&)> callback,
@@ -261,8 +263,9 @@ void ManyCalls::when_any(std::function<void(std::size_t)> callback, Executor exe
   };
   const auto first = std::make_shared<First>();
   first->callback = std::move(callback);
-  for (std::size_t i = 0; i < calls_.size(); ++i) {
-    calls_[i].when_ready(
+  const std::vector<CallHandle> calls = calls_;  // the first one that is ready may end our life, on another thread
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    calls[i].when_ready(
         [first, i] {
           if (!first->taken.exchange(true)) std::exchange(first->callback, {})(i);
         },
