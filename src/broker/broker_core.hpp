@@ -84,6 +84,7 @@ struct BrokerCounters {
   std::uint64_t bad_messages = 0;
   std::uint64_t corrupt_rows = 0;
   std::uint64_t producers_expired = 0;
+  std::uint64_t producers_dropped = 0;  ///< that made room before their age
   std::uint64_t books_mismatch = 0;
   std::uint64_t duplicates = 0;          ///< tasks that were not taken, since another one holds their unique key
   std::uint64_t duplicate_follow_ups = 0;  ///< the same, of follow-ups

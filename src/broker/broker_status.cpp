@@ -94,6 +94,7 @@ Bytes BrokerCore::status_payload(Now now) {
       {"bad_messages", counters_.bad_messages},
       {"corrupt_rows", counters_.corrupt_rows},
       {"producers_expired", counters_.producers_expired},
+      {"producers_dropped", counters_.producers_dropped},
       {"books_mismatch", counters_.books_mismatch},
       {"duplicates", counters_.duplicates},
       {"duplicate_follow_ups", counters_.duplicate_follow_ups},

@@ -309,6 +309,20 @@ void BrokerCore::expire_producers(Now now) {
     note_record(store::Space::producers, Bytes{producer.id.view()}, std::nullopt);
     it = forget(it);
   }
+  if (producers_.size() <= options_.producers_max) return;
+  // Too many (D31): those go that were silent for longest. One with a session, or with a commit open, stays.
+  std::vector<std::pair<std::int64_t, Uuid>> silent;
+  for (const auto& [id, producer] : producers_) {
+    if (producer->session == 0 && !producer->dirty && producer->accepted == producer->committed) silent.emplace_back(producer->used_us, id);
+  }
+  const auto over = std::min<std::size_t>(producers_.size() - options_.producers_max, silent.size());
+  std::nth_element(silent.begin(), silent.begin() + static_cast<std::ptrdiff_t>(over), silent.end());
+  for (std::size_t i = 0; i < over; ++i) {
+    ++counters_.producers_dropped;
+    touch(now);
+    note_record(store::Space::producers, Bytes{silent[i].second.view()}, std::nullopt);
+    forget(producers_.find(silent[i].second));
+  }
 }
 
 }  // namespace baozi::broker

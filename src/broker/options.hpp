@@ -51,6 +51,7 @@ struct BrokerOptions {
   std::uint64_t endings_max = 10'000;       ///< endings that wait for a collector (D19)
   std::uint64_t reserve_bytes = std::uint64_t{64} << 20U;  ///< disk space kept for acks and results
   std::int64_t producer_age_us = 24LL * 3600 * 1'000'000;  ///< D8
+  std::uint64_t producers_max = 100'000;    ///< producers remembered; those that were silent for longest make room (D31)
   std::int64_t commit_delay_us = 20'000;    ///< speed.md decision 2
   std::uint64_t commit_rows = 1'000;
   bool task_events = false;                 ///< tell who follows events of every task

@@ -75,6 +75,11 @@ void CollectorSet::on_open(Collector& collector, bool durable, Now now, actor::N
   // elsewhere are watched.
   if (homes_used_.contains(collector.key) || homes_used_.contains({}))
     results_.own_ids(collector.refetch);
+  watch_all(collector, durable, now, net);
+}
+
+void CollectorSet::watch_all(Collector& collector, bool durable, Now now, actor::NetEffects& net) {
+  collector.watch_again.reset();
   std::vector<TaskId> foreign;
   results_.foreign_ids(foreign);
   for (std::size_t at = 0; at < foreign.size(); at += ids_per_frame) {
@@ -111,6 +116,7 @@ void CollectorSet::on_lost(Collector& collector) {
   collector.refetch.clear();
   collector.refetch_request = 0;
   collector.refetch_open.clear();
+  collector.watch_again.reset();
 }
 
 void CollectorSet::fetch_next(Collector& collector, Now now, actor::NetEffects& net) {
@@ -139,7 +145,7 @@ void CollectorSet::watch(const TaskId& id, bool durable, Now now, actor::NetEffe
   }
 }
 
-void CollectorSet::turn(std::uint32_t& next_link, Now now, actor::NetEffects& net) {
+void CollectorSet::turn(std::uint32_t& next_link, bool durable, Now now, actor::NetEffects& net) {
   std::erase_if(collectors_, [&](const auto& collector) {
     const bool gone = !collector->listed && !collector->link.is_open();
     if (gone) net.close_links.push_back(collector->id);
@@ -149,6 +155,7 @@ void CollectorSet::turn(std::uint32_t& next_link, Now now, actor::NetEffects& ne
     if (collector->link.is_open()) {
       collector->tried = now.mono;
       fetch_next(*collector, now, net);
+      if (collector->watch_again && now.mono >= *collector->watch_again) watch_all(*collector, durable, now, net);
     } else if (collector->endpoints.size() > 1 &&
                now.mono - collector->tried >= endpoint_patience) {
       net.close_links.push_back(collector->id);
@@ -165,9 +172,10 @@ std::optional<MonoTime> CollectorSet::next_deadline() const {
   for (const auto& collector : collectors_) {
     if (!collector->link.is_open()) {
       if (collector->endpoints.size() > 1) consider(collector->tried + endpoint_patience);
-    } else if (collector->refetch_request == 0 &&
-               collector->refetched < collector->refetch.size()) {
-      consider(collector->refetch_after);
+    } else {
+      if (collector->refetch_request == 0 && collector->refetched < collector->refetch.size())
+        consider(collector->refetch_after);
+      if (collector->watch_again) consider(*collector->watch_again);
     }
   }
   return due;

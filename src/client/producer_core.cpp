@@ -179,7 +179,7 @@ void ProducerCore::on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now n
       return collectors_.learn(broker.id, message.collectors, next_link_, now, random_, out.net);
     }
     case wire::Type::goodbye: broker.leaving = true; return;
-    default: return on_other_frame(broker, frame);
+    default: return on_other_frame(broker, frame, now);
   }
   ++counters_.malformed;
 }
@@ -203,12 +203,12 @@ void ProducerCore::on_collector_frame(Collector& collector, wire::OpenFrame& fra
         ++counters_.malformed;
       }
       return;
-    default: return on_other_frame(collector, frame);
+    default: return on_other_frame(collector, frame, now);
   }
   ++counters_.malformed;
 }
 
-void ProducerCore::on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame) {
+void ProducerCore::on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame, Now now) {
   switch (frame.header.type) {
     case wire::Type::reply: {
       wire::Reply message;
@@ -222,6 +222,9 @@ void ProducerCore::on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame) {
       peer.trouble = std::string{wire::to_string(message.code)} + ": " + std::string{message.text};
       if (message.code == wire::ErrorCode::draining) {
         if (Broker* const broker = broker_of(peer.id)) broker->leaving = true;
+      }
+      if (message.code == wire::ErrorCode::overloaded) {
+        if (auto* const collector = collectors_.find(peer.id)) CollectorSet::on_overloaded(*collector, now);
       }
       return;
     }
@@ -454,7 +457,7 @@ void ProducerCore::turn(Now now, ProducerEffects& out) {
                          "the home of its key, " + broker->endpoint + ", did not take it in time",
                          ledger_, out);
   }
-  collectors_.turn(next_link_, now, out.net);
+  collectors_.turn(next_link_, options_.durable_results, now, out.net);
   if (!follows_.empty()) follows_.turn(collectors_.all(), now, out.net);
   if (!questions_.empty()) {
     std::vector<ProducerPeer*> brokers;

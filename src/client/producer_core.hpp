@@ -121,7 +121,7 @@ class ProducerCore {
   void on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now now, ProducerEffects& out);
   void on_collector_frame(Collector& collector, wire::OpenFrame& frame, Now now,
                           ProducerEffects& out);
-  void on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame);
+  void on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame, Now now);
   void on_results(wire::OpenFrame& frame, ProducerEffects& out);
   void on_states(wire::OpenFrame& frame, ProducerEffects& out);
   void on_fetched(Collector& collector, wire::OpenFrame& frame, ProducerEffects& out);

@@ -29,9 +29,10 @@ void CollectorConfig::declare_own(base::OptionTable& table) {
   table.begin_group("Results");
   table.add("advertise", advertise, "what peers are told to connect to, when that is not what the collector listens on").word("ENDPOINT");
   table.add("results-age", results_age, "results are erased when they are so old").range(1s, Micros{std::int64_t{3660} * 24 * 3600 * 1'000'000});
+  table.add("results-count", results_count, "results that are kept; the oldest make room").range(1'000, UINT64_MAX / 2);
   table.add("result-max", result_max, "bytes of one packed result")
       .range(ByteCount{256}, ByteCount{limits::frame_bytes_max - 65'536});
-  table.add("pending-max", pending_max, "bytes of results that may wait for the disk");
+  table.add("pending-max", pending_max, "bytes of results, and of copies for who waits until they are durable, that may wait for the disk");
   table.add("events-max", events_max, "events that are kept for whoever follows them; the oldest make room").range(100, 10'000'000);
   table.add("events-memory", event_bytes_max, "bytes of events that are kept").range(ByteCount{std::uint64_t{1} << 20U}, ByteCount{std::uint64_t{64} << 30U});
 }
@@ -64,6 +65,7 @@ CollectorOptions CollectorConfig::core_options(const std::string& node_name,
   options.result_bytes_max = result_max.value;
   options.pending_bytes_max = pending_max.value;
   options.results_age = results_age;
+  options.results_max = results_count;
   options.events = {.events_max = events_max, .bytes_max = event_bytes_max.value};
   return options;
 }

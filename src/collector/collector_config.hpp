@@ -18,6 +18,7 @@ struct CollectorConfig {
   Micros heartbeat{2'500'000};
   Micros liveness{10'000'000};
   Micros results_age{std::int64_t{24} * 3600 * 1'000'000};
+  std::uint64_t results_count = 10'000'000;
   ByteCount result_max{limits::result_bytes_max};
   ByteCount pending_max{std::uint64_t{512} << 20U};
   ByteCount reserve{std::uint64_t{64} << 20U};

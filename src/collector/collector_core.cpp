@@ -27,6 +27,7 @@ CollectorCore::CollectorCore(const CollectorOptions& options, std::uint64_t seed
       watches_{options.watches_max},
       states_{options.states_max, options.state_bytes_max},
       history_{options.events},
+      cap_{options.results_max},
       publishers_{options.event_nodes_max} {
   for (const std::string& endpoint : options.brokers) {
     brokers_.push_back({.endpoint = endpoint, .link = actor::Link{rules}});
@@ -295,7 +296,8 @@ void CollectorCore::turn(Now now, CollectorEffects& out) {
   if (!followers_.empty()) serve_followers(out);
   if (!sweeping_ && now.mono >= next_sweep_) {
     sweeping_ = true;
-    out.expiries.push_back({micros(now.wall - options_.results_age), options_.sweep_rows});
+    const std::int64_t by_age = micros(now.wall - options_.results_age);
+    out.expiries.push_back({std::max(by_age, cap_.finished_before_us().value_or(by_age)), options_.sweep_rows});
   }
   if (draining_ && commits_.empty()) {
     drained_ = true;

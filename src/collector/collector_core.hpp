@@ -22,6 +22,7 @@
 #include "collector/event_history.hpp"
 #include "collector/event_publishers.hpp"
 #include "collector/push_board.hpp"
+#include "collector/results_cap.hpp"
 #include "collector/state_cache.hpp"
 #include "collector/watch_table.hpp"
 #include "store/result_store.hpp"
@@ -47,6 +48,7 @@ struct CollectorOptions {
   std::size_t state_bytes_max = std::size_t{32} << 20U;
   std::size_t lookups_max = 4'096;  ///< FETCH, WATCH or FORGET frames that wait for the store
   Micros results_age{24LL * 3600 * 1'000'000};  ///< results are erased when they are so old
+  std::uint64_t results_max = 10'000'000;       ///< results that are kept; the oldest make room (D31)
   Micros sweep_interval{10'000'000};            ///< between rounds of that sweep
   std::size_t sweep_rows = 5'000;               ///< rows looked at in one step of it
   CommitQueue::Options commits;
@@ -101,6 +103,7 @@ class CollectorCore {
     std::uint64_t fetched = 0;
     std::uint64_t forgotten = 0;
     std::uint64_t expired = 0;
+    std::uint64_t dropped = 0;  ///< results that made room for others before their age
     std::uint64_t stalls = 0;  ///< times that the store had no space for a commit
     std::uint64_t store_failures = 0;  ///< look-ups, erases and sweeps that the store could not do
     std::uint64_t malformed = 0;
@@ -266,10 +269,12 @@ class CollectorCore {
   std::uint64_t next_request_ = 1;
   std::vector<CollectorEffects::Erase> erases_waiting_;
   EventHistory history_;
+  ResultsCap cap_;
   EventPublishers publishers_;
   std::vector<Follower> followers_;
   bool store_stalled_ = false;
   bool sweeping_ = false;
+  std::uint64_t kept_ = 0;  ///< results in the store, as the last step of the sweep found them
   MonoTime next_sweep_{};
   std::map<std::string, std::uint64_t> shell_counters_;
   bool draining_ = false;

@@ -217,10 +217,14 @@ void CollectorCore::on_erased(std::uint64_t request, std::size_t erased, Now now
 }
 
 void CollectorCore::on_expired(store::Sweep sweep, Now now) {
-  counters_.expired += sweep.erased;
+  (cap_.finished_before_us() ? counters_.dropped : counters_.expired) += sweep.erased;
   sweeping_ = false;
+  kept_ = sweep.rows;
+  cap_.saw(sweep.kept, micros(now.wall));
+  if (sweep.end_reached) cap_.end_round(sweep.rows, micros(now.wall));
   // Steps of a round follow each other with room for the commits between them.
-  next_sweep_ = now.mono + (sweep.end_reached ? options_.sweep_interval : Micros{50'000});
+  const bool rests = sweep.end_reached && !cap_.finished_before_us();
+  next_sweep_ = now.mono + (rests ? options_.sweep_interval : Micros{50'000});
 }
 
 bool CollectorCore::on_state(wire::OpenFrame& frame, CollectorEffects& out) {
@@ -309,12 +313,13 @@ Bytes CollectorCore::status(Now now) {
 
   // Not books: a collector keeps what is told to it, for as long as it is told to.
   out.str("results");
-  out.map(7);
+  out.map(8);
   number("taken", counters_.results);
   number("succeeded", counters_.succeeded);
   number("failed", counters_.failed);
   number("revoked", counters_.revoked);
   number("committed", counters_.committed);
+  number("kept", kept_);
   number("waiting", commits_.rows());
   number("waiting_bytes", commits_.bytes());
 
@@ -339,6 +344,7 @@ Bytes CollectorCore::status(Now now) {
       {"fetched", counters_.fetched},
       {"forgotten", counters_.forgotten},
       {"expired", counters_.expired},
+      {"dropped", counters_.dropped},
       {"store_stalls", counters_.stalls},
       {"events", counters_.events},
       {"events_lost", counters_.events_lost},

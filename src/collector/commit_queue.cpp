@@ -49,7 +49,13 @@ void CommitQueue::refuse(Giver giver, std::uint64_t entry, std::string text, Now
   gathering(now).refusals.push_back({giver, entry, std::move(text)});
 }
 
-void CommitQueue::show(Shown shown) { gathering_.back().shown.push_back(std::move(shown)); }
+void CommitQueue::show(Shown shown) {
+  Batch& batch = gathering_.back();
+  const std::size_t size = sizeof(Shown) + shown.origin.size() + shown.worker.size() + shown.record.size();
+  batch.bytes += size;
+  bytes_ += size;
+  batch.shown.push_back(std::move(shown));
+}
 
 std::optional<CommitQueue::Commit> CommitQueue::take(Now now, bool all) {
   while (!gathering_.empty() && outstanding_.size() < options_.outstanding_max) {

@@ -90,6 +90,7 @@ class CommitQueue {
   [[nodiscard]] bool empty() const { return gathering_.empty() && outstanding_.empty(); }
   /// Rows that the store was not given yet.
   [[nodiscard]] bool is_gathering() const { return !gathering_.empty(); }
+  /// Of rows and of the copies that are to be shown again.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] std::size_t rows() const { return rows_; }
 

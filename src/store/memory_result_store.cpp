@@ -47,9 +47,11 @@ Result<Sweep> MemoryResultStore::expire(std::int64_t finished_before_us, std::si
       at = rows_.erase(at);
       ++sweep.erased;
     } else {
+      sweep.kept.push_back(at->second.finished_us);
       ++at;
     }
   }
+  sweep.rows = rows_.size();
   sweep.end_reached = at == rows_.end();
   if (sweep.end_reached) swept_to_.reset();
   return sweep;

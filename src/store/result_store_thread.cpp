@@ -20,7 +20,7 @@ ResultStoreEvent answer(ResultStore& store, const ResultStoreKind::Erase& ask) {
 ResultStoreEvent answer(ResultStore& store, const ResultStoreKind::Expire& ask) {
   auto sweep = store.expire(ask.finished_before_us, ask.rows_max);
   if (!sweep) return RequestFailed{ask.request, sweep.error()};
-  return Expired{ask.request, *sweep};
+  return Expired{ask.request, std::move(*sweep)};
 }
 
 }  // namespace

@@ -280,7 +280,10 @@ Result<Sweep> SqliteResultStore::expire(std::int64_t finished_before_us, std::si
   }
   count_ -= erased;
   swept_to_ = std::move(swept->stands_at);
-  return Sweep{.erased = static_cast<std::size_t>(erased), .end_reached = swept->end_reached};
+  return Sweep{.erased = static_cast<std::size_t>(erased),
+               .end_reached = swept->end_reached,
+               .rows = count(),
+               .kept = std::move(swept->kept)};
 }
 
 Result<SqliteResultStore::Swept> SqliteResultStore::look_for_expired(
@@ -306,7 +309,9 @@ Result<SqliteResultStore::Swept> SqliteResultStore::look_for_expired(
     if (seen == rows_max) return swept;
     auto id = id_column(sweep_);
     if (!id) return Unexpected{id.error()};
-    const bool expired = sweep_.column_int(1) < finished_before_us;
+    const std::int64_t finished_us = sweep_.column_int(1);
+    const bool expired = finished_us < finished_before_us;
+    if (!expired) swept.kept.push_back(finished_us);
     // Neighbours that go together go in one range; nothing that stays can be between them.
     if (expired && last_expired) {
       swept.expired.back().to = **id;

@@ -46,6 +46,26 @@ TEST_F(BrokerFull, ABatchLargerThanItsQueuesLimitIsTakenWhenHalfOfThatIsFree) {
   expect_books_balance();
 }
 
+TEST_F(BrokerFull, OfTooManyProducersThoseThatWereSilentForLongestAreForgotten) {
+  options.producers_max = 2;
+  start();
+  const auto id_of = [](std::uint64_t n) { return make_uuid7(wall_time(5), n, n); };
+  for (std::uint64_t n = 1; n <= 4; ++n) {
+    connect_producer(id_of(n));
+    submit_some(1, 1);
+    settle();
+    if (n < 4) disconnect(producer);
+    pass(second);
+  }
+  pass(2 * second);
+  EXPECT_EQ(core->counters().producers_dropped, 2u);
+  std::vector<Bytes> remembered;
+  for (const auto& [key, value] : store.records) {
+    if (key.first == store::Space::producers) remembered.push_back(key.second);
+  }
+  EXPECT_EQ(remembered, (std::vector<Bytes>{Bytes{id_of(3).view()}, Bytes{id_of(4).view()}}));
+}
+
 TEST_F(BrokerFull, ABatchLargerThanTheMemoryLimitIsTakenWhenHalfOfThatIsFree) {
   options.memory_tasks_max = 4;
   start();

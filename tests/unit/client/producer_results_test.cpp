@@ -1,5 +1,7 @@
 // How a producer gets results and answers: standing watch, look-ups after a lost session, ids from
 // elsewhere, questions to many (delivery.md D21, D22, D28).
+#include <algorithm>
+
 #include "unit/client/producer_bench.hpp"
 
 namespace baozi::client {
@@ -200,6 +202,27 @@ TEST_F(ProducerResults, AnIdFromElsewhereIsWatchedAtEveryCollectorAndAgainAfterA
   EXPECT_EQ(decoded<wire::Watch>(last_frame(one)).ids.size(), 1U);
   push_result(two, id, "paid");
   EXPECT_EQ(results.at(9), "paid");
+}
+
+TEST_F(ProducerResults, AWatchThatTheCollectorDidNotTakeIsSentAgainALittleLater) {
+  start();
+  open(broker_a, {}, {{"c1", {"tcp://c1"}}});
+  const actor::LinkId one{1};
+  open(one);
+  core->watch(Tag{9}, TaskId::from_text("invoice-7"), now, out);
+  pump();
+  const auto watches = [&] {
+    return std::count(peers[one].received.begin(), peers[one].received.end(), wire::Type::watch);
+  };
+  ASSERT_EQ(watches(), 1);
+  tell(one, wire::ErrorMessage{.code = wire::ErrorCode::overloaded, .text = "too many ids are watched"});
+  run_for(900ms);
+  EXPECT_EQ(watches(), 1);
+  run_for(200ms);
+  EXPECT_EQ(watches(), 2);
+  EXPECT_EQ(decoded<wire::Watch>(last_frame(one)).ids.front().bytes, "invoice-7");
+  run_alive(3s, {one, broker_a});
+  EXPECT_EQ(watches(), 2);  // it was taken
 }
 
 TEST_F(ProducerResults, TwoCallersMayWaitForOneId) {

@@ -46,6 +46,18 @@ TEST_F(CommitQueueTest, ALossIsNamedByItsGiversOwnCount) {
   EXPECT_EQ(queue_.bytes(), 0U);
 }
 
+TEST_F(CommitQueueTest, CopiesForThoseWhoWaitUntilItIsDurableCountToo) {
+  const std::uint32_t index = queue_.add(row(1), Giver{1}, 1, now_);
+  const std::size_t alone = queue_.bytes();
+  queue_.show({.row = index, .wants_durable = true, .record = Bytes(1'000, 'x')});
+  EXPECT_GE(queue_.bytes(), alone + 1'000);
+  const auto commit = queue_.take(now_, true);
+  ASSERT_TRUE(commit.has_value());
+  CommitQueue::Completed completed;
+  queue_.on_committed(commit->seq, {}, true, completed);
+  EXPECT_EQ(queue_.bytes(), 0U);
+}
+
 TEST_F(CommitQueueTest, NoCommitHasMoreRowsThanAllowed) {
   for (int i = 0; i < 9; ++i) queue_.add(row(i), Giver{1}, static_cast<std::uint64_t>(i) + 1, now_);
   auto first = queue_.take(now_, false);

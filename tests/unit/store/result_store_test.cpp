@@ -43,6 +43,14 @@ std::vector<ResultRow> find(ResultStore& store, const std::vector<TaskId>& ids) 
   return *rows;
 }
 
+/// What one step of the sweep erased, and whether it was the last one of its round.
+using Expired = std::pair<std::size_t, bool>;
+Expired expire(ResultStore& store, std::int64_t finished_before_us, std::size_t rows_max) {
+  const auto sweep = store.expire(finished_before_us, rows_max);
+  EXPECT_TRUE(sweep) << sweep.error().message;
+  return {sweep->erased, sweep->end_reached};
+}
+
 class ResultStoreTest : public EngineTest {};
 INSTANTIATE_TEST_SUITE_P(Engine, ResultStoreTest, ::testing::Values("memory", "sqlite"),
                          testing::engine_name);
@@ -131,22 +139,35 @@ TEST_P(ResultStoreTest, ASweepErasesOnlyWhatIsOldAndGoesRound) {
   std::vector<ResultRow> rows;
   for (unsigned i = 0; i < 100; ++i) rows.push_back(result(uuid(i), i, i % 10 < 7 ? 100 : 900));
   commit(*store, rows);
-  EXPECT_EQ(*store->expire(500, 30), (Sweep{.erased = 21, .end_reached = false}));
-  EXPECT_EQ(*store->expire(500, 30), (Sweep{.erased = 21, .end_reached = false}));
-  EXPECT_EQ(*store->expire(500, 30), (Sweep{.erased = 21, .end_reached = false}));
-  EXPECT_EQ(*store->expire(500, 30), (Sweep{.erased = 7, .end_reached = true}));
+  EXPECT_EQ(expire(*store, 500, 30), (Expired{21, false}));
+  EXPECT_EQ(expire(*store, 500, 30), (Expired{21, false}));
+  EXPECT_EQ(expire(*store, 500, 30), (Expired{21, false}));
+  EXPECT_EQ(expire(*store, 500, 30), (Expired{7, true}));
   EXPECT_EQ(store->count(), 30U);
-  EXPECT_EQ(*store->expire(500, 30), (Sweep{.erased = 0, .end_reached = true}));
-  EXPECT_EQ(*store->expire(901, 31), (Sweep{.erased = 30, .end_reached = true}));
+  EXPECT_EQ(expire(*store, 500, 30), (Expired{0, true}));
+  EXPECT_EQ(expire(*store, 901, 31), (Expired{30, true}));
+}
+
+TEST_P(ResultStoreTest, ASweepTellsHowOldIsWhatItLeavesAndHowMuchThereIs) {
+  const auto store = open_results();
+  commit(*store, {result(uuid(1), 1, 100), result(uuid(2), 2, 700), result(uuid(3), 3, 900)});
+  const auto first = store->expire(500, 2);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->kept, std::vector<std::int64_t>{700});
+  EXPECT_EQ(first->rows, 2U);
+  const auto second = store->expire(500, 5);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->kept, std::vector<std::int64_t>{900});
+  EXPECT_TRUE(second->end_reached);
 }
 
 TEST_P(ResultStoreTest, ASweepComesByRowsThatArriveBehindIt) {
   const auto store = open_results();
   commit(*store, {result(uuid(5), 1, 100), result(uuid(6), 2, 100)});
-  EXPECT_EQ(*store->expire(500, 1), (Sweep{.erased = 1, .end_reached = false}));
+  EXPECT_EQ(expire(*store, 500, 1), (Expired{1, false}));
   commit(*store, {result(uuid(1), 3, 100)});
-  EXPECT_EQ(*store->expire(500, 10), (Sweep{.erased = 1, .end_reached = true}));
-  EXPECT_EQ(*store->expire(500, 10), (Sweep{.erased = 1, .end_reached = true}));
+  EXPECT_EQ(expire(*store, 500, 10), (Expired{1, true}));
+  EXPECT_EQ(expire(*store, 500, 10), (Expired{1, true}));
   EXPECT_EQ(store->count(), 0U);
 }
 

@@ -369,7 +369,7 @@ TEST(ResultStoreThread, ReportsCommitsAndLossesByTheirCommit) {
   EXPECT_EQ(loop.next<Erased>().erased, 1U);
   const auto expired = loop.next<Expired>();
   EXPECT_EQ(expired.request, 79U);
-  EXPECT_EQ(expired.sweep, (Sweep{.erased = 2, .end_reached = true}));
+  EXPECT_EQ(expired.sweep, (Sweep{.erased = 2, .end_reached = true, .rows = 0, .kept = {}}));
 }
 
 TEST(ResultStoreThread, WorksOnAFile) {

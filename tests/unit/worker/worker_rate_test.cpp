@@ -48,7 +48,7 @@ TEST_F(WorkerRate, APauseSavesNothingUp) {
   open_all();
   deliver(broker(), parcels(1, 1, "limited"));
   finish_all();
-  pass(5 * second);
+  pass(3 * second);
   deliver(broker(), parcels(2, 3, "limited"));
   EXPECT_EQ(starts.size(), 2u);
 }
