@@ -6,11 +6,12 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/system_clock.hpp"
 #include "worker/invoke.hpp"
+#include "worker/kept_start.hpp"
+#include "worker/signals_blocked.hpp"
 #include "worker/time_limit.hpp"
 
 namespace baozi::worker {
@@ -22,25 +23,6 @@ constexpr std::int64_t worth_a_wake_us = 50;
 /// How soon a sleeping thread notices items that wait behind tasks that turned out longer than
 /// expected.
 constexpr std::chrono::milliseconds watch_period{10};
-
-/// Signals are the main thread's business. What a fault raises must stay deliverable where it
-/// happens.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
-      sigdelset(&all, fault);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 
@@ -91,26 +73,6 @@ struct ThreadPool::Slot {
   std::atomic<bool> gone{false};     ///< the thread has nothing more to do than to end
   std::thread thread;
 };
-
-namespace {
-
-/// Copies what the views of `start` point to, and points them there.
-void keep(Start& start, Bytes& own) {
-  own.clear();
-  own.reserve(start.id.bytes.size() + start.name.size() + start.queue.size() +
-              start.raw_options.size() + start.body.size() + start.origin.size());
-  const auto move_in = [&own](std::string_view& view) {  // within the reserved room: nothing moves
-    const std::size_t at = own.size();
-    own.append(view);
-    view = std::string_view{own}.substr(at);
-  };
-  for (std::string_view* const view : {&start.id.bytes, &start.name, &start.queue,
-                                       &start.raw_options, &start.body, &start.origin}) {
-    move_in(*view);
-  }
-}
-
-}  // namespace
 
 ThreadPool::ThreadPool(Options options, Notify notify)
     : options_{std::move(options)},
@@ -313,7 +275,7 @@ std::size_t ThreadPool::submit(std::span<const Start> items) {
     job.item = item;
     job.interrupted.store(false, std::memory_order_relaxed);
     if (item.time_limit > Micros{0} && !definition_of(item.definition).keeps_time_limit()) {
-      keep(job.item, job.own);
+      keep_start(job.item, job.own);
       watch_limit(job, base::mono_now() + item.time_limit);
     }
     job.stage.store(Job::Stage::ready, std::memory_order_relaxed);
