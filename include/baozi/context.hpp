@@ -95,8 +95,8 @@ class SoftTimeLimitExceeded : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Never thrown: the type of a failure whose task was ended by its hard time limit, for
-/// `autoretry_for<TimeLimitExceeded>()`.
+/// The type of a failure whose task was ended by its hard time limit, for
+/// `autoretry_for<TimeLimitExceeded>()`. Thrown only out of what a coroutine awaits.
 class TimeLimitExceeded : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -113,6 +113,11 @@ struct Ignore {};
 struct Snooze {
   std::chrono::microseconds delay{0};
   std::string reason{};
+};
+
+/// What `Context::sleep` gives a coroutine to await (coroutine.hpp).
+struct Sleep {
+  std::chrono::microseconds span{0};
 };
 
 /// How a task asks to be run again.
@@ -219,6 +224,13 @@ class Context {
   template <class Rep, class Period>
   [[noreturn]] void snooze(std::chrono::duration<Rep, Period> delay, std::string reason = {}) const {
     throw Snooze{std::chrono::duration_cast<std::chrono::microseconds>(delay), std::move(reason)};
+  }
+
+  /// `co_await ctx.sleep(1s)`: a coroutine task waits, and no thread does. Awaiting it is a point
+  /// where the task can be ended, as `check` is.
+  template <class Rep, class Period>
+  [[nodiscard]] Sleep sleep(std::chrono::duration<Rep, Period> span) const {
+    return {std::chrono::duration_cast<std::chrono::microseconds>(span)};
   }
 
   /// True once somebody has revoked this task while it runs: a long task looks now and then, and

@@ -13,7 +13,7 @@ namespace baozi {
 
 /// Raised whenever a struct, a virtual function or a meaning that plug-ins and worker share
 /// changes.
-inline constexpr std::uint32_t plugin_abi = 3;
+inline constexpr std::uint32_t plugin_abi = 4;
 
 /// Plain data, the same in every version as far as `abi`, so that an old or new one can be told and
 /// named.

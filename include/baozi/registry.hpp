@@ -5,6 +5,7 @@
 /// which stops the worker's start.
 #pragma once
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -44,6 +45,9 @@ struct Parameter {
 };
 
 class TaskDefinition;
+namespace detail {
+class CoroutineHost;
+}
 namespace worker {
 class TaskTable;
 }
@@ -74,6 +78,11 @@ struct TaskReply {
 class TaskDefinition {
  public:
   using Run = void (*)(const TaskDefinition& task, const TaskCall& call, TaskReply& reply) noexcept;
+  /// Of a coroutine task. \return what to resume first, on one thread and whenever the host says
+  /// so; done once the reply is filled in. Null: the reply says why there is none. The call and
+  /// what it points to, the reply and the host outlive it.
+  using Begin = std::coroutine_handle<> (*)(const TaskDefinition& task, const TaskCall& call,
+                                            TaskReply& reply, detail::CoroutineHost& host) noexcept;
 
   /// Runs the task again, up to `count` times, when it throws; negative: without end. Also the
   /// limit of `Context::retry`. A task that sets none of max_retries, retry_for, backoff,
@@ -138,6 +147,7 @@ class TaskDefinition {
   /// for one that the task does not have.
   TaskDefinition& redact(std::initializer_list<std::string_view> parameters = {});
   /// Called beside the function (hooks.hpp). One of each kind: a later one replaces an earlier one.
+  /// Throws RegistrationError for a coroutine, which can do all that itself.
   TaskDefinition& before_start(std::function<void(Context&)> hook);
   TaskDefinition& on_success(std::function<void(Context&, const ExecutionEnd&)> hook);
   TaskDefinition& on_failure(std::function<void(Context&, const ExecutionEnd&)> hook);
@@ -191,6 +201,12 @@ class TaskDefinition {
   /// Runs it: decodes the arguments, calls the function, packs what it returned or threw.
   void run(const TaskCall& call, TaskReply& reply) const noexcept { run_(*this, call, reply); }
   [[nodiscard]] const void* function() const { return function_.get(); }
+  /// A coroutine: `begin` starts it, and `run` only says that it cannot.
+  [[nodiscard]] bool is_coroutine() const { return begin_ != nullptr; }
+  [[nodiscard]] std::coroutine_handle<> begin(const TaskCall& call, TaskReply& reply,
+                                              detail::CoroutineHost& host) const noexcept {
+    return begin_(*this, call, reply, host);
+  }
   /// `run` ends the task by itself once its hard time limit has passed, or it is revoked.
   [[nodiscard]] bool keeps_time_limit() const { return keeps_time_limit_; }
   /// Null when the task has none.
@@ -201,8 +217,9 @@ class TaskDefinition {
  private:
   friend class Registry;
   friend class worker::TaskTable;
-  TaskDefinition(std::string name, std::shared_ptr<const void> callable, Run runner)
-      : name_{std::move(name)}, function_{std::move(callable)}, run_{runner} {}
+  TaskDefinition(std::string name, std::shared_ptr<const void> callable, Run runner,
+                 Begin beginner = nullptr)
+      : name_{std::move(name)}, function_{std::move(callable)}, run_{runner}, begin_{beginner} {}
 
   template <class E>
   static bool thrown_is(const std::exception_ptr& thrown) noexcept {
@@ -218,6 +235,7 @@ class TaskDefinition {
   std::string name_;
   std::shared_ptr<const void> function_;
   Run run_;
+  Begin begin_;
   std::vector<Parameter> parameters_;
   Settings settings_;
   TaskHooks& own_hooks();
@@ -234,7 +252,8 @@ class TaskDefinition {
 
 class Registry {
  public:
-  /// Registers a function, a lambda or a function object under a name of 1 to 255 bytes.
+  /// Registers a function, a lambda or a function object under a name of 1 to 255 bytes. One that
+  /// returns `baozi::Task<T>` is a coroutine (coroutine.hpp).
   /// Parameters are what has a codec, taken by value or const reference; `baozi::Context&` may
   /// stand first. Several threads may call the same object at once, so its operator() is const.
   /// \param parameters  names for keyword arguments, all or none: `{"a", "b"}`; with defaults from
@@ -253,7 +272,7 @@ class Registry {
   /// `{{` and `}}` are braces. What else a call brings is found on stdin.
   TaskDefinition& exec(std::string name, std::vector<std::string> command, ExecOptions options = {});
   /// Around every execution of the worker, those of other libraries' tasks included; the first one
-  /// that is given is the outermost. \param name  for error messages.
+  /// that is given is the outermost. A worker with coroutine tasks cannot have any. \param name  for error messages.
   Registry& middleware(std::string name, std::function<void(Context&, const TaskNext&)> around);
 
   [[nodiscard]] const std::deque<TaskDefinition>& tasks() const { return tasks_; }

@@ -17,6 +17,7 @@
 /// a FAILURE too, of type `baozi::ArgumentError`, and the function is not called.
 #pragma once
 #include "baozi/context.hpp"   // IWYU pragma: export
+#include "baozi/coroutine.hpp"  // IWYU pragma: export
 #include "baozi/exec.hpp"      // IWYU pragma: export
 #include "baozi/hooks.hpp"     // IWYU pragma: export
 #include "baozi/plugin.hpp"    // IWYU pragma: export

@@ -53,6 +53,7 @@ struct Held {
   bool alone = false;
   bool ignore_result = false;
   bool acks_early = false;
+  bool coroutine = false;  ///< takes no slot of the pool
   std::uint8_t priority = 4;
   std::int64_t expires_us = 0;  ///< 0: never
 

@@ -28,6 +28,7 @@ struct WorkerOptions {
   std::vector<std::string> excluded_queues;  ///< not from these, whatever `queues` says
   std::vector<std::string> labels;           ///< "gpu=1": for tasks that require it
   std::uint32_t concurrency = 1;     ///< tasks that run at the same time
+  std::uint32_t coroutines = 1'000;  ///< coroutine tasks in flight, beside them
   std::string software;              ///< "baozi 0.1.0"
   std::string host;
   std::uint64_t pid = 0;
@@ -48,6 +49,6 @@ struct WorkerOptions {
   TaskLog task_log = TaskLog::none;
 };
 
-static_assert(16'000 + 10'000 < limits::holds_max);
+static_assert(16'000 + 20'000 + 10'000 < limits::holds_max);  // settling, prefetched, coroutines
 
 }  // namespace baozi::worker

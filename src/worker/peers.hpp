@@ -30,6 +30,8 @@ struct BrokerPeer {
   std::uint64_t pooled = 0;
   std::uint64_t resting = 0;        ///< of `ready`: wait for their rate limit, beside the credit
   std::uint64_t resting_bytes = 0;
+  std::uint64_t coroutines = 0;  ///< of `pooled`: take no slot, and are beside the credit, too
+  std::uint64_t coroutine_bytes = 0;
   std::vector<Slot>
       dropped;  ///< D3: given up unstarted; told to the broker if its session lives on
   SettleQueue settlements;

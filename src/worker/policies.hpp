@@ -26,6 +26,7 @@ struct TaskFacts {
   bool track_started = false;        ///< STARTED is reported
   bool acks_early = false;           ///< at most once: told to the brokers in HELLO
   double rate = 0;                   ///< starts per second; 0: no limit
+  bool coroutine = false;            ///< takes no slot of the pool while it runs
   bool redacted = false;             ///< some of its arguments are nobody's business
 };
 
@@ -35,6 +36,8 @@ class TaskPolicies {
   /// nullptr: no task of that name is registered here. The answer stays valid for the worker's
   /// life.
   [[nodiscard]] virtual const TaskFacts* find(std::string_view name) const = 0;
+  /// Some registered task is a coroutine.
+  [[nodiscard]] virtual bool has_coroutines() const { return false; }
   /// How long retry number `retry` (0 for the first) of a registered task waits.
   /// \param chance  in [0, 1): what jitter is made of.
   [[nodiscard]] virtual Micros retry_delay(const TaskFacts& facts, std::uint32_t retry,

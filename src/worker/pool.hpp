@@ -91,6 +91,8 @@ class Pool {
   virtual void restart() = 0;
   /// In the order of slots; those that leave come last.
   [[nodiscard]] virtual std::vector<SlotStatus> status() const = 0;
+  /// What runs beside the slots and takes none of them: coroutines, one entry each.
+  [[nodiscard]] virtual std::vector<SlotStatus> beside() const { return {}; }
   /// Ends this task and no other: takes it back if it has not started, or sends the signal to what
   /// runs it. \param signal  SIGTERM, SIGKILL, …
   virtual Terminated terminate(Token token, int signal) = 0;
@@ -102,6 +104,8 @@ class Pool {
   [[nodiscard]] virtual bool is_busy() const = 0;
   /// Items submitted whose completion was not taken yet; those taken back do not count.
   [[nodiscard]] virtual std::size_t in_hand() const = 0;
+  /// Of them, those that are for slots.
+  [[nodiscard]] virtual std::size_t in_slots() const { return in_hand(); }
   /// Takes no more items. Returns at once, with the tokens of what was given back; the rest
   /// completes as ever, and the pool is done when `in_hand()` is 0. May be called again with a
   /// stronger mode.

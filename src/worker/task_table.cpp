@@ -15,6 +15,7 @@ void TaskTable::add(Registry registry, const std::string& source) {
                               " is registered already, by " + taken->second.source};
     }
   }
+  refuse_middleware_around_coroutines(registry, source);
   Registry& kept = registries_.emplace_back(std::move(registry));
   for (TaskMiddleware& one : kept.middleware_) middleware_->push_back(std::move(one));
   for (TaskDefinition& task : kept.tasks_) {
@@ -22,6 +23,8 @@ void TaskTable::add(Registry registry, const std::string& source) {
     const auto& settings = task.settings();
     TaskFacts facts;
     facts.definition = &task;
+    facts.coroutine = task.is_coroutine();
+    if (facts.coroutine && coroutine_.empty()) coroutine_ = task.name();
     facts.retry = settings.policy;
     facts.ignore_result = settings.ignore_result;
     facts.crash_retry = settings.crash_retry;
@@ -33,6 +36,24 @@ void TaskTable::add(Registry registry, const std::string& source) {
     facts.soft_time_limit = settings.soft_time_limit.value_or(Micros{0});
     tasks_.emplace(task.name(), Entry{facts, &task, source});
   }
+}
+
+/// A middleware is a function around another one, on one stack.
+void TaskTable::refuse_middleware_around_coroutines(const Registry& registry,
+                                                    const std::string& source) const {
+  std::string coroutine = coroutine_;
+  for (const TaskDefinition& task : registry.tasks()) {
+    if (coroutine.empty() && task.is_coroutine()) coroutine = task.name();
+  }
+  std::string middleware = middleware_->empty() ? std::string{} : middleware_->front().name;
+  if (middleware.empty() && !registry.middleware_.empty()) {
+    middleware = registry.middleware_.front().name;
+  }
+  if (coroutine.empty() || middleware.empty()) return;
+  throw RegistrationError{"middleware \"" + middleware + "\" and task \"" + coroutine +
+                          "\", found with " + source +
+                          ": a coroutine task cannot run inside middleware; a worker has one or "
+                          "the other"};
 }
 
 const TaskFacts* TaskTable::find(std::string_view name) const {

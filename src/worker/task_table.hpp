@@ -36,6 +36,9 @@ class TaskTable final : public TaskPolicies {
   [[nodiscard]] const TaskDefinition* definition(std::string_view name) const;
   /// Sorted.
   [[nodiscard]] std::vector<std::string> names() const;
+  /// The first coroutine task that was registered; empty: there is none.
+  [[nodiscard]] const std::string& coroutine() const { return coroutine_; }
+  [[nodiscard]] bool has_coroutines() const override { return !coroutine_.empty(); }
   [[nodiscard]] std::size_t size() const { return tasks_.size(); }
 
  private:
@@ -44,6 +47,10 @@ class TaskTable final : public TaskPolicies {
     const TaskDefinition* task;
     std::string source;
   };
+  void refuse_middleware_around_coroutines(const Registry& registry,
+                                           const std::string& source) const;
+
+  std::string coroutine_;
   /// Of all registries. The definitions point to it, so it stays where it is when the table moves.
   std::unique_ptr<std::deque<TaskMiddleware>> middleware_ =
       std::make_unique<std::deque<TaskMiddleware>>();

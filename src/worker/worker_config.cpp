@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint32_t concurrency_max = 1'024;
 constexpr std::uint32_t prefetch_max = 20'000;
+constexpr std::uint32_t coroutines_max = 10'000;
 
 /// 0 for "auto"; nothing for what is neither that nor a number in range.
 std::optional<std::uint32_t> read_prefetch(const std::string& text) {
@@ -125,6 +126,11 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
                 {"solo", PoolKind::solo}})
       .word("POOL");
   table
+      .add("coroutines", coroutines,
+           "coroutine tasks in flight at the same time, beside --concurrency: they run on one thread, "
+           "with -P threads or solo")
+      .range(1, coroutines_max);
+  table
       .add("prefetch", prefetch,
            "deliveries to hold at most, waiting or running; auto follows the tasks' duration")
       .word("auto|N")
@@ -211,6 +217,7 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
                             : std::clamp(std::thread::hardware_concurrency(), 1U, concurrency_max);
   if (const auto range = autoscale_range()) options.concurrency = range->second;
   if (pool == PoolKind::solo) options.concurrency = 1;
+  options.coroutines = coroutines;
   options.time_limit = time_limit;
   options.soft_time_limit = soft_time_limit;
   options.task_events = task_events;

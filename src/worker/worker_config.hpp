@@ -24,6 +24,7 @@ struct WorkerConfig {
   bool worker_direct = false;                ///< take tasks from "direct:NAME" as well
   std::vector<std::string> labels;           ///< "gpu=1"
   std::uint32_t concurrency = 0;    ///< 0: one for each processor
+  std::uint32_t coroutines = 1'000;  ///< in flight, beside the slots
   PoolKind pool = PoolKind::threads;
   std::string prefetch = "auto";
   ByteCount prefetch_bytes{std::uint64_t{16} << 20U};

@@ -17,6 +17,7 @@ WorkerCore::WorkerCore(const WorkerOptions& options, const TaskPolicies& policie
       credit_{options.concurrency, options.prefetch},
       limits_{policies.broker_limits()},
       early_{policies.at_most_once()},
+      has_coroutines_{policies.has_coroutines()},
       events_{options.events},
       task_events_{options.task_events} {
   if (limits_.size() > limits::queues_per_worker_max) limits_.resize(limits::queues_per_worker_max);
@@ -355,6 +356,7 @@ void WorkerCore::turn(Now now, WorkerEffects& out) {
   look_for_stall(now, out);
   wake_resting(now);
   start_ready(now, out);
+  if (has_coroutines_) look_for_coroutine_stall(now);
   for (const auto& [name, collector] : collectors_) flush_collector(*collector, now, out);
   plan_credit(now);
   for (const auto& broker : brokers_) {
@@ -387,6 +389,7 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
     }
   }
   consider(stall_at_);
+  consider(coroutine_stall_at_);
   if (!resting_.empty()) consider(resting_.begin()->first);
   if (!is_drained()) consider(events_deadline());
   if (drain_) consider(carry_deadline());
@@ -413,6 +416,7 @@ WorkerStatus WorkerCore::status() const {
       default: break;
     }
   });
+  status.coroutines = coroutines_;
   status.settle_bytes = settling_bytes_;
   status.homeless = homeless_.size();
   status.average = credit_.average();

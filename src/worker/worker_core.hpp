@@ -140,6 +140,7 @@ struct WorkerStatus {
   std::uint64_t ready = 0;
   std::uint64_t resting = 0;   ///< of them: wait for their rate limit
   std::uint64_t running = 0;   ///< with the pool
+  std::uint64_t coroutines = 0;  ///< of them: in flight beside the slots
   std::uint64_t results = 0;   ///< ended, awaiting STORED
   std::uint64_t settling = 0;  ///< DONE or NACK unanswered
   std::uint64_t settle_bytes = 0;
@@ -282,9 +283,23 @@ class WorkerCore {
   /// Asks the pool for everything that did not begin: of one broker, or of all (nullptr).
   void recall_all(const BrokerPeer* of, WorkerEffects& out);
   void look_for_stall(Now now, WorkerEffects& out);
+  void start_from(std::deque<Token>& list, Now now, WorkerEffects& out);
+  void start_one(Slot slot, const TaskFacts& facts, Now now, WorkerEffects& out);
   void leave_pool(Held& held);
   /// No longer queued or running: its credit returns.
   void leave_hands(Held& held);
+
+  // ---- worker_coroutines.cpp
+  [[nodiscard]] std::deque<Token>& list_of(const Held& held) {
+    return held.coroutine ? ready_coroutines_ : ready_;
+  }
+  /// To the front of their lists, in this order.
+  void put_back(const std::vector<Token>& tokens);
+  [[nodiscard]] bool coroutines_are_full() const;
+  /// Coroutine tasks that brokers may send beyond those in flight.
+  [[nodiscard]] std::uint64_t coroutine_room() const;
+  [[nodiscard]] bool must_wait_alone(std::deque<Token>& list);
+  void look_for_coroutine_stall(Now now);
 
   // ---- worker_control.cpp
   void on_control(BrokerPeer& broker, const wire::Control& message, Now now, WorkerEffects& out);
@@ -372,6 +387,7 @@ class WorkerCore {
   bool collectors_changed_ = false;
 
   std::deque<Token> ready_;  // some may be gone: `find` tells
+  std::deque<Token> ready_coroutines_;  // the same; they wait for nothing but their own limit
   struct Resting {
     Token token{};
     RateBucket* bucket = nullptr;
@@ -379,7 +395,13 @@ class WorkerCore {
   std::multimap<MonoTime, Resting> resting_;  // by their turn; some may be gone
   RateLimits rates_;
   std::vector<TaskNote> notes_;  // until the turn's effects take them
-  std::uint64_t pooled_ = 0;
+  std::uint64_t pooled_ = 0;      // in slots, or waiting for one there
+  bool has_coroutines_ = false;   // some registered task is one
+  std::uint64_t coroutines_ = 0;  // with the pool, beside the slots
+  std::uint64_t coroutine_bytes_ = 0;
+  bool alone_waits_ = false;  // a task that must run alone waits for the others to end
+  MonoTime last_coroutine_progress_{};
+  std::optional<MonoTime> coroutine_stall_at_;
   bool alone_runs_ = false;  // D16: what is with the pool must stay by itself
   bool stalled_ = false;     // everything that runs is long, and more waits behind it
   MonoTime last_progress_{};

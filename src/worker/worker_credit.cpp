@@ -30,6 +30,7 @@ void WorkerCore::plan_credit(Now now) {
   total = std::min(total, window - std::min(window, settling_));
   bytes = std::min(bytes, window_bytes - std::min(window_bytes, settling_bytes_));
   if (bytes == 0 || drain_ || paused_) total = 0;
+  const std::uint64_t room = total == 0 ? 0 : coroutine_room();
   for (const auto& broker : brokers_) {
     if (!broker->link.is_open()) continue;
     // Brokers that have work for us share it all; one that has none keeps a foot in the door.
@@ -39,10 +40,13 @@ void WorkerCore::plan_credit(Now now) {
       share = busy == 0 || is_busy(*broker) ? (total + sharers - 1) / sharers
                                             : std::min<std::uint64_t>(total, 1);
     }
-    if (stalled_) share = std::min(share, broker->pooled);
-    // What rests until its rate limit lets it start takes nothing from the others.
-    broker->ceiling = share + broker->resting;
-    broker->bytes_ceiling = std::max<std::uint64_t>(bytes / open, 1) + broker->resting_bytes;
+    if (stalled_) share = std::min(share, broker->pooled - broker->coroutines);
+    // What rests until its rate limit lets it start takes nothing from the others, nor does what
+    // runs without a slot.
+    broker->ceiling =
+        share + (room + open - 1) / open + broker->resting + broker->coroutines;
+    broker->bytes_ceiling = std::max<std::uint64_t>(bytes / open, 1) + broker->resting_bytes +
+                            broker->coroutine_bytes;
   }
 }
 
@@ -53,6 +57,8 @@ bool WorkerCore::credit_changed(const BrokerPeer& broker) const {
   const std::uint64_t after = broker.ceiling;
   if (after == before) return false;
   if (after == 0 || before == 0) return true;
+  // With coroutines it grows all the time: as soon as the broker has used up what it knows of.
+  if (broker.coroutines > 0 && after > before && broker.outstanding() >= before) return true;
   return (after > before ? after - before : before - after) > before / 8;
 }
 

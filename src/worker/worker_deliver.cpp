@@ -49,6 +49,10 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
       held.has_origin = has_origin;
       held.take_task(delivery.task);
       held.task_bytes = static_cast<std::uint32_t>(delivery.task.raw.size());
+      if (has_coroutines_) {
+        const TaskFacts* const facts = policies_.find(held.name());
+        held.coroutine = facts != nullptr && facts->coroutine;
+      }
       counters_.redelivered += held.redelivered ? 1 : 0;
       ++broker.entries;
       ++broker.ready;
@@ -59,7 +63,7 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
         hand_back(slot, "the worker holds too much");
       } else {
         if (task_events_) tell_received(held);
-        ready_.push_back(table_.token_of(slot));
+        list_of(held).push_back(table_.token_of(slot));
       }
     }
   }
@@ -75,17 +79,27 @@ const TaskFacts* WorkerCore::facts_of(std::string_view name) {
 }
 
 void WorkerCore::start_ready(Now now, WorkerEffects& out) {
-  if (ready_.empty()) return;
+  alone_waits_ = must_wait_alone(ready_) || must_wait_alone(ready_coroutines_);
+  if (!alone_waits_) {
+    start_from(ready_, now, out);
+    start_from(ready_coroutines_, now, out);
+  }
+  if (pooled_ > 0 && !stall_at_) stall_at_ = now.mono + options_.stall_patience;
+}
+
+void WorkerCore::start_from(std::deque<Token>& list, Now now, WorkerEffects& out) {
+  const bool coroutines = &list == &ready_coroutines_;
   const std::uint64_t target = credit_.pool_target();
-  while (!ready_.empty() && pooled_ < target && !alone_runs_) {
-    const Token token = ready_.front();
+  const auto has_room = [&] { return coroutines ? !coroutines_are_full() : pooled_ < target; };
+  while (!list.empty() && has_room() && !alone_runs_) {
+    const Token token = list.front();
     Held* const held = table_.find(token);
     if (held == nullptr || held->phase != Phase::ready) {
-      ready_.pop_front();
+      list.pop_front();
       continue;
     }
-    if (held->alone && pooled_ > 0) break;  // D16: it starts when nothing else runs
-    ready_.pop_front();
+    if (held->alone && pooled_ + coroutines_ > 0) break;  // D16: when nothing else runs
+    list.pop_front();
     const Slot slot = DeliveryTable::slot_of(token);
     if (held->expires_us != 0 && held->expires_us <= micros(now.wall)) {
       ++counters_.expired;
@@ -101,58 +115,75 @@ void WorkerCore::start_ready(Now now, WorkerEffects& out) {
       continue;
     }
     if (rates_.applies(facts->rate) && !held->rate_granted && !take_turn(slot, *facts, now)) continue;
-    held->ignore_result = held->ignore_result || facts->ignore_result;
-    held->acks_early = held->acks_early || facts->acks_early;
-    last_progress_ = now.mono;
-    BrokerPeer& broker = *brokers_[held->broker];
-    --broker.ready;
-    ++broker.pooled;
-    ++pooled_;
-    ++counters_.started;
-    ++*last_total_;
-    held->phase = Phase::pooled;
-    held->recall = Held::Recall::none;
-    held->in_pool = true;
-    alone_runs_ = held->alone;
-    if (facts->track_started ||
-        has_option(held->raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
-      note_started(*held);
-    }
-    if (task_events_) tell_started(*held);
-    const auto told = time_limits_.empty() ? time_limits_.end() : time_limits_.find(held->name());
-    const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker,
-                           Micros TimeLimits::*of_operator) {
-      const Micros own = span_in(held->raw_options(), static_cast<std::uint64_t>(option));
-      if (own > Micros{0}) return own;
-      if (told != time_limits_.end()) return told->second.*of_operator;
-      return of_task > Micros{0} ? of_task : of_worker;
-    };
-    if (logs(TaskLog::all)) note_task(TaskNote::Level::debug, *held, "starts");
-    out.starts.push_back(
-        {.token = token,
-         .definition = facts->definition,
-         .id = held->id(),
-         .name = held->name(),
-         .queue = held->queue(),
-         .raw_options = held->raw_options(),
-         .body = held->body(),
-         .origin = held->origin_view(),
-         .delivery_count = held->count,
-         .retries = held->retries,
-         .priority = held->priority,
-         .redelivered = held->redelivered,
-         .time_limit = limit(wire::Option::time_limit, facts->time_limit, options_.time_limit,
-                             &TimeLimits::hard),
-         .soft_time_limit = limit(wire::Option::soft_time_limit, facts->soft_time_limit,
-                                  options_.soft_time_limit, &TimeLimits::soft),
-         .since_us = held->since_us});
+    start_one(slot, *facts, now, out);
   }
-  if (pooled_ > 0 && !stall_at_) stall_at_ = now.mono + options_.stall_patience;
+}
+
+void WorkerCore::start_one(Slot slot, const TaskFacts& facts, Now now, WorkerEffects& out) {
+  Held& held = table_[slot];
+  held.ignore_result = held.ignore_result || facts.ignore_result;
+  held.acks_early = held.acks_early || facts.acks_early;
+  BrokerPeer& broker = *brokers_[held.broker];
+  --broker.ready;
+  ++broker.pooled;
+  if (held.coroutine) {
+    last_coroutine_progress_ = now.mono;
+    ++broker.coroutines;
+    broker.coroutine_bytes += held.task_bytes;
+    ++coroutines_;
+    coroutine_bytes_ += held.task_bytes;
+  } else {
+    last_progress_ = now.mono;
+    ++pooled_;
+  }
+  ++counters_.started;
+  ++*last_total_;
+  held.phase = Phase::pooled;
+  held.recall = Held::Recall::none;
+  held.in_pool = true;
+  alone_runs_ = held.alone;
+  if (facts.track_started ||
+      has_option(held.raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
+    note_started(held);
+  }
+  if (task_events_) tell_started(held);
+  const auto told = time_limits_.empty() ? time_limits_.end() : time_limits_.find(held.name());
+  const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker,
+                         Micros TimeLimits::*of_operator) {
+    const Micros own = span_in(held.raw_options(), static_cast<std::uint64_t>(option));
+    if (own > Micros{0}) return own;
+    if (told != time_limits_.end()) return told->second.*of_operator;
+    return of_task > Micros{0} ? of_task : of_worker;
+  };
+  if (logs(TaskLog::all)) note_task(TaskNote::Level::debug, held, "starts");
+  out.starts.push_back(
+      {.token = table_.token_of(slot),
+       .definition = facts.definition,
+       .id = held.id(),
+       .name = held.name(),
+       .queue = held.queue(),
+       .raw_options = held.raw_options(),
+       .body = held.body(),
+       .origin = held.origin_view(),
+       .delivery_count = held.count,
+       .retries = held.retries,
+       .priority = held.priority,
+       .redelivered = held.redelivered,
+       .time_limit = limit(wire::Option::time_limit, facts.time_limit, options_.time_limit,
+                           &TimeLimits::hard),
+       .soft_time_limit = limit(wire::Option::soft_time_limit, facts.soft_time_limit,
+                                options_.soft_time_limit, &TimeLimits::soft),
+       .since_us = held.since_us});
 }
 
 void WorkerCore::leave_pool(Held& held) {
   held.in_pool = false;
-  --pooled_;
+  if (held.coroutine) {
+    --coroutines_;
+    coroutine_bytes_ -= held.task_bytes;
+  } else {
+    --pooled_;
+  }
   if (held.alone) alone_runs_ = false;
 }
 
@@ -162,6 +193,10 @@ void WorkerCore::leave_hands(Held& held) {
     held.resting = false;
     --broker.resting;
     broker.resting_bytes -= held.task_bytes;
+  }
+  if (held.coroutine && held.phase != Phase::ready) {
+    --broker.coroutines;
+    broker.coroutine_bytes -= held.task_bytes;
   }
   --(held.phase == Phase::ready ? broker.ready : broker.pooled);
   ++broker.returned;
@@ -205,7 +240,7 @@ void WorkerCore::wake_resting(Now now) {
     broker.resting_bytes -= held->task_bytes;
     due.push_back(one.token);
   }
-  ready_.insert(ready_.begin(), due.begin(), due.end());
+  put_back(due);
 }
 
 bool WorkerCore::set_rate_limit(std::string_view task, double per_second, Now now) {
@@ -228,7 +263,7 @@ bool WorkerCore::set_rate_limit(std::string_view task, double per_second, Now no
     }
     it = resting_.erase(it);
   }
-  ready_.insert(ready_.begin(), again.begin(), again.end());
+  put_back(again);
   return true;
 }
 
@@ -250,17 +285,19 @@ std::vector<Slot> WorkerCore::take_ready(const BrokerPeer* of) {
     --it->second.bucket->resting;
     it = resting_.erase(it);
   }
-  std::deque<Token> kept;
-  for (const Token token : ready_) {
-    const Held* const held = table_.find(token);
-    if (held == nullptr || held->phase != Phase::ready) continue;
-    if (of != nullptr && held->broker != of->index) {
-      kept.push_back(token);
-    } else {
-      taken.push_back(DeliveryTable::slot_of(token));
+  for (std::deque<Token>* const list : {&ready_, &ready_coroutines_}) {
+    std::deque<Token> kept;
+    for (const Token token : *list) {
+      const Held* const held = table_.find(token);
+      if (held == nullptr || held->phase != Phase::ready) continue;
+      if (of != nullptr && held->broker != of->index) {
+        kept.push_back(token);
+      } else {
+        taken.push_back(DeliveryTable::slot_of(token));
+      }
     }
+    *list = std::move(kept);
   }
-  ready_ = std::move(kept);
   return taken;
 }
 

@@ -45,6 +45,8 @@ class WorkerDesk {
   Said set_rate_limit(BytesView arguments, Now now);
 
   // ---- worker_inspect.cpp: what is asked
+  /// Slots, and what runs beside them.
+  [[nodiscard]] std::vector<SlotStatus> all_running() const;
   [[nodiscard]] Bytes tasks_in(bool running, Now now) const;
   [[nodiscard]] Bytes query_tasks(BytesView arguments, Now now) const;
   [[nodiscard]] Bytes registered() const;

@@ -234,8 +234,8 @@ void WorkerCore::tell_worker(wire::EventType type) {
     };
     out.map(10);
     number("freq_us", static_cast<std::uint64_t>(options_.event_heartbeat.count()));
-    number("active", pooled_);
-    number("reserved", ready_.size());
+    number("active", pooled_ + coroutines_);
+    number("reserved", ready_.size() + ready_coroutines_.size());
     number("processed",
            counters_.succeeded + counters_.failed + counters_.retried + counters_.rejected);
     number("concurrency", options_.concurrency);

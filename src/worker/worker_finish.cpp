@@ -60,9 +60,13 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
   const Slot slot = DeliveryTable::slot_of(token);
   const bool was_zombie = held->phase == Phase::zombie;
   leave_pool(*held);
-  last_progress_ = now.mono;
-  stalled_ = false;
-  credit_.observe(end.ran);
+  if (held->coroutine) {  // how long it waited says nothing about slots
+    last_coroutine_progress_ = now.mono;
+  } else {
+    last_progress_ = now.mono;
+    stalled_ = false;
+    credit_.observe(end.ran);
+  }
   if (was_zombie) return table_.remove(slot);
   if (held->phase == Phase::settle) return;  // a cold drain has handed it back already
   switch (end.verdict) {

@@ -154,8 +154,14 @@ Bytes WorkerDesk::request_info(const Held& held, const SlotStatus* slot, Now now
   return entry.take();
 }
 
+std::vector<SlotStatus> WorkerDesk::all_running() const {
+  std::vector<SlotStatus> all = with_.pool.status();
+  for (const SlotStatus& one : with_.pool.beside()) all.push_back(one);
+  return all;
+}
+
 Bytes WorkerDesk::tasks_in(bool running, Now now) const {
-  const std::vector<SlotStatus> slots = with_.pool.status();
+  const std::vector<SlotStatus> slots = all_running();
   std::map<Token, const SlotStatus*> runs;
   for (const SlotStatus& slot : slots) {
     if (slot.token) runs.emplace(*slot.token, &slot);
@@ -172,7 +178,7 @@ Bytes WorkerDesk::tasks_in(bool running, Now now) const {
 
 Bytes WorkerDesk::query_tasks(BytesView arguments, Now now) const {
   const std::vector<TaskId> ids = wire::ids_argument(arguments, "ids");
-  const std::vector<SlotStatus> slots = with_.pool.status();
+  const std::vector<SlotStatus> slots = all_running();
   MapWriter found;
   std::size_t bytes = 0;
   with_.core.visit_held([&](Token token, const Held& held) {
@@ -225,8 +231,12 @@ Bytes WorkerDesk::stats(Now now) const {
   pool.number("busy", static_cast<std::uint64_t>(std::count_if(
                           slots.begin(), slots.end(),
                           [](const SlotStatus& slot) { return slot.token.has_value(); })));
-  stats.key("pool").raw(pool.take());
   const WorkerStatus status = with_.core.status();
+  if (with_.tasks.has_coroutines()) {
+    pool.number("coroutines", status.coroutines);
+    pool.number("max-coroutines", with_.options.coroutines);
+  }
+  stats.key("pool").raw(pool.take());
   Writer& brokers = stats.key("brokers");
   brokers.array(status.brokers.size());
   for (const WorkerStatus::Broker& broker : status.brokers) {
@@ -292,6 +302,7 @@ Bytes WorkerDesk::conf() const {
   texts(conf.key("label"), with_.config.labels);
   conf.flag("worker-direct", with_.config.worker_direct);
   conf.number("concurrency", with_.options.concurrency);
+  conf.number("coroutines", with_.options.coroutines);
   conf.text("pool", pool_name(with_.config.pool));
   conf.text("prefetch", with_.config.prefetch);
   conf.number("prefetch-bytes", with_.options.prefetch_bytes);

@@ -11,6 +11,7 @@
 #include "base/signal_names.hpp"
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
+#include "worker/coroutine/mixed_pool.hpp"
 #include "worker/plugin.hpp"
 #include "worker/prefork/prefork_pool.hpp"
 #include "worker/thread_pool.hpp"
@@ -81,6 +82,15 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
   // The pool first: should a library crash while it is loaded, its fork server does, and says so.
   pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
   for (const std::string& app : config_.apps) load_plugin(app, tasks_);
+  if (tasks_.has_coroutines()) {
+    if (config_.pool == PoolKind::prefork) {
+      throw base::ConfigError{"task \"" + tasks_.coroutine() +
+                              "\" is a coroutine, which -P prefork does not run: use -P threads"};
+    }
+    pool_ = std::make_unique<MixedPool>(std::move(pool_),
+                                        CoroutineRunner::Options{.worker_name = options_.name},
+                                        [this] { loop_.wake(); });
+  }
   options_.task_log = task_log();
   core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
   if (pool_->fd() >= 0) loop_.watch(pool_->fd(), [] {});  // every turn looks at the pool
@@ -141,7 +151,7 @@ void WorkerNode::set_concurrency(std::size_t slots) {
 void WorkerNode::autoscale(Now now) {
   if (!autoscale_ || core_->is_draining()) return;
   const std::size_t slots = pool_->capacity();
-  const std::size_t wanted = autoscale_->plan(slots, pool_->in_hand(), now.mono);
+  const std::size_t wanted = autoscale_->plan(slots, pool_->in_slots(), now.mono);
   if (wanted == slots) return;
   set_concurrency(pool_->resize(wanted));
   log::info("the pool has {} slots, and had {}", pool_->capacity(), slots);
@@ -161,6 +171,9 @@ void WorkerNode::report(Now now) const {
     log::info("report: slot {} ({} {}) {}; {} tasks before{}", slot.index,
               config_.pool == PoolKind::prefork ? "process" : "thread", slot.id, what,
               slot.executed, slot.leaving ? ", and none after" : "");
+  }
+  if (tasks_.has_coroutines()) {
+    log::info("report: {} of {} coroutines in flight", status.coroutines, options_.coroutines);
   }
 }
 
@@ -197,7 +210,10 @@ int WorkerNode::run() {
   Now now = base::system_now();
   core_->start(now, effects_);
   perform(now);
-  log::info("ready: {} tasks, {} at a time", tasks_.size(), options_.concurrency);
+  log::info("ready: {} tasks, {} at a time{}", tasks_.size(), options_.concurrency,
+            tasks_.has_coroutines()
+                ? ", and " + std::to_string(options_.coroutines) + " coroutines beside them"
+                : std::string{});
   for (const std::string& task : tasks_.names()) log::debug("task {}", task);
   if (program_ != nullptr) program_->ready();
   while (!core_->is_drained() && !(leave_at_ && now.mono >= *leave_at_)) {

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "baozi/coroutine.hpp"
 #include "baozi/registry.hpp"
 
 namespace baozi::detail {
@@ -80,10 +81,44 @@ void bind_arguments(const TaskDefinition& task, std::string_view body, const boo
                     std::string_view* slots);
 /// Inside a catch block: fills the reply in from the exception that is being handled.
 void report_exception(const TaskDefinition& task, TaskReply& reply) noexcept;
+/// What `TaskDefinition::run` says of a coroutine.
+void refuse_coroutine(const TaskDefinition& task, const TaskCall& call, TaskReply& reply) noexcept;
 [[noreturn]] void refuse_default(const TaskDefinition& task, std::size_t index,
                                  const DecodeError& why);
 
 // ---- the wrapper
+
+/// The outermost coroutine of a task. It belongs to whoever resumes it.
+class CoroutineRoot {
+ public:
+  class promise_type final : public PromiseBase {
+   public:
+    CoroutineRoot get_return_object() noexcept {
+      return CoroutineRoot{std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }  // it catches all there is
+  };
+
+  [[nodiscard]] std::coroutine_handle<> begin(CoroutineHost& host) const noexcept {
+    handle_.promise().host = &host;
+    return handle_;
+  }
+
+ private:
+  explicit CoroutineRoot(std::coroutine_handle<promise_type> handle) : handle_{handle} {}
+  std::coroutine_handle<promise_type> handle_;
+};
+
+/// What the caller of a task gets.
+template <class Return>
+struct ResultOf {
+  using Type = Return;
+};
+template <class T>
+requires(!std::is_function_v<T>) struct ResultOf<Task<T>> {
+  using Type = T;
+};
 
 template <class F, class Return, bool takes_context, class List>
 struct Wrapper;
@@ -94,6 +129,8 @@ struct Wrapper<F, Return, takes_context, ParameterList<Params...>> {
   static constexpr std::array<bool, arity + 1> may_be_absent{
       is_optional<std::remove_cvref_t<Params>>..., false};
 
+  using Values = std::tuple<std::remove_cvref_t<Params>...>;
+
   static void run(const TaskDefinition& task, const TaskCall& call, TaskReply& reply) noexcept {
     try {
       std::array<std::string_view, arity + 1> slots;
@@ -102,6 +139,16 @@ struct Wrapper<F, Return, takes_context, ParameterList<Params...>> {
       reply.verdict = TaskReply::Verdict::returned;
     } catch (...) {
       report_exception(task, reply);
+    }
+  }
+
+  static std::coroutine_handle<> begin(const TaskDefinition& task, const TaskCall& call,
+                                       TaskReply& reply, CoroutineHost& host) noexcept {
+    try {
+      return around(task, call, reply).begin(host);
+    } catch (...) {
+      report_exception(task, reply);  // no memory for its frame
+      return {};
     }
   }
 
@@ -123,12 +170,52 @@ struct Wrapper<F, Return, takes_context, ParameterList<Params...>> {
   }
 
   template <std::size_t... I>
-  static void execute(const TaskDefinition& task, const TaskCall& call, TaskReply& reply,
-                      [[maybe_unused]] const std::string_view* slots, std::index_sequence<I...>) {
+  static Values decode_all(TaskReply& reply, [[maybe_unused]] const std::string_view* slots,
+                           std::index_sequence<I...>) {
     // Braces: decoded from left to right, so that the first wrong argument is the one that is
     // named.
-    std::tuple<std::remove_cvref_t<Params>...> values{
-        decode<std::remove_cvref_t<Params>>(reply, I, slots[I])...};
+    return Values{decode<std::remove_cvref_t<Params>>(reply, I, slots[I])...};
+  }
+
+  /// The coroutine around the task's own: its frame holds the arguments and the Context for as long
+  /// as that runs, so a parameter may be a const reference.
+  static CoroutineRoot around(const TaskDefinition& task, TaskCall call, TaskReply& reply) {
+    try {
+      std::array<std::string_view, arity + 1> slots;
+      bind_arguments(task, call.facts->body, may_be_absent.data(), slots.data());
+      Values values = decode_all(reply, slots.data(), std::index_sequence_for<Params...>{});
+      reply.entered = true;
+      Context context{*call.host, *call.facts};
+      Return coroutine = enter(task, context, values, std::index_sequence_for<Params...>{});
+      if constexpr (std::is_void_v<typename Return::Value>) {
+        co_await coroutine;
+        Writer out{*reply.value};
+        out.nil();
+      } else {
+        const typename Return::Value value = co_await coroutine;
+        Writer out{*reply.value};
+        pack_into<typename Return::Value>(out, value);
+      }
+      reply.verdict = TaskReply::Verdict::returned;
+    } catch (...) {
+      report_exception(task, reply);
+    }
+  }
+  template <std::size_t... I>
+  static Return enter(const TaskDefinition& task, [[maybe_unused]] Context& context,
+                      [[maybe_unused]] Values& values, std::index_sequence<I...>) {
+    const F& function = *static_cast<const F*>(task.function());
+    if constexpr (takes_context) {
+      return function(context, static_cast<Params&&>(std::get<I>(values))...);
+    } else {
+      return function(static_cast<Params&&>(std::get<I>(values))...);
+    }
+  }
+
+  template <std::size_t... I>
+  static void execute(const TaskDefinition& task, const TaskCall& call, TaskReply& reply,
+                      [[maybe_unused]] const std::string_view* slots, std::index_sequence<I...>) {
+    Values values = decode_all(reply, slots, std::index_sequence<I...>{});
     reply.entered = true;
     const F& function = *static_cast<const F*>(task.function());
     [[maybe_unused]] Context context{*call.host, *call.facts};
@@ -186,15 +273,25 @@ TaskDefinition& Registry::task(std::string name, F function,
     [&]<class... Params>(detail::ParameterList<Params...>) {
       (detail::check_parameter<Params>(), ...);
     }(typename Shape::Rest{});
-    if constexpr (!std::is_void_v<typename Signature::Return>) {
-      static_assert(HasCodec<std::remove_cvref_t<typename Signature::Return>>,
+    using Return = typename Signature::Return;
+    constexpr bool is_coroutine = detail::is_coroutine_task<Return>;
+    using Result = typename detail::ResultOf<Return>::Type;
+    if constexpr (!std::is_void_v<Result>) {
+      static_assert(HasCodec<std::remove_cvref_t<Result>>,
                     "baozi has no codec for what this task returns: name its fields with "
                     "BAOZI_FIELDS(Type, a, b), or "
                     "specialise baozi::Codec<Type>");
     }
+    TaskDefinition::Run run = &detail::refuse_coroutine;
+    TaskDefinition::Begin begin = nullptr;
+    if constexpr (is_coroutine) {
+      begin = &Wrapper::begin;
+    } else {
+      run = &Wrapper::run;
+    }
     TaskDefinition& added =
-        add(TaskDefinition{std::move(name), std::make_shared<const F>(std::move(function)),
-                           &Wrapper::run},
+        add(TaskDefinition{std::move(name), std::make_shared<const F>(std::move(function)), run,
+                           begin},
             parameters, Wrapper::arity);
     Wrapper::check_defaults(added);
     return added;
