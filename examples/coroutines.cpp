@@ -48,6 +48,13 @@ baozi::Task<std::int64_t> total(std::vector<std::int64_t> numbers) {
   co_return numbers.empty() ? 0 : numbers.front();
 }
 
+/// Which of the naps is over first. They are tasks of their own.
+baozi::Task<std::uint64_t> quickest(std::vector<double> naps) {
+  const auto task = app().task<double(double)>("c.nap");
+  const std::vector<baozi::AsyncResult<double>> all = task.map(naps);
+  co_return co_await baozi::when_any(all);
+}
+
 /// A descriptor that is closed however the coroutine ends.
 class Connection {
  public:
@@ -105,5 +112,6 @@ baozi::Task<std::string> banner(std::uint16_t port) {
 BAOZI_TASKS(registry) {
   registry.task("c.nap", nap, {"seconds"});
   registry.task("c.total", total);
+  registry.task("c.quickest", quickest);
   registry.task("c.banner", banner, {"port"}).max_retries(3).backoff(1s, 2.0, 10s);
 }

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <baozi/client.hpp>
+#include <baozi/worker.hpp>
 
 #include "support/cluster.hpp"
 
@@ -19,6 +20,11 @@ namespace baozi::test {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// Compiles: an end that comes on an executor may be awaited, too.
+[[maybe_unused]] Task<int> resumed_by(AsyncResult<int> result) {
+  co_return co_await result.on([](const auto& function) { function(); });
+}
 
 class CoroutineWorker : public testing::Test {
  protected:
@@ -90,6 +96,12 @@ TEST_F(CoroutineWorker, AwaitsTasksThatItsOwnWorkerRunsInItsOnlySlot) {
   for (int i = 1; i <= 64; ++i) numbers.push_back(i);
   const auto total = app->task<std::int64_t(std::vector<std::int64_t>)>("c.total");
   EXPECT_EQ(total.delay(numbers).get(60s), 64 * 65 / 2);
+}
+
+TEST_F(CoroutineWorker, AwaitsTheFirstOfMany) {
+  start_worker(1, 1);
+  const auto quickest = app->task<std::uint64_t(std::vector<double>)>("c.quickest");
+  EXPECT_EQ(quickest.delay(std::vector<double>{20.0, 0.01, 20.0}).get(60s), 1U);
 }
 
 TEST_F(CoroutineWorker, ManyThatWaitForTheSameSlotEndWithMoreOfThemThanTheLimit) {
