@@ -8,3 +8,4 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+find_package(date REQUIRED)  # date/tz, which reads the system's tz database
