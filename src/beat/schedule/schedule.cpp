@@ -12,7 +12,12 @@ namespace baozi::beat {
 
 namespace {
 
-constexpr std::array kinds = {"every", "clocked"};
+using std::chrono::sys_days;
+
+/// No tick comes later; it keeps sums of times far from the end of their numbers.
+constexpr WallTime latest{sys_days{std::chrono::year{year_most} / 12 / 31}.time_since_epoch()};
+
+constexpr std::array kinds = {"every", "crontab", "cron", "solar", "clocked"};
 
 template <class... F>
 struct Overloaded : F... {
@@ -53,7 +58,7 @@ Result<std::string> kind_of(const Value::Object& fields) {
     const std::vector<std::string> known =
         kind == "every" ? std::vector<std::string>{"relative"} : std::vector<std::string>{};
     const std::string meant = base::nearest(name, known);
-    return wrong(fmt::format("schedule: '{}' has no field '{}'{}", kind, name,
+    return wrong(fmt::format("schedule: '{}' does not belong beside '{}'{}", name, kind,
                              meant.empty() ? "" : "; did you mean '" + meant + "'?"));
   }
   return kind;
@@ -69,6 +74,12 @@ Result<Schedule> Schedule::parse(const Value& value) {
   if (!kind) return Unexpected{kind.error()};
   const Value& given = value.at(*kind);
   if (*kind == "clocked") return made(parse_clocked(given));
+  if (*kind == "crontab") return made(Crontab::parse_keywords(given));
+  if (*kind == "solar") return made(parse_solar(given));
+  if (*kind == "cron") {
+    if (given.is_string()) return made(Crontab::parse_text(given.as_string()));
+    return wrong(fmt::format("cron: '{}' is no text such as '*/5 * * * *'", given.to_json()));
+  }
   const Value* const relative = value.find("relative");
   return made(parse_every(given, relative == nullptr ? Value{} : *relative));
 }
@@ -90,6 +101,7 @@ std::string Schedule::text() const {
 
 std::optional<WallTime> Schedule::next(WallTime after, const NextTerms& terms) const {
   after = std::max(after, terms.start - Micros{1});
+  if (after >= latest) return std::nullopt;
   const std::optional<WallTime> tick =
       std::visit(Overloaded{[&](const Clocked& clocked) -> std::optional<WallTime> {
                               if (clocked.at > after) return clocked.at;
@@ -97,7 +109,7 @@ std::optional<WallTime> Schedule::next(WallTime after, const NextTerms& terms) c
                             },
                             [&](const auto& other) { return next_tick(other, after, terms); }},
                  kind_);
-  if (tick && terms.end && *tick > *terms.end) return std::nullopt;
+  if (tick && *tick > std::min(terms.end.value_or(latest), latest)) return std::nullopt;
   return tick;
 }
 
