@@ -111,8 +111,11 @@ Result<unsigned> parse_cron_number(CronField field, CronForm form, std::string_v
   if (text.empty()) return wrong_field(field, "a number is missing");
   if (!is_number(text)) {
     if (const auto named = by_name(field, text)) return *named;
+    if (text.front() == '-' && is_number(text.substr(1))) {
+      return wrong_field(field, fmt::format("'{}' is outside {}", text, allowed(field, form)));
+    }
     return wrong_field(
-        field, fmt::format("'{}' is no number {}{}{}", text, allowed(field, form),
+        field, fmt::format("'{}' is no number from {}{}{}", text, allowed(field, form),
                            names_of(field).empty() ? "" : " and no name", hint(field, text)));
   }
   const unsigned value = number_of(text);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -10,10 +12,13 @@
 
 #include "base/nearest.hpp"
 #include "beat/schedule/instant.hpp"
+#include "beat/schedule/posix_rule.hpp"
 
 namespace baozi::beat {
 
 namespace {
+
+constexpr int rule_year_last = 2200;  ///< how far a zone's present rule is laid out
 
 std::string lower(std::string_view text) {
   std::string out{text};
@@ -36,6 +41,15 @@ std::string meant(const std::string& name, const std::vector<std::string>& known
       list = '\'' + near + '\'';
   }
   return list.empty() ? "" : "; did you mean " + list + '?';
+}
+
+/// The rule that stands at the end of a compiled zone; "" when there is none.
+std::string last_line(const std::string& name) {
+  std::ifstream file{"/usr/share/zoneinfo/" + name, std::ios::binary};
+  std::string all{std::istreambuf_iterator<char>{file}, {}};
+  if (all.empty() || all.back() != '\n') return {};
+  all.pop_back();
+  return all.substr(all.rfind('\n') + 1);
 }
 
 std::int64_t seconds_of_year(int year) {
@@ -86,6 +100,13 @@ Result<Zone> Zone::load(const std::string& name) {
       const WallTime begin = table.periods.empty() ? WallTime::min() : wall_time(at * 1'000'000);
       table.periods.push_back({begin, Micros{info.offset}, info.abbrev});
       at = info.end.time_since_epoch().count();
+    }
+    // date/tz reads the changes that the file lists, up to 2037 as a rule, and not what comes
+    // after.
+    if (const auto rule = PosixRule::parse(last_line(name))) {
+      for (ZonePeriod& period : rule->periods(table.periods.back().begin, rule_year_last)) {
+        table.periods.push_back(std::move(period));
+      }
     }
     return Zone{std::make_shared<const Table>(std::move(table))};
   } catch (const std::exception& error) {
