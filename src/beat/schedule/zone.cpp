@@ -103,7 +103,7 @@ Result<Zone> Zone::load(const std::string& name) {
     }
     // date/tz reads the changes that the file lists, up to 2037 as a rule, and not what comes
     // after.
-    if (const auto rule = PosixRule::parse(last_line(name))) {
+    if (const auto rule = PosixRule::parse(last_line(name)); rule && table.periods.size() > 1) {
       for (ZonePeriod& period : rule->periods(table.periods.back().begin, rule_year_last)) {
         table.periods.push_back(std::move(period));
       }

@@ -28,6 +28,7 @@ constexpr Command commands[] = {
     {"dead", "list, show, retry or drop dead letters", dead},
     {"inspect", "asks workers what they are and do", inspect},
     {"control", "tells workers and queues what to do", control},
+    {"schedule", "tells when periodic tasks are due", schedule},
     {"events", "shows what happens, as it happens", events},
     {"bench", "times this network, or one that is started for it", bench},
 };
@@ -42,7 +43,8 @@ void help(std::FILE* to) {
                "  baozi result 01a2151b-6a3b-7a47-81ef-841edca6fd17\n"
                "  baozi status --json\n"
                "  baozi inspect active -d 'gpu*'\n"
-               "  baozi control pool_grow 2 -d w1@host\n\n"
+               "  baozi control pool_grow 2 -d w1@host\n"
+               "  baozi schedule next --crontab '*/3 * * * *' --zone Asia/Shanghai\n\n"
                "Each command has its own --help. --broker falls back to $BAOZI_BROKER, then to tcp://127.0.0.1:7170.\n"
                "Exit codes: 0; 1 when it failed, or the task did; 2 when it was used in a wrong way.\n");
 }

@@ -41,6 +41,7 @@ int top(const Words& words, OpenScreen open_screen);
 int bench(const Words& words);
 int inspect(const Words& words);
 int control(const Words& words);
+int schedule(const Words& words);
 
 /// Reads the words into the table's variables. True when the command is to run; otherwise help or version was printed.
 [[nodiscard]] bool read(base::OptionTable& table, const Words& words);
