@@ -83,6 +83,7 @@ std::optional<double> number(const Value& value) {
 }
 
 std::string shown(const Value& value) {
+  if (value.is_real()) return fmt::format("{}", std::get<double>(value.held()));
   return value.is_string() ? value.as_string() : value.to_json();
 }
 
