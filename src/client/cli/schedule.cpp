@@ -25,14 +25,14 @@ struct When {
   bool relative = false;
 
   void declare(base::OptionTable& table) {
-    table.begin_group("Schedule, one of");
+    table.begin_group("One of these");
     table.add("crontab", crontab, "Celery's crontab: minute hour day_of_month month_of_year day_of_week; both days must match")
-        .word("'M H D MO W'");
+        .word("TEXT");
     table.add("cron", cron, "cron's text, five fields or six with the second first, or @daily; either day may match").word("TEXT");
-    table.add("every", every, "an interval: 30s, 1h30m, or a number of seconds").word("DURATION");
+    table.add("every", every, "an interval: 30s, 1h30m, or a number of seconds").word("TIME");
     table.add("solar", solar, "an event of the sun: dawn, sunrise, noon, sunset, dusk, dawn_nautical …").word("EVENT");
     table.add("clocked", clocked, "once, at this instant").word("INSTANT");
-    table.begin_group("To these");
+    table.begin_group("With them");
     table.add("relative", relative, "--every: aligned to the clock, not to the start");
     table.add("latitude", latitude, "--solar: degrees, north is positive").word("DEGREES");
     table.add("longitude", longitude, "--solar: degrees, east is positive").word("DEGREES");
