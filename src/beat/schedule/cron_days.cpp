@@ -148,8 +148,8 @@ std::uint32_t CronDays::of(std::chrono::year year, std::chrono::month month) con
     const unsigned first = 1 + (weekday + 7 - first_weekday) % 7;
     const std::uint32_t days = weekly(first, last);
     if ((weekdays_ & cron_bit(weekday)) != 0) by_weekday |= days;
-    for (unsigned n = 1; n <= 5; ++n) {
-      if ((nth_[weekday] & (1U << n)) != 0) by_weekday |= days & bit(first + 7 * (n - 1));
+    for (unsigned n = 1, day = first; day <= last; ++n, day += 7) {
+      if ((nth_[weekday] & (1U << n)) != 0) by_weekday |= bit(day);
     }
     if ((last_weekdays_ & (1U << weekday)) != 0) {
       by_weekday |= bit(first + (last - first) / 7 * 7);
