@@ -69,6 +69,7 @@ constexpr PluginDescriptor make_plugin_descriptor(bool (*fill)(Registry&, std::s
 ///     BAOZI_TASKS(registry) {
 ///       registry.task("c.add", add, {"a", "b"});
 ///     }
+// NOLINTBEGIN(bugprone-macro-parentheses): the argument is a parameter's name
 #define BAOZI_TASKS(registry)                                                                 \
   static void baozi_register_tasks(::baozi::Registry&);                                       \
   extern "C" {                                                                                \
@@ -77,3 +78,4 @@ constexpr PluginDescriptor make_plugin_descriptor(bool (*fill)(Registry&, std::s
       ::baozi::make_plugin_descriptor(&::baozi::fill_registry<&baozi_register_tasks>);        \
   }                                                                                           \
   static void baozi_register_tasks([[maybe_unused]] ::baozi::Registry& registry)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -32,7 +32,7 @@ void CollectorSet::learn(actor::LinkId broker, const std::vector<wire::Collector
   }
   for (const auto& [name, endpoints] : named) {
     const bool known = std::any_of(collectors_.begin(), collectors_.end(),
-                                   [&](const auto& collector) { return collector->key == name; });
+                                   [&, &name = name](const auto& collector) { return collector->key == name; });
     if (known) continue;
     auto collector = std::make_unique<Collector>(actor::LinkId{}, std::string{}, rules_);
     collector->key = collector->name = name;

@@ -154,12 +154,9 @@ class StoreThread {
         outbox_.push(std::move(*done));
         batches = batches.subspan(size);
         group_max_ = std::max(group_max_, size) * 2;
-      } else if (is_fatal(done.error().code)) {
-        outbox_.push(CommitFailed{done.error(), Kind::number(batches.front())});
-        return false;
-      } else if (size > 1) {
+      } else if (const bool fatal = is_fatal(done.error().code); !fatal && size > 1) {
         group_max_ = size / 2;  // a smaller transaction may find room
-      } else if (!wait_for_space(done.error())) {
+      } else if (fatal || !wait_for_space(done.error())) {
         outbox_.push(CommitFailed{done.error(), Kind::number(batches.front())});
         return false;
       }

@@ -29,12 +29,12 @@ void Held::take_task(const wire::TaskView& view) {
     at = piece.empty() ? 0 : static_cast<std::uint32_t>(piece.data() - base);
     size = static_cast<std::uint32_t>(piece.size());
   };
-  uuid = view.id.uuid;
-  locate(view.id.bytes, id_at, id_size);
-  locate(view.name, name_at, name_size);
-  locate(view.queue, queue_at, queue_size);
-  locate(view.raw_options, options_at, options_size);
-  locate(view.body, body_at, body_size);
+  uuid_ = view.id.uuid;
+  locate(view.id.bytes, id_at_, id_size_);
+  locate(view.name, name_at_, name_size_);
+  locate(view.queue, queue_at_, queue_size_);
+  locate(view.raw_options, options_at_, options_size_);
+  locate(view.body, body_at_, body_size_);
 }
 
 void Held::shed_body() {

@@ -80,11 +80,11 @@ struct Held {
   std::uint32_t task_bytes = 0;  ///< as it was delivered; what credit counts
   std::unique_ptr<ToldState> told;  ///< what it said last of how far it is; most tasks say nothing
 
-  [[nodiscard]] wire::IdView id() const { return {uuid, part(id_at, id_size)}; }
-  [[nodiscard]] std::string_view name() const { return part(name_at, name_size); }
-  [[nodiscard]] std::string_view queue() const { return part(queue_at, queue_size); }
-  [[nodiscard]] BytesView raw_options() const { return part(options_at, options_size); }
-  [[nodiscard]] BytesView body() const { return part(body_at, body_size); }
+  [[nodiscard]] wire::IdView id() const { return {uuid_, part(id_at_, id_size_)}; }
+  [[nodiscard]] std::string_view name() const { return part(name_at_, name_size_); }
+  [[nodiscard]] std::string_view queue() const { return part(queue_at_, queue_size_); }
+  [[nodiscard]] BytesView raw_options() const { return part(options_at_, options_size_); }
+  [[nodiscard]] BytesView body() const { return part(body_at_, body_size_); }
   [[nodiscard]] BytesView origin_view() const { return has_origin ? origin.view() : BytesView{}; }
   [[nodiscard]] std::uint64_t bytes() const {
     return task.size() + record.size() + follow_ups.size();
@@ -99,9 +99,9 @@ struct Held {
   [[nodiscard]] BytesView part(std::uint32_t at, std::uint32_t size) const {
     return BytesView{task}.substr(at, size);
   }
-  bool uuid = true;
-  std::uint32_t id_at = 0, id_size = 0, name_at = 0, name_size = 0, queue_at = 0, queue_size = 0;
-  std::uint32_t options_at = 0, options_size = 0, body_at = 0, body_size = 0;
+  bool uuid_ = true;
+  std::uint32_t id_at_ = 0, id_size_ = 0, name_at_ = 0, name_size_ = 0, queue_at_ = 0, queue_size_ = 0;
+  std::uint32_t options_at_ = 0, options_size_ = 0, body_at_ = 0, body_size_ = 0;
 };
 
 class DeliveryTable {

@@ -63,7 +63,7 @@ std::string bounded(std::string text, std::size_t most) {
 const void* object_of(const std::exception_ptr& thrown) {
   static_assert(sizeof(std::exception_ptr) == sizeof(void*));
   const void* object = nullptr;
-  std::memcpy(&object, &thrown, sizeof object);
+  std::memcpy(&object, static_cast<const void*>(&thrown), sizeof object);
   return object;
 }
 

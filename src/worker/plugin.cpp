@@ -26,7 +26,7 @@ namespace {
 std::string locate(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   const bool bare = name.find('.') == std::string::npos;
-  const std::string file = bare ? "lib" + name + ".so" : name;
+  std::string file = bare ? "lib" + name + ".so" : name;
   std::error_code ignored;
   if (std::filesystem::exists("./" + file, ignored)) return "./" + file;
   return file;

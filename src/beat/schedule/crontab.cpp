@@ -50,7 +50,7 @@ Result<std::string> field_text(CronField field, const Value& value) {
     std::string text;
     for (const Value& element : value.as_array()) {
       if (element.is_array()) break;
-      const Result<std::string> part = field_text(field, element);
+      Result<std::string> part = field_text(field, element);
       if (!part) return part;
       text += (text.empty() ? "" : ",") + *part;
     }
@@ -63,7 +63,7 @@ Result<std::string> field_text(CronField field, const Value& value) {
 Result<CronBits> parse_set(CronField field, CronForm form, std::string_view text) {
   CronBits bits = 0;
   for (const std::string_view part : split_list(text)) {
-    const Result<CronBits> some = parse_cron_part(field, form, part);
+    Result<CronBits> some = parse_cron_part(field, form, part);
     if (!some) return some;
     bits |= *some;
   }
@@ -101,7 +101,7 @@ Result<Crontab> Crontab::parse_keywords(const Value& value) {
   std::array<std::string, 6> fields{"", "*", "*", "*", "*", "*"};
   for (const auto& [name, given] : value.as_object()) {
     const auto field = std::find_if(five_fields.begin(), five_fields.end(),
-                                    [&](CronField known) { return name == to_string(known); });
+                                    [&, &name = name](CronField known) { return name == to_string(known); });
     if (field == five_fields.end()) {
       std::vector<std::string> known;
       for (const CronField one : five_fields) known.emplace_back(to_string(one));

@@ -84,7 +84,8 @@ Result<WallTime> parse_instant(std::string_view text) {
     return wrong(fmt::format("is outside the years {} to {}", year_least, year_most));
   }
   const std::int64_t days = std::chrono::sys_days{date}.time_since_epoch().count();
-  const std::int64_t seconds = days * 86'400 + hour * 3'600 + minute * 60 + second - offset_s;
+  const int in_day = hour * 3'600 + minute * 60 + second;
+  const std::int64_t seconds = days * 86'400 + in_day - offset_s;
   return wall_time(seconds * 1'000'000 + us);
 }
 

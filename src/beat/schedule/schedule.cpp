@@ -23,6 +23,8 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
 
 Unexpected wrong(std::string message) { return unexpected(Errc::invalid, std::move(message)); }
 

@@ -179,7 +179,7 @@ std::optional<WallTime> solar_event(const Solar& solar, std::int64_t day) {
 }
 
 std::optional<WallTime> next_tick(const Solar& solar, WallTime after, const NextTerms&) {
-  constexpr std::int64_t days_most = 2 * 366;  // every year is like the last, so two are enough
+  constexpr std::int64_t days_most = 732;  // every year is like the last, so two are enough
   const auto today = std::chrono::floor<std::chrono::days>(after.time_since_epoch()).count();
   for (std::int64_t day = today - 2; day < today + days_most; ++day) {
     const auto event = solar_event(solar, day);

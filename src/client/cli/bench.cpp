@@ -1,5 +1,6 @@
 // baozi bench: how fast a network is, one that runs or one made for it.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -47,7 +48,7 @@ std::string address_in(const std::string& line) {
 }
 
 std::string with_commas(double value) {
-  std::string digits = std::to_string(static_cast<long long>(value + 0.5));
+  std::string digits = std::to_string(std::llround(value));
   for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
   return digits;
 }

@@ -36,7 +36,7 @@ std::chrono::sys_time<std::chrono::microseconds> instant(const std::string& text
     int hours = 0;
     int minutes = 0;
     if (std::sscanf(rest + 1, "%2d:%2d", &hours, &minutes) != 2) throw wrong();
-    const std::int64_t offset = (static_cast<std::int64_t>(hours) * 3600 + minutes * 60) * 1'000'000;
+    const std::int64_t offset = std::int64_t{hours * 3600 + minutes * 60} * 1'000'000;
     us += *rest == '+' ? -offset : offset;
   } else if (std::string_view{rest} != "Z") {
     throw wrong();

@@ -86,7 +86,7 @@ struct CoroutineRunner::Outbox {
     Ended ended;
   };
 
-  explicit Outbox(Pool::Notify notify_) : notify{std::move(notify_)} {}
+  explicit Outbox(Pool::Notify wake) : notify{std::move(wake)} {}
 
   /// Calls `fill` on this, locked, and wakes the loop once.
   template <class F>

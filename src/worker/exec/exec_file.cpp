@@ -31,8 +31,8 @@ int line_of(const YAML::Mark& mark) { return mark.line + 1; }
 /// One value of one task, and where it stands.
 class Field {
  public:
-  Field(const std::string& path, std::string label, YAML::Node node, int line)
-      : path_{path}, label_{std::move(label)}, node_{std::move(node)}, line_{line} {}
+  Field(const std::string& path, std::string label, const YAML::Node& node, int line)
+      : path_{path}, label_{std::move(label)}, node_{node}, line_{line} {}
 
   [[noreturn]] void wrong(const std::string& what) const {
     complain(path_, line_, label_ + ' ' + what);

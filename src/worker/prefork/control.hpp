@@ -43,7 +43,7 @@ struct Packet {
   Bytes text{};
 };
 
-constexpr std::size_t packet_text_max = 48 * 1'024;
+constexpr std::size_t packet_text_max = 48UL * 1'024;
 
 /// False: the other end is gone. Longer texts are cut off.
 bool send(int socket, const Packet& packet, const std::vector<int>& descriptors = {});

@@ -18,7 +18,7 @@ namespace baozi::worker::prefork {
 namespace {
 
 constexpr int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
-constexpr std::size_t stack_bytes = 64 * 1'024;
+constexpr std::size_t stack_bytes = 64UL * 1'024;
 CrashRecord* record_of_process = nullptr;
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {

@@ -39,7 +39,7 @@ constexpr Micros names_patience{60'000'000};  // debug information is large, and
 constexpr Micros backoff_first{100'000};
 constexpr Micros backoff_most{10'000'000};
 constexpr std::size_t line_bytes_max = 4'096;
-constexpr std::size_t output_bytes_per_turn = 64 * 1'024;
+constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
 
 // What epoll gives back: a child's number, or one of these.
 constexpr std::uint64_t tag_events = 0;
