@@ -6,17 +6,17 @@
 namespace baozi::worker::prefork {
 
 bool ChildLink::push(const Start& start, MonoTime now) {
-  if (items_.size() == ring_slots) return false;
+  if (size_ == ring_slots) return false;
   const auto size = static_cast<std::uint32_t>(start_size(start));
   const auto offset = arena_.take(size);
   if (!offset) return false;
   write_start(start, segment_->arena + *offset);
-  Request& place = request(items_.size());
+  Request& place = request(size_);
   place.offset = *offset;
   place.size = size;
   place.began_us.store(0, std::memory_order_relaxed);
   place.place.store(Place::ready);
-  items_.push_back({.start = start, .pushed = now});
+  item(size_++) = {.start = start, .pushed = now};
   ++live_;
   return true;
 }
@@ -28,16 +28,16 @@ void ChildLink::ring_bell() {
 }
 
 std::size_t ChildLink::next_index() {
-  while (next_ < items_.size() && items_[next_].over) ++next_;
+  while (next_ < size_ && item(next_).over) ++next_;
   return next_;
 }
 
 /// Forgets what the child has behind it.
 bool ChildLink::advance(std::uint64_t head) {
-  if (head < first_ || head > first_ + items_.size()) return false;
+  if (head < first_ || head > first_ + size_) return false;
   while (first_ != head) {
-    if (!items_.front().over) return false;  // it never answered
-    items_.pop_front();
+    if (!item(0).over) return false;  // it never answered
+    --size_;
     arena_.give_back();
     ++first_;
     if (next_ > 0) --next_;
@@ -56,8 +56,8 @@ bool ChildLink::collect(std::vector<Ended>& ended, std::vector<StateUpdate>& upd
     if (got == ReplyReader::Got::nothing) break;
     std::optional<Ended> one = unpack_ended(message);
     const std::size_t index = next_index();
-    if (!one || index == items_.size() || items_[index].start.token != one->token) return false;
-    items_[index].over = true;
+    if (!one || index == size_ || item(index).start.token != one->token) return false;
+    item(index).over = true;
     --live_;
     ++answered_;
     ended.push_back(*std::move(one));
@@ -76,21 +76,23 @@ void ChildLink::read_update(std::vector<StateUpdate>& updates) {
     if (segment_->update_version.load(std::memory_order_relaxed) != before) continue;
     update_seen_ = before;
     std::optional<StateUpdate> update = unpack_update(update_);
-    const auto ours = [&](const Item& item) { return item.start.token == update->token; };
+    if (!update) return;
     // Also of a task whose end came with it: the child has it behind it or not.
-    if (update && std::any_of(items_.begin(), items_.end(), ours)) {
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (item(i).start.token != update->token) continue;
       updates.push_back(*std::move(update));
+      return;
     }
     return;
   }
 }
 
 ChildLink::TookBack ChildLink::take_back(Token token) {
-  for (std::size_t i = next_index(); i < items_.size(); ++i) {
-    if (items_[i].over || items_[i].start.token != token) continue;
+  for (std::size_t i = next_index(); i < size_; ++i) {
+    if (item(i).over || item(i).start.token != token) continue;
     Place ready = Place::ready;
     if (!request(i).place.compare_exchange_strong(ready, Place::taken_back)) return TookBack::runs;
-    items_[i].over = true;
+    item(i).over = true;
     --live_;
     return TookBack::yes;
   }
@@ -99,14 +101,14 @@ ChildLink::TookBack ChildLink::take_back(Token token) {
 
 std::vector<Start> ChildLink::take_back_ready(std::size_t most) {
   std::vector<Start> taken;
-  for (std::size_t i = items_.size(); i > next_index() && taken.size() < most; --i) {
-    Item& item = items_[i - 1];
-    if (item.over) continue;
+  for (std::size_t i = size_; i > next_index() && taken.size() < most; --i) {
+    Item& one = item(i - 1);
+    if (one.over) continue;
     Place ready = Place::ready;
     if (!request(i - 1).place.compare_exchange_strong(ready, Place::taken_back)) break;
-    item.over = true;
+    one.over = true;
     --live_;
-    taken.push_back(item.start);
+    taken.push_back(one.start);
   }
   std::reverse(taken.begin(), taken.end());
   return taken;
@@ -114,44 +116,44 @@ std::vector<Start> ChildLink::take_back_ready(std::size_t most) {
 
 ChildLink::Item* ChildLink::running() {
   const std::size_t index = next_index();
-  if (index == items_.size()) return nullptr;
+  if (index == size_) return nullptr;
   const Place place = request(index).place.load();
-  return place == Place::taken || place == Place::claimed ? &items_[index] : nullptr;
+  return place == Place::taken || place == Place::claimed ? &item(index) : nullptr;
 }
 
 ChildLink::Item* ChildLink::claim(Token token) {
-  Item* const item = running();
-  if (item == nullptr || item->start.token != token) return nullptr;
+  Item* const runs = running();
+  if (runs == nullptr || runs->start.token != token) return nullptr;
   Place taken = Place::taken;
   if (!request(next_).place.compare_exchange_strong(taken, Place::claimed) &&
       taken != Place::claimed) {
     return nullptr;
   }
-  return item;
+  return runs;
 }
 
 void ChildLink::release() {
-  for (std::size_t i = 0; i < items_.size(); ++i) {
+  for (std::size_t i = 0; i < size_; ++i) {
     Place claimed = Place::claimed;
     if (request(i).place.compare_exchange_strong(claimed, Place::taken)) return;
   }
 }
 
-MonoTime ChildLink::began(const Item& item, MonoTime now) const {
+MonoTime ChildLink::began(const Item& one, MonoTime now) const {
   const MonoTime said = mono_time(request(next_).began_us.load(std::memory_order_relaxed));
-  return said < item.pushed || said > now ? item.pushed : said;
+  return said < one.pushed || said > now ? one.pushed : said;
 }
 
 void ChildLink::bury(std::vector<Item>& begun, std::vector<Start>& ready) {
-  for (std::size_t i = next_index(); i < items_.size(); ++i) {
-    Item& item = items_[i];
-    if (item.over) continue;
-    item.over = true;
+  for (std::size_t i = next_index(); i < size_; ++i) {
+    Item& one = item(i);
+    if (one.over) continue;
+    one.over = true;
     --live_;
     if (request(i).place.load() == Place::ready) {
-      ready.push_back(item.start);
+      ready.push_back(one.start);
     } else {
-      begun.push_back(item);
+      begun.push_back(one);
     }
   }
 }

@@ -3,7 +3,7 @@
 /// what when it dies. Knows nothing of processes. Threading: the loop's.
 #pragma once
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -51,12 +51,18 @@ class ChildLink {
   [[nodiscard]] Item* running();
   /// When `running()` began; never before it was pushed and never in the future, whatever the child
   /// says.
-  [[nodiscard]] MonoTime began(const Item& item, MonoTime now) const;
+  [[nodiscard]] MonoTime began(const Item& one, MonoTime now) const;
   /// The process is gone. Splits what it left: what it had begun, and what can be run elsewhere.
   void bury(std::vector<Item>& begun, std::vector<Start>& ready);
 
   [[nodiscard]] std::size_t live() const { return live_; }
-  [[nodiscard]] const std::deque<Item>& items() const { return items_; }
+  /// What has not ended, in order.
+  template <class Visit>
+  void for_each_live(Visit&& visit) const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (const Item& one = item(i); !one.over) visit(one);
+    }
+  }
   [[nodiscard]] std::uint64_t answered() const { return answered_; }
   [[nodiscard]] bool is_up() const { return segment_->up.load() != 0; }
   [[nodiscard]] Leaving leaving() const;
@@ -70,6 +76,10 @@ class ChildLink {
   [[nodiscard]] const Request& request(std::size_t index) const {
     return segment_->requests[(first_ + index) % ring_slots];
   }
+  [[nodiscard]] Item& item(std::size_t index) { return items_[(first_ + index) % ring_slots]; }
+  [[nodiscard]] const Item& item(std::size_t index) const {
+    return items_[(first_ + index) % ring_slots];
+  }
   [[nodiscard]] std::size_t next_index();
   [[nodiscard]] bool advance(std::uint64_t head);
   void read_update(std::vector<StateUpdate>& updates);
@@ -77,8 +87,11 @@ class ChildLink {
   Mapping segment_;
   Arena arena_;
   ReplyReader replies_;
-  std::deque<Item> items_;   ///< places `first_` onwards
+  /// What is in the places `first_` onwards, each at its place's index. Allocated once: a task
+  /// costs no allocation here.
+  std::unique_ptr<Item[]> items_ = std::make_unique<Item[]>(ring_slots);
   std::uint64_t first_ = 0;  ///< the oldest that the child has not behind it
+  std::size_t size_ = 0;
   std::size_t next_ = 0;     ///< no item before this one is live
   std::size_t live_ = 0;
   std::uint64_t answered_ = 0;

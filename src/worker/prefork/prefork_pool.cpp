@@ -45,6 +45,12 @@ constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
 constexpr std::uint64_t tag_events = 0;
 constexpr std::uint64_t tag_server = ~std::uint64_t{0};
 
+/// The pool ends it by force at its limit. What keeps its limit by itself (a program, which is
+/// ended as one) would lose to that by chance, and cost a process.
+bool is_limited(const Start& start) {
+  return start.time_limit > Micros{0} && !definition_of(start.definition).keeps_time_limit();
+}
+
 Micros backoff(int failures) {
   return std::min(backoff_first * (1 << std::min(failures, 10)), backoff_most);
 }
@@ -297,8 +303,8 @@ void PreforkPool::feed(MonoTime now) {
     bool pushed = false;
     while (!backlog_.empty() && child->link.live() < target &&
            child->link.push(backlog_.front(), now)) {
-      const Micros limit = backlog_.front().time_limit;
-      if (limit > Micros{0}) {
+      if (is_limited(backlog_.front())) {
+        const Micros limit = backlog_.front().time_limit;
         if (!check_limits_at_ || now + limit < *check_limits_at_) check_limits_at_ = now + limit;
       }
       backlog_.pop_front();
@@ -619,8 +625,8 @@ void PreforkPool::check_limits(MonoTime now) {
   for (const auto& [number, child] : children_) {
     if (child->dying || child->link.live() == 0) continue;
     const ChildLink::Item* const runs = child->link.running();
-    for (const ChildLink::Item& item : child->link.items()) {
-      if (item.over || item.start.time_limit <= Micros{0}) continue;
+    child->link.for_each_live([&](const ChildLink::Item& item) {
+      if (!is_limited(item.start) || child->dying) return;
       MonoTime at = now + item.start.time_limit;
       if (&item == runs) {
         at = child->link.began(item, now) + item.start.time_limit;
@@ -629,13 +635,13 @@ void PreforkPool::check_limits(MonoTime now) {
             claimed->timed_out = true;
             child->dying = true;
             kill(*child, SIGKILL);
-            break;
+            return;
           }
           at = now + item.start.time_limit;  // it has just ended
         }
       }
       if (!next || at < *next) next = at;
-    }
+    });
   }
   check_limits_at_ = next;
 }
