@@ -26,7 +26,7 @@
 #include "worker/plugin.hpp"
 #include "worker/prefork/child.hpp"
 #include "worker/prefork/control.hpp"
-#include "worker/prefork/crash_text.hpp"
+#include "worker/prefork/namer.hpp"
 #include "worker/prefork/server.hpp"
 
 extern char** environ;
@@ -96,8 +96,11 @@ class Server {
 
   /// False: the worker has gone.
   bool serve() {
-    pollfd news[2] = {{server_socket, POLLIN, 0}, {deaths_, POLLIN, 0}};
-    if (poll(news, 2, -1) < 0) return errno == EINTR;
+    pollfd news[3] = {{server_socket, POLLIN, 0}, {deaths_, POLLIN, 0}, {namer_.fd(), POLLIN, 0}};
+    const int ready = poll(news, 3, namer_.patience_ms());
+    if (ready < 0) return errno == EINTR;
+    if (ready == 0) namer_.rest();
+    if (news[2].revents != 0) tell_names(namer_.answers());
     if (news[1].revents != 0) {
       signalfd_siginfo info{};
       while (read(deaths_, &info, sizeof info) > 0) {
@@ -157,6 +160,7 @@ class Server {
     if (pid != 0) return pid;
     close(server_socket);
     close(deaths_);
+    namer_.forget();
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     ChildSetup setup = child_setup(order.packet.slot);
     setup.server = server;
@@ -211,17 +215,15 @@ class Server {
     if (found != processes_.end()) kill(-found->second.pid, static_cast<int>(order.value));
   }
 
-  /// In a process of its own: reading debug information takes its time, and may fail.
   void name(const Packet& question) {
-    std::vector<std::uint64_t> frames(question.text.size() / sizeof(std::uint64_t));
-    std::memcpy(frames.data(), question.text.data(), frames.size() * sizeof(std::uint64_t));
-    const pid_t pid = anew_ ? -1 : fork();
-    if (pid > 0) return;
-    Packet answer{.order = Order::named, .value = question.value};
     // Children that are programs of their own lie elsewhere in memory: nothing can be named.
-    if (pid == 0) answer.text = crash_text(frames);
-    send(server_socket, answer);
-    if (pid == 0) _exit(0);
+    if (anew_) return tell_names({{question.value, {}}});
+    tell_names(namer_.ask(question.value, question.text));
+  }
+  static void tell_names(const std::vector<Namer::Answer>& answers) {
+    for (const Namer::Answer& one : answers) {
+      send(server_socket, {.order = Order::named, .value = one.question, .text = one.text});
+    }
   }
 
   void reap() {
@@ -235,7 +237,10 @@ class Server {
       int status = 0;
       rusage used{};
       wait4(pid, &status, 0, &used);
-      if (!is_child) continue;
+      if (!is_child) {
+        tell_names(namer_.on_ended(pid));
+        continue;
+      }
       const auto micros_of = [](const timeval& time) {
         return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
       };
@@ -268,6 +273,7 @@ class Server {
   ServerSetup setup_;
   TaskTable tasks_;
   bool anew_ = false;
+  Namer namer_;
   int deaths_ = -1;
   std::map<std::uint64_t, Process> processes_;
 };

@@ -45,10 +45,14 @@ FailureText failure_of(const Ended& ended) {
   return {texts[0], texts[1], texts[2]};
 }
 
+/// Without the one that names stacks, which starts when it is time.
 std::set<pid_t> descendants_of(pid_t pid) {
   std::set<pid_t> all;
   std::ifstream list{"/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"};
   for (pid_t child = 0; list >> child;) {
+    std::string name;
+    std::getline(std::ifstream{"/proc/" + std::to_string(child) + "/comm"}, name);
+    if (name == "bz-namer") continue;
     all.insert(child);
     all.merge(descendants_of(child));
   }
