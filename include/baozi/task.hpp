@@ -181,6 +181,10 @@ struct CallOptions {
   std::uint32_t concurrency_limit{1};
   /// What tools and logs show instead of the arguments, such as "***"; empty: the arguments.
   std::string shown_arguments{};
+  /// With several brokers: all calls with the same home go to one of them, always the same one, and
+  /// wait for it while it is away. Empty: that of the ordering, unique or concurrency key, or any
+  /// broker. Says nothing about order or number; follow-ups stay with their parent's broker.
+  std::string home{};
 };
 
 /// A failure that happened elsewhere, as text: what the task threw, or what the network decided.

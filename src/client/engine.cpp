@@ -179,13 +179,7 @@ Engine::Prepared Engine::prepare(const Item& item) const {
   prepared.queue = options->queue;
   prepared.ignore_result = options->ignore_result;
   if (options->unique) prepared.unique_hash = base::key_hash(options->unique->key);
-  if (!options->ordering_key.empty()) {
-    prepared.key_hash = base::key_hash(options->ordering_key);
-  } else if (options->unique) {
-    prepared.key_hash = prepared.unique_hash;
-  } else if (!options->concurrency_key.empty()) {
-    prepared.key_hash = base::key_hash(options->concurrency_key);
-  }
+  prepared.key_hash = home_hash(*options);
   if (auto terms = terms_of_call(*options, options_.submit_timeout, options_.connect_timeout)) {
     prepared.terms = std::make_shared<const Terms>(*terms);
   }

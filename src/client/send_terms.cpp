@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/rendezvous.hpp"
+
 namespace baozi::client {
 
 namespace {
@@ -44,6 +46,14 @@ std::optional<Terms> terms_of_call(const CallOptions& options, Micros submit_tim
                                    Micros connect_timeout) {
   if (options.retry && options.retry_policy == RetryPolicy{}) return std::nullopt;
   return make_terms(options.retry, options.retry_policy, submit_timeout, connect_timeout);
+}
+
+std::uint64_t home_hash(const CallOptions& options) {
+  if (!options.home.empty()) return base::key_hash(options.home);
+  if (!options.ordering_key.empty()) return base::key_hash(options.ordering_key);
+  if (options.unique) return base::key_hash(options.unique->key);
+  if (!options.concurrency_key.empty()) return base::key_hash(options.concurrency_key);
+  return 0;
 }
 
 }  // namespace baozi::client

@@ -1,6 +1,7 @@
 /// \file send_terms.hpp
 /// From what a caller and an App said about sending to the terms that the core keeps. Pure.
 #pragma once
+#include <cstdint>
 #include <optional>
 
 #include "baozi/task.hpp"
@@ -13,5 +14,9 @@ namespace baozi::client {
 /// The call's own; nothing when they are the default ones.
 [[nodiscard]] std::optional<Terms> terms_of_call(const CallOptions& options, Micros submit_timeout,
                                                  Micros connect_timeout);
+
+/// Of the key that decides which broker the call belongs to (D26, D27): its `home`, else its
+/// ordering, unique or concurrency key. 0: any broker may have it.
+[[nodiscard]] std::uint64_t home_hash(const CallOptions& options);
 
 }  // namespace baozi::client

@@ -43,7 +43,7 @@ struct Submission {
   bool sync = false;          ///< somebody waits for the confirm: the broker commits at once
   bool told = false;          ///< its caller was told `unknown` already
   std::uint32_t retries = 0;  ///< refusals so far
-  std::uint64_t key_hash = 0;     ///< of the key that decides its home broker (D27); 0: none
+  std::uint64_t key_hash = 0;     ///< of the key that decides its home broker (D26, D27); 0: none
   std::uint64_t unique_hash = 0;  ///< of its unique key; 0: none
   std::shared_ptr<const Terms>
       terms;  ///< null: the producer's own; shared by calls that were given the same

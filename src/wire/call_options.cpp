@@ -66,6 +66,7 @@ const char* problem_with(const CallOptions& options) {
       (options.unique && !is_valid_name(options.unique->key))) {
     return "a key is 1 to 255 bytes without control characters";
   }
+  if (!is_key(options.home)) return "a home is 1 to 255 bytes without control characters";
   if (options.unique && options.unique->window.count() < 0) return "a window below 0";
   if (!options.concurrency_key.empty() && options.concurrency_limit == 0)
     return "a concurrency limit is 1 or more";

@@ -51,6 +51,7 @@ class CallSettings {
     return set(options_.concurrency_key, std::move(key));
   }
   Self& shown_arguments(std::string text) { return set(options_.shown_arguments, std::move(text)); }
+  Self& home(std::string key) { return set(options_.home, std::move(key)); }
 
  private:
   template <class Field, class V>

@@ -59,6 +59,29 @@ TEST_F(TwoBrokers, AProducerSpreadsOverThemAndWorkersServeBoth) {
   EXPECT_EQ(Value::from_json(ran.out).as_array().size(), 2u) << "status shows both";
 }
 
+TEST_F(TwoBrokers, CallsWithOneHomeGoToOneBrokerAndWaitForItWhileItIsAway) {
+  App app{AppOptions{.broker = both()}};
+  auto mark = app.task<std::int64_t(std::string, std::int64_t)>("t.mark");
+  const auto call = [&](std::int64_t number) {
+    auto handle = mark.with().home("one entry").delay(path, number);
+    EXPECT_TRUE(app.flush(30s));
+    return handle;
+  };
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(call(i).get(60s), i);
+  Cluster& home = cluster.status("books.accepted") > 0 ? cluster : second;
+  Cluster& other = &home == &cluster ? second : cluster;
+  home.broker().kill();
+  ASSERT_TRUE(eventually([&] { return app.control("queues").silent.size() == 1; }, 30s));
+  auto waiting = mark.with().home("one entry").delay(path, 20);
+  EXPECT_EQ(mark.with().delay(path, 21).get(60s), 21);  // the other broker is there for what has no home
+  EXPECT_FALSE(waiting.ready());
+  home.start_broker(&home == &second ? std::vector<std::string>{"-n", "second"} : std::vector<std::string>{});
+  EXPECT_EQ(waiting.get(60s), 20);
+  for (const auto& [number, times] : marks()) EXPECT_EQ(times, 1) << "task " << number;
+  EXPECT_EQ(other.status("books.accepted"), 1);
+  expect_all_ended(22);
+}
+
 TEST_F(TwoBrokers, WhenOneIsKilledTheProducerMovesOnAndNothingIsLostOrDoubled) {
   App app{AppOptions{.broker = both(), .submit_timeout = 120s}};
   auto mark = app.task<std::int64_t(std::string, std::int64_t)>("t.mark");

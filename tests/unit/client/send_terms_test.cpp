@@ -1,0 +1,34 @@
+#include "client/send_terms.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/rendezvous.hpp"
+
+namespace baozi::client {
+namespace {
+
+using base::key_hash;
+
+TEST(HomeOfACall, AnyBrokerWillDoForOneWithoutKeys) {
+  EXPECT_EQ(home_hash({}), 0u);
+  EXPECT_EQ(home_hash({.task_id = "x"}), 0u);
+}
+
+TEST(HomeOfACall, IsThatOfItsFirstKey) {
+  CallOptions options{.unique = Unique{.key = "u"}, .ordering_key = "o", .concurrency_key = "c"};
+  EXPECT_EQ(home_hash(options), key_hash("o"));
+  options.ordering_key.clear();
+  EXPECT_EQ(home_hash(options), key_hash("u"));
+  options.unique.reset();
+  EXPECT_EQ(home_hash(options), key_hash("c"));
+}
+
+TEST(HomeOfACall, GoesBeforeEveryKeyWhenItIsNamed) {
+  const CallOptions options{
+      .unique = Unique{.key = "u"}, .ordering_key = "o", .concurrency_key = "c", .home = "h"};
+  EXPECT_EQ(home_hash(options), key_hash("h"));
+  EXPECT_EQ(home_hash({.home = "h"}), key_hash("h"));
+}
+
+}  // namespace
+}  // namespace baozi::client
