@@ -42,6 +42,13 @@ int main(int argc, char**) {
   // No more than two at a time for one account, whatever the task.
   auto call = order.with().concurrency("account 7", 2).delay("a kettle");
 
+  // What an import has brought it does not bring again, though it is begun anew after a crash.
+  const auto tomorrow = std::chrono::system_clock::now() + 24h;
+  auto imported = order.with().once("order 4711 of the old shop", tomorrow).delay("tea");
+  auto repeated = order.with().once("order 4711 of the old shop", tomorrow).delay("tea");
+  repeated.wait_submitted();
+  std::printf("%d\n", repeated.is_duplicate() ? 1 : 0);
+
   call.on_progress([](const std::string& word, const baozi::Value& value) {
     std::printf("%s %s\n", word.c_str(), value.to_json().c_str());
   });

@@ -181,9 +181,13 @@ struct CallOptions {
   std::uint32_t concurrency_limit{1};
   /// What tools and logs show instead of the arguments, such as "***"; empty: the arguments.
   std::string shown_arguments{};
+  /// Only together with `task_id`. Until this instant the id counts as taken, whatever becomes of
+  /// its task: another call with it and a `once_until` makes no task of its own, it is a second
+  /// handle of the first one (`AsyncResult::is_duplicate`). After it such a call is rejected.
+  std::optional<Instant> once_until{};
   /// With several brokers: all calls with the same home go to one of them, always the same one, and
-  /// wait for it while it is away. Empty: that of the ordering, unique or concurrency key, or any
-  /// broker. Says nothing about order or number; follow-ups stay with their parent's broker.
+  /// wait for it while it is away. Empty: that of the ordering, unique or concurrency key, or of
+  /// the id with `once_until`, or any broker. Says nothing about order or number; follow-ups stay with their parent's broker.
   std::string home{};
 };
 

@@ -19,6 +19,8 @@ struct Rules {
   bool d16_count_when_made = true;
   bool d19_purge_in_force = true;   ///< a purge is durable when it is answered, and nothing of it is delivered
   bool d24_generation = true;       ///< a deliberate retry raises its task's generation
+  bool d26_mark_in_transaction = true;  ///< an id that counts until T is stored with its task
+  bool d26_clock_goes_forward = true;   ///< what was forgotten is too late for good, whatever the clock says
   bool d27_key_until_end = true;    ///< a unique key is free in the transaction that ends its task, not before
   bool d27_head_blocks = true;      ///< what waits for a retry holds up those behind it under its ordering key
   bool d27_holder_durable = true;   ///< a duplicate is told of a holder that is durable

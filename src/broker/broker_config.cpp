@@ -99,6 +99,7 @@ void BrokerConfig::declare_own(base::OptionTable& table) {
   table.add("dead-max", dead_max, "dead letters that are kept; the oldest make room").range(1, 10'000'000);
   table.add("commit-delay", commit_delay, "how long a commit may wait for tasks that are being worked on").range(0us, 1s);
   table.add("producer-age", producer_age, "how long a silent producer's last batch is remembered").range(1min, Micros{std::int64_t{366} * 24 * 3600 * 1'000'000});
+  table.add("once-max", once_max, "ids that are remembered until their once_until (27 to 45 bytes of memory each); more are refused").range(100, 50'000'000);
   table.add("producers-max", producers_max, "producers that are remembered; those that were silent for longest make room").range(100, 10'000'000);
 }
 
@@ -131,6 +132,7 @@ BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
   options.reserve_bytes = reserve.value;
   options.producer_age_us = producer_age.count();
   options.producers_max = producers_max;
+  options.once_max = static_cast<std::size_t>(once_max);
   options.commit_delay_us = commit_delay.count();
   return options;
 }

@@ -28,6 +28,7 @@ struct BrokerConfig {
   std::uint64_t dead_max = 10'000;
   Micros producer_age{std::int64_t{24} * 3600 * 1'000'000};
   std::uint64_t producers_max = 100'000;
+  std::uint64_t once_max = 1'000'000;
   Micros commit_delay{20'000};
   ByteCount reserve{std::uint64_t{64} << 20U};
   std::size_t peers_max = 16'384;

@@ -32,6 +32,7 @@ BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
       queues_{options_},
       events_{options.events},
       task_events_{options.task_events},
+      once_{options.once_max},
       revocations_{options.revocations_max},
       questions_{{.questions_max = options.questions_max, .frame_bytes_max = options.frame_bytes_max}} {
   const auto limited = [](const QueueOptions& queue) {
@@ -86,12 +87,14 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
       case store::Space::meta:
         if (record.key == "books") books_ = unpack_books(value);
         if (record.key == "sequence") sequence_ = key_value(value);
+        if (record.key == "clock") once_clock_us_ = static_cast<std::int64_t>(key_value(value));
         break;
       case store::Space::marks:
         if (!revocations_.restore(record.key, value)) ++counters_.corrupt_rows;
         break;
     }
   }
+  for (const OnceMark& mark : recovered.once) once_.add(mark);
   std::uint64_t rows = 0;
   for (const store::PrefixCount& range : recovered.ranges) {
     rows += range.rows;
@@ -407,6 +410,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     // Only a commit tells how much room there is, and without new tasks nothing else may ask for one.
     if (free_bytes_ < options_.reserve_bytes && !store_full_ && in_flight_ == 0) touch(now);
   }
+  purge_once(now);
   if (answers_due_) answer_committed(now, out);
   answers_due_ = false;
   commit_if_due(now, out);

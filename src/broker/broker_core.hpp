@@ -10,6 +10,7 @@
 /// broker_dead.
 #pragma once
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 
 #include "actor/effects.hpp"
 #include "actor/session_table.hpp"
+#include "broker/once_table.hpp"
 #include "broker/options.hpp"
 #include "broker/queue_table.hpp"
 #include "broker/revocation_table.hpp"
@@ -58,8 +60,12 @@ struct BrokerEffects {
 
 /// What the store holds at start.
 struct Recovered {
-  std::vector<store::Record> records;      ///< of every space
+  std::vector<store::Record> records;      ///< of every space, without
+  std::vector<OnceMark> once;              ///< these, which may be many
   std::vector<store::PrefixCount> ranges;  ///< counted with `lane_shift`
+
+  /// Puts it where it belongs.
+  void add(store::Record&& record);
 };
 
 struct BrokerCounters {
@@ -86,8 +92,11 @@ struct BrokerCounters {
   std::uint64_t producers_expired = 0;
   std::uint64_t producers_dropped = 0;  ///< that made room before their age
   std::uint64_t books_mismatch = 0;
-  std::uint64_t duplicates = 0;          ///< tasks that were not taken, since another one holds their unique key
-  std::uint64_t duplicate_follow_ups = 0;  ///< the same, of follow-ups
+  std::uint64_t duplicates = 0;          ///< tasks that were not taken, since their unique key or their id is
+  std::uint64_t duplicate_follow_ups = 0;  ///< the same, of follow-ups; also of those that came too late
+  std::uint64_t once_too_late = 0;         ///< tasks whose `once_until` had passed
+  std::uint64_t once_full = 0;             ///< refused since so many ids are remembered
+  std::uint64_t once_unmarked = 0;         ///< follow-ups whose id is not remembered, for the same reason
 };
 
 class BrokerCore {
@@ -459,6 +468,20 @@ class BrokerCore {
   void admit_keyed(Now now);
   void refuse_late(BrokerEffects& out);
 
+  // ---- broker_once.cpp
+  struct OnceOfBatch {
+    std::set<Uuid> ids;
+    std::uint64_t holders_n = 0;    ///< the commit after which all that duplicates are told of is durable
+    std::list<std::string> texts;   ///< of refusals
+  };
+  /// The latest time that was ever seen, as far as it matters: it never falls, not over a restart either.
+  std::int64_t once_clock(Now now);
+  /// Why a task with a `once_until` is not taken; nothing when it is.
+  [[nodiscard]] std::optional<wire::TaskRefusal> once_refusal(const wire::TaskView& task, OnceOfBatch& batch, Now now);
+  /// Remembers the id, in the open commit. False: it is taken, or too late.
+  bool mark_once(const wire::TaskView& task, Now now);
+  void purge_once(Now now);
+
   // ---- broker_control.cpp
   void on_control(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
   void reply(std::uint64_t session, std::uint64_t request, BytesView payload, BrokerEffects& out);
@@ -562,6 +585,11 @@ class BrokerCore {
   actor::EventOutbox events_;
   bool task_events_ = false;
   MonoTime next_event_heartbeat_{};
+
+  // ids that count until an instant (D26)
+  OnceTable once_;
+  std::int64_t once_clock_us_ = 0;
+  MonoTime next_once_purge_{};
 
   // revokes, purges, dead letters
   RevocationTable revocations_;

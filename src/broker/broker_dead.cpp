@@ -105,7 +105,8 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
     const wire::TaskKeys keys = wire::read_keys(view->raw_options);
     if (keys_loading_ || (!keys.unique.empty() && holder_of_key(keys.unique, now) != nullptr)) return false;
   }
-  // D24: a deliberate retry of an ended task raises its generation; its id stays, its old ETA and expiry go.
+  // D24: a deliberate retry of an ended task raises its generation; its id stays, its old ETA and expiry go, and its id
+  // counts until when it did.
   Bytes options;
   Reader in{view->raw_options};
   std::vector<BytesView> kept;
@@ -113,7 +114,8 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
     const char* const start = in.position();
     const auto option = static_cast<wire::Option>(in.uinteger() & 0xFFU);
     in.skip();
-    if (option != wire::Option::generation && option != wire::Option::eta && option != wire::Option::expires) {
+    if (option != wire::Option::generation && option != wire::Option::eta && option != wire::Option::expires &&
+        option != wire::Option::once_until) {
       kept.push_back(in.since(start));
     }
   }

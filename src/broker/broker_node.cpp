@@ -12,6 +12,7 @@ namespace baozi::broker {
 namespace {
 
 constexpr int frames_per_turn_max = 256;
+constexpr std::size_t records_per_page = 10'000;
 constexpr Micros spin_after_traffic{50};
 
 std::unique_ptr<store::TaskStore> open_store(const BrokerConfig& config) {
@@ -34,9 +35,12 @@ T must(Result<T>&& result) {
 Recovered recover(store::TaskStore& store) {
   Recovered recovered;
   for (std::size_t i = 0; i < store::space_count; ++i) {
-    for (store::Record& record : must(store.records(static_cast<store::Space>(i)))) {
-      recovered.records.push_back(std::move(record));
-    }
+    Bytes after;
+    do {  // in pages: of marks there may be a million
+      std::vector<store::Record> page = must(store.records_after(static_cast<store::Space>(i), after, records_per_page));
+      after = page.size() == records_per_page ? page.back().key : Bytes{};
+      for (store::Record& record : page) recovered.add(std::move(record));
+    } while (!after.empty());
   }
   recovered.ranges = must(store.count_by_prefix(lane_shift));
   return recovered;

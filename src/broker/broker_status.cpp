@@ -98,6 +98,9 @@ Bytes BrokerCore::status_payload(Now now) {
       {"books_mismatch", counters_.books_mismatch},
       {"duplicates", counters_.duplicates},
       {"duplicate_follow_ups", counters_.duplicate_follow_ups},
+      {"once_too_late", counters_.once_too_late},
+      {"once_full", counters_.once_full},
+      {"once_unmarked", counters_.once_unmarked},
       {"malformed_frames", sessions.malformed},
       {"too_large_frames", sessions.too_large},
       {"unknown_versions", sessions.unknown_version},
@@ -121,6 +124,7 @@ Bytes BrokerCore::status_payload(Now now) {
   kept.number("claims", claims_.size());
   kept.number("endings", endings_open_);
   kept.number("revocations", revocations_.size());
+  kept.number("once_marks", once_.size());
   kept.number("dead_letters", dead_.size());
   kept.number("dead_bytes", dead_bytes_);
   status.key("kept").raw(kept.take());

@@ -80,6 +80,7 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     return full(wire::Reason::memory, 20'000);  // who holds what is not known yet
   }
   std::uint64_t holders_n = 0;  // the commit after which all that duplicates are told of is durable
+  OnceOfBatch once_ids;
   std::list<std::string> texts;
   std::map<std::string, std::uint32_t, std::less<>> keys_of_batch;
   // What the batch adds to each of its queues; nearly always it is one queue.
@@ -94,6 +95,13 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
                   std::to_string(options_.task_bytes_max) + " are allowed";
       refusal.tasks.push_back({.index = i, .reason = wire::Reason::too_large, .text = too_large});
       continue;
+    }
+    if (task.options.once_until_us) [[unlikely]] {
+      if (auto refused = once_refusal(task, once_ids, now)) {
+        refused->index = i;
+        refusal.tasks.push_back(*refused);
+        continue;
+      }
     }
     if (task.options.keyed) {
       const wire::TaskKeys keys = wire::read_keys(task.raw_options);
@@ -152,6 +160,7 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   }
   if (!refusal.tasks.empty()) {
     ++counters_.submit_rejected;
+    holders_n = std::max(holders_n, once_ids.holders_n);
     refusal.code = wire::Refusal::rejected;
     if (!rules_.d5_whole_batches) {  // the seeded bug: what was not refused is taken, and the number stays free
       const std::uint32_t seeded = tasks_.intern(message.origin, message.home);
@@ -209,6 +218,10 @@ bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t byte
 }
 
 Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen) {
+  if (view.options.once_until_us && !mark_once(view, now)) [[unlikely]] {  // of a batch it was refused before
+    ++counters_.duplicate_follow_ups;
+    return no_slot;
+  }
   std::uint64_t window_us = 0;
   if (view.options.keyed) [[unlikely]] {
     const wire::TaskKeys keys = wire::read_keys(view.raw_options);

@@ -58,6 +58,8 @@ struct BrokerOptions {
   Micros event_heartbeat{0};                ///< between two broker-heartbeat events; 0: none
   actor::EventOutbox::Limits events;        ///< what is kept of them while nobody takes them
   std::size_t questions_max = 256;          ///< to the workers, open at a time
+  std::size_t once_max = 1'000'000;         ///< ids remembered until their `once_until` (D26)
+  Micros once_purge_every{10'000'000};      ///< those that are over are looked for so often
   std::size_t revocations_max = 50'000;     ///< marks of revoked tasks (D28)
   std::int64_t revocation_age_us = 24LL * 3600 * 1'000'000;
   std::uint32_t label_sets_max = 64;        ///< different sets of required labels in one queue

@@ -159,9 +159,12 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
   std::size_t index = 0;
   each(batch.pile, [&](Submission& task, BytesView packed) {
     const wire::TaskRefusal* const why = refused[index++];
-    if (batch.doubtful && (why != nullptr || refusal.tasks.empty())) {
+    const bool duplicate = why != nullptr && why->reason == wire::Reason::duplicate && wire::is_valid_name(why->text);
+    if (duplicate && TaskId::from_text(why->text) == id_of(packed).to_id()) {
+      ledger_.duplicate(task, packed, id_of(packed).to_id(), out);  // its task is there: nothing is in doubt
+    } else if (batch.doubtful && (why != nullptr || refusal.tasks.empty())) {
       ledger_.unknown(task, packed, out);
-    } else if (why != nullptr && why->reason == wire::Reason::duplicate && wire::is_valid_name(why->text)) {
+    } else if (duplicate) {
       ledger_.duplicate(task, packed, TaskId::from_text(why->text), out);
     } else if (why != nullptr) {
       ledger_.rejected(std::move(task), packed, why->reason, why->text, now, out);

@@ -178,7 +178,7 @@ Engine::Prepared Engine::prepare(const Item& item) const {
   prepared.options = *std::move(packed);
   prepared.queue = options->queue;
   prepared.ignore_result = options->ignore_result;
-  if (options->unique) prepared.unique_hash = base::key_hash(options->unique->key);
+  prepared.unique_hash = apart_hash(*options);
   prepared.key_hash = home_hash(*options);
   if (auto terms = terms_of_call(*options, options_.submit_timeout, options_.connect_timeout)) {
     prepared.terms = std::make_shared<const Terms>(*terms);

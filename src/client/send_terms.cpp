@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ids.hpp"
 #include "base/rendezvous.hpp"
 
 namespace baozi::client {
@@ -36,6 +37,11 @@ Terms make_terms(bool retry, const RetryPolicy& policy, Micros submit_timeout,
   return terms;
 }
 
+/// The same for a UUID in upper and in lower case.
+std::uint64_t id_hash(const CallOptions& options) {
+  return base::key_hash(TaskId::from_text(options.task_id).to_string());
+}
+
 }  // namespace
 
 Terms default_terms(Micros submit_timeout, Micros connect_timeout) {
@@ -53,7 +59,12 @@ std::uint64_t home_hash(const CallOptions& options) {
   if (!options.ordering_key.empty()) return base::key_hash(options.ordering_key);
   if (options.unique) return base::key_hash(options.unique->key);
   if (!options.concurrency_key.empty()) return base::key_hash(options.concurrency_key);
-  return 0;
+  return options.once_until ? id_hash(options) : 0;
+}
+
+std::uint64_t apart_hash(const CallOptions& options) {
+  if (options.unique) return base::key_hash(options.unique->key);
+  return options.once_until ? id_hash(options) : 0;
 }
 
 }  // namespace baozi::client

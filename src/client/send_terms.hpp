@@ -16,7 +16,11 @@ namespace baozi::client {
                                                  Micros connect_timeout);
 
 /// Of the key that decides which broker the call belongs to (D26, D27): its `home`, else its
-/// ordering, unique or concurrency key. 0: any broker may have it.
+/// ordering, unique or concurrency key, else its id when that counts until an instant. 0: any
+/// broker may have it.
 [[nodiscard]] std::uint64_t home_hash(const CallOptions& options);
+/// Two calls that have the same one go in different batches: the second may be a duplicate of the
+/// first. 0: none.
+[[nodiscard]] std::uint64_t apart_hash(const CallOptions& options);
 
 }  // namespace baozi::client

@@ -44,7 +44,7 @@ struct Submission {
   bool told = false;          ///< its caller was told `unknown` already
   std::uint32_t retries = 0;  ///< refusals so far
   std::uint64_t key_hash = 0;     ///< of the key that decides its home broker (D26, D27); 0: none
-  std::uint64_t unique_hash = 0;  ///< of its unique key; 0: none
+  std::uint64_t unique_hash = 0;  ///< of its unique key, or of an id that counts (D26); 0: none
   std::shared_ptr<const Terms>
       terms;  ///< null: the producer's own; shared by calls that were given the same
 };

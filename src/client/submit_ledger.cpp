@@ -21,7 +21,8 @@ bool may_pass(wire::Reason reason) {
     case wire::Reason::none:
     case wire::Reason::too_large:
     case wire::Reason::bad_task:
-    case wire::Reason::duplicate: break;
+    case wire::Reason::duplicate:
+    case wire::Reason::too_late: break;
   }
   return false;
 }

@@ -22,7 +22,7 @@ struct SubmitCounters {
   std::uint64_t not_sent = 0;
   std::uint64_t rejected = 0;
   std::uint64_t unknown = 0;
-  std::uint64_t duplicates = 0;  ///< another task held the unique key
+  std::uint64_t duplicates = 0;  ///< another task held the unique key, or the id
   std::uint64_t closed = 0;
   std::uint64_t retried = 0;  ///< refused for a reason that may pass, and tried again
   std::uint64_t batches_full = 0;
@@ -55,7 +55,7 @@ class SubmitLedger {
   void rejected(Submission&& task, BytesView packed, wire::Reason reason, std::string_view text,
                 Now now, ProducerEffects& out);
 
-  /// Another task holds its unique key: its caller waits for that one.
+  /// Another task holds its unique key, or there is one of its id (D26): its caller waits for that one.
   void duplicate(const Submission& task, BytesView packed, const TaskId& first,
                  ProducerEffects& out);
 

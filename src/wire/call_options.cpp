@@ -67,6 +67,7 @@ const char* problem_with(const CallOptions& options) {
     return "a key is 1 to 255 bytes without control characters";
   }
   if (!is_key(options.home)) return "a home is 1 to 255 bytes without control characters";
+  if (options.once_until && options.task_id.empty()) return "once_until without a task_id";
   if (options.unique && options.unique->window.count() < 0) return "a window below 0";
   if (!options.concurrency_key.empty() && options.concurrency_limit == 0)
     return "a concurrency limit is 1 or more";
@@ -109,6 +110,7 @@ Result<Bytes> pack_options(const CallOptions& options, WallTime now, const Linea
   if (!options.headers.empty()) pack_into(map.key(Option::headers), options.headers);
   if (options.acks_early) map.key(Option::acks_early).boolean(true);
   if (options.delivery_limit != 0) map.key(Option::delivery_limit).uinteger(options.delivery_limit);
+  if (options.once_until) map.key(Option::once_until).integer(options.once_until->micros());
   if (!options.shadow.empty()) map.key(Option::shadow).str(options.shadow);
   if (options.track_started) map.key(Option::track_started).boolean(true);
   if (!options.concurrency_key.empty()) {

@@ -45,6 +45,7 @@ struct TaskOptions {
   bool acks_early = false;
   std::uint32_t generation = 0;
   std::uint32_t delivery_limit = 0;  ///< 0: the broker's default
+  std::optional<std::int64_t> once_until_us;  ///< its id counts until then (D26)
   BytesView labels;  ///< packed array of what its worker must have; empty: nothing
   bool keyed = false;                ///< has a unique, ordering or concurrency key: read_keys
 };

@@ -69,6 +69,7 @@ void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
         options.delivery_limit =
             upto(in, limits::delivery_limit_max, "delivery limit above 1,000,000");
         break;
+      case Option::once_until: options.once_until_us = in.integer(); break;
       case Option::ordering_key:
         options.keyed = true;
         read_key(in);

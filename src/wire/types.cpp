@@ -110,6 +110,7 @@ const char* to_string(Reason reason) {
     case Reason::draining: return "draining";
     case Reason::memory: return "memory";
     case Reason::duplicate: return "duplicate";
+    case Reason::too_late: return "too_late";
   }
   return "unknown";
 }

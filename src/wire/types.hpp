@@ -101,7 +101,7 @@ enum class Option : std::uint8_t {
   generation = 18,
   acks_early = 19,
   delivery_limit = 20,
-  once_until = 21,
+  once_until = 21,      ///< int, µs UTC: the id counts until then
   labels = 22,
   join = 23,
   shadow = 24,
@@ -122,7 +122,8 @@ enum class Reason : std::uint8_t {
   bad_task = 4,
   draining = 5,
   memory = 6,
-  duplicate = 7,  ///< a task that holds the same unique key is there: `text` is its id
+  duplicate = 7,  ///< a task with the same unique key, or of this id (D26), is there: `text` is its id
+  too_late = 8,   ///< its `once_until` has passed
 };
 [[nodiscard]] const char* to_string(Reason reason);
 

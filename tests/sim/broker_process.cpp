@@ -26,7 +26,7 @@ void BrokerProcess::boot(Now now) {
   broker::Recovered recovered;
   for (std::size_t i = 0; i < store::space_count; ++i) {
     auto records = file_.records(static_cast<store::Space>(i));
-    for (store::Record& record : *records) recovered.records.push_back(std::move(record));
+    for (store::Record& record : *records) recovered.add(std::move(record));
   }
   recovered.ranges = *file_.count_by_prefix(broker::lane_shift);
   options_.incarnation = Incarnation{world_.chance.next()};

@@ -321,6 +321,9 @@ VECTORS = {
         ("typical", 7, 2, submit(2, [ADD1, ADD2], "c1@host", 1)),
         ("full", 70_000, 65_536, submit(2**32, [FULL_TASK, ADD1], "c1@host", 1)),
         ("ids", 7, 3, submit(3, [task(U3, "f"), task("x" * 255, "n" * 255, "q" * 32)])),
+        ("ids that count until an instant", 7, 4, submit(4, [
+            task(U1, "shop.report", None, {21: T0 + 86_400_000_000}),
+            task("report of 2026-11-26", "shop.report", None, {21: T0 + 1})], "c1@host")),
     ],
     "SUBMITTED": [
         ("minimal", 7, 1, listed({"upto": 1, "refusals": []}, "refusals")),
@@ -329,6 +332,8 @@ VECTORS = {
         ("rejected", 7, 3, listed({"upto": 70_000, "refusals": [
             refusal(70_001, 2, 4, 0, 0, [(0, 4, "priority above 9"), (17, 3, "task of 1048577 bytes")])]},
             "refusals")),
+        ("a duplicate, and one that is too late", 7, 4, listed({"upto": 3, "refusals": [
+            refusal(4, 2, 0, 0, 0, [(0, 7, str(U1)), (1, 8, "its once_until had passed 5m before")])]}, "refusals")),
     ],
     "CREDIT": [
         ("minimal", 8, 1, record_of({"count": 0, "bytes": 0, "returned": 0, "returned_bytes": 0})),
@@ -560,6 +565,7 @@ def refused():
         case("65 options", "too_large",
              pack(good + [[["a", "n", None, {key: 0 for key in range(100, 165)}, b""]]])),
         case("priority 10", "malformed", pack(good + [[["a", "n", None, {3: 10}, b""]]])),
+        case("a once_until that is no time", "malformed", pack(good + [[["a", "n", None, {21: "soon"}, b""]]])),
         case("a label without a key", "malformed", pack(good + [[["a", "n", None, {22: ["=1"]}, b""]]])),
         case("17 labels", "too_large", pack(good + [[["a", "n", None, {22: ["a"] * 17}, b""]]])),
         case("an id of 15 bytes", "malformed", pack(good + [[[b"x" * 15, "n", None, {}, b""]]])),

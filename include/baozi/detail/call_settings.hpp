@@ -51,6 +51,11 @@ class CallSettings {
     return set(options_.concurrency_key, std::move(key));
   }
   Self& shown_arguments(std::string text) { return set(options_.shown_arguments, std::move(text)); }
+  /// `task_id(id)`, and no second task of that id until then.
+  Self& once(std::string id, Instant until) {
+    options_.once_until = until;
+    return set(options_.task_id, std::move(id));
+  }
   Self& home(std::string key) { return set(options_.home, std::move(key)); }
 
  private:

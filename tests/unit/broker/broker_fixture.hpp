@@ -33,7 +33,7 @@ struct TestStore {
   }
   [[nodiscard]] Recovered recover() const {
     Recovered recovered;
-    for (const auto& [key, value] : records) recovered.records.push_back({key.first, key.second, value});
+    for (const auto& [key, value] : records) recovered.add({key.first, key.second, value});
     for (const auto& [key, rec] : tasks) {
       const std::int64_t prefix = key >> lane_shift;
       if (recovered.ranges.empty() || recovered.ranges.back().prefix != prefix) {

@@ -119,5 +119,25 @@ TEST_F(ProducerKeys, ADuplicateIsToldTheFirstAndWaitsForItsResult) {
   EXPECT_TRUE(core->is_settled());
 }
 
+TEST_F(ProducerKeys, ADuplicateOfItsOwnIdIsNoDoubtEvenAfterItsBrokerWasRestarted) {
+  wants_results = true;
+  start();
+  const actor::LinkId collector = open_with_collector();
+  submit_keyed(1, 1, "k");
+  EXPECT_EQ(next_submit(broker_a).names, names(1, 1));
+  disconnect(broker_a);
+  epoch = 2;
+  open(broker_a, {false, 0, 0}, {{"c1", {"tcp://c1"}}});  // it may have been taken before
+  turn();
+  EXPECT_EQ(next_submit(broker_a).names, names(1, 1));
+  refuse_duplicate(1, 0, id_of_tag(1).to_string());
+  ASSERT_EQ(duplicates.size(), 1u);
+  EXPECT_EQ(duplicates[0].first, id_of_tag(1));
+  EXPECT_TRUE(failed.empty());
+  push_result(collector, id_of_tag(1), "\x05");
+  EXPECT_EQ(results.at(1), "\x05");
+  EXPECT_TRUE(core->is_settled());
+}
+
 }  // namespace
 }  // namespace baozi::client
