@@ -83,7 +83,12 @@ void Ledger::violated(const Truth& truth, const std::string& text) const {
 
 Truth& Ledger::create(const Plan& plan) {
   const std::uint64_t serial = next_serial_++;
-  const TaskId id = make_id(serial);
+  return create_as(make_id(serial), plan, serial);
+}
+
+Truth& Ledger::create_as(const TaskId& id, const Plan& plan) { return create_as(id, plan, next_serial_++); }
+
+Truth& Ledger::create_as(const TaskId& id, const Plan& plan, std::uint64_t serial) {
   Truth& truth = truths_[id];
   truth.id = id;
   truth.serial = serial;
@@ -213,6 +218,17 @@ void Ledger::told_duplicate(Truth& truth, const TaskId& first) {
     violated(truth, "D27: said to be a duplicate of a task with another key, " + story(holder));
   if (!is_safe(holder))
     violated(truth, "D27: told of a holder that is neither stored nor finished, " + story(holder));
+}
+
+void Ledger::told_there(Truth& truth) {
+  truth.told = Truth::Told::confirmed;
+  if (!is_safe(truth)) violated(truth, "D26: said to be there, but neither stored nor finished");
+  if (truth.rows.empty()) check_follow_ups_safe(truth, "when somebody is told that it is there");
+}
+
+void Ledger::told_too_late(const Truth& truth, std::int64_t epoch_us) {
+  if (settings_.clocks_agree && epoch_us + world_.time.now() < *truth.plan.once_until_us)
+    violated(truth, "D26: said to be too late before its time");
 }
 
 void Ledger::told_result(Truth& truth, const wire::RecordView& record, bool durable) {
@@ -606,7 +622,7 @@ void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) 
   const bool keyed =
       truth.plan.ordering != 0 || truth.plan.unique != 0 || truth.plan.concurrency != 0;
   if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless || keyed ||
-      truth.plan.labelled || truth.generation > 0)
+      truth.plan.labelled || truth.plan.once_until_us || truth.generation > 0)
     return;  // these wait for something first
   Order& order = order_[{broker, truth.producer, truth.plan.queue, truth.plan.priority}];
   if (order.turn != world_.time.now()) order = {world_.time.now(), order.last, order.last};

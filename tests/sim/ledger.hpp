@@ -89,7 +89,9 @@ class Ledger : public Network::Witness {
   void know(const std::vector<Process*>& brokers, const std::vector<Process*>& workers);
 
   Truth& create(const Plan& plan);
+  Truth& create_as(const TaskId& id, const Plan& plan);
   [[nodiscard]] Truth& of(const TaskId& id);
+  [[nodiscard]] bool knows(const TaskId& id) const { return truths_.contains(id); }
   [[nodiscard]] const std::map<TaskId, Truth>& all() const { return truths_; }
 
   // Producers and those who ask.
@@ -98,6 +100,11 @@ class Ledger : public Network::Witness {
   void told_duplicate(Truth& truth, const TaskId& first);
   void told_result(Truth& truth, const wire::RecordView& record, bool durable);
   void told_verdict(Truth& truth, wire::Verdict verdict);
+
+  // Those who may submit the same id, each several times (D26): there is one task of it, whoever asks.
+  void told_there(Truth& truth);
+  /// \param epoch_us  what a right wall clock says when the virtual time is 0.
+  void told_too_late(const Truth& truth, std::int64_t epoch_us);
 
   // Operators. Queues by their number in plans, brokers by their process's name.
   void queue_is_paused(std::string_view broker, std::uint8_t queue);
@@ -138,6 +145,7 @@ class Ledger : public Network::Witness {
   [[nodiscard]] std::string open_text() const;
 
  private:
+  Truth& create_as(const TaskId& id, const Plan& plan, std::uint64_t serial);
   struct Hearing {              // of one worker's process by one broker
     std::int64_t last = 0;      // in the broker's awake time
     std::uint64_t session = 0;  // 0: none that counts

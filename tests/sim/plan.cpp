@@ -91,6 +91,7 @@ Bytes pack_options(const Plan& plan) {
     in.str("c" + std::to_string(plan.concurrency));
     in.uinteger(2);
   }
+  if (plan.once_until_us) key(wire::Option::once_until), in.integer(*plan.once_until_us);
   if (plan.labelled) {
     key(wire::Option::labels);
     in.array(1);
@@ -135,6 +136,7 @@ std::string plan_text(const Plan& plan) {
   }
   if (plan.ordering != 0) text += " ordered o" + std::to_string(plan.ordering);
   if (plan.concurrency != 0) text += " two of c" + std::to_string(plan.concurrency);
+  if (plan.once_until_us) text += " once until " + std::to_string(*plan.once_until_us);
   if (plan.delivery_limit != 0) text += " limit " + std::to_string(plan.delivery_limit);
   return text;
 }

@@ -41,6 +41,7 @@ struct Plan {
   Micros window{0};
   std::uint8_t ordering = 0;
   std::uint8_t concurrency = 0;  ///< at most two at the same time
+  std::optional<std::int64_t> once_until_us;  ///< its id counts until then, wall clock
   int max_retries = 3;  ///< of its policy; flaky only
   bool labelled = false;  ///< only workers with the label may run it
 };

@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "broker/options.hpp"
 #include "producer_process.hpp"
+#include "ticker_process.hpp"
 
 namespace baozi::sim {
 
@@ -44,6 +45,7 @@ struct Profile {
   std::uint32_t concurrency_max = 4;
   std::uint32_t prefetch = 0;
   Appetite appetite;
+  Ticks ticks;  ///< and two who tick, when there are any
   bool durable_results = false;
   Weather weather;
   Faults faults;
@@ -55,7 +57,8 @@ struct Profile {
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.
 /// \param operated  somebody steers, and there is something to steer: dead letters, labels.
-[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false);
+/// \param once  two processes submit the same ids; clocks are stepped more often.
+[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false, bool once = false);
 [[nodiscard]] std::string profile_text(const Profile& profile);
 
 }  // namespace baozi::sim

@@ -26,12 +26,13 @@ struct Arguments {
   bool keys = false;
   bool events = false;
   bool operated = false;
+  bool once = false;
   std::string without;
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--keys] [--events] [--operator] [--without RULE] [--no-log]\n"
-    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--without RULE "
+    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--without RULE] [--no-log]\n"
+    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--once] [--without RULE "
     "[--expect-violation]] [--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
@@ -44,8 +45,10 @@ constexpr const char* usage =
     "  --keep-going        after a violation too\n"
     "  --events            everybody tells events of everything, and somebody follows them\n"
     "  --operator          somebody pauses, purges, resumes, retries dead letters; some tasks require labels\n"
+    "  --once              two processes submit the same ids again and again; clocks are stepped\n"
     "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21, and\n"
-    "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge D24\n"
+    "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge D24,\n"
+    "                      with --once D26-mark D26-clock\n"
     "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
 
@@ -64,6 +67,8 @@ bool leave_out(Rules& rules, const std::string& name) {
   if (name == "D21") return rules.d21_home_once = false, true;
   if (name == "D19-purge") return rules.d19_purge_in_force = false, true;
   if (name == "D24") return rules.d24_generation = false, true;
+  if (name == "D26-mark") return rules.d26_mark_in_transaction = false, true;
+  if (name == "D26-clock") return rules.d26_clock_goes_forward = false, true;
   if (name == "D27-unique") return rules.d27_key_until_end = false, true;
   if (name == "D27-order") return rules.d27_head_blocks = false, true;
   if (name == "D27-durable") return rules.d27_holder_durable = false, true;
@@ -98,6 +103,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       out.events = true;
     } else if (word == "--operator") {
       out.operated = true;
+    } else if (word == "--once") {
+      out.once = true;
     } else if (word == "--no-log") {
       out.quiet_log = true;
     } else if (word == "--keys") {
@@ -117,6 +124,7 @@ bool parse(int argc, char** argv, Arguments& out) {
 std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
   return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
          (arguments.events ? " --events" : "") + (arguments.operated ? " --operator" : "") +
+         (arguments.once ? " --once" : "") +
          (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
@@ -137,7 +145,7 @@ void note_seed(std::uint64_t seed, const Arguments& arguments) {
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
   note_seed(seed, arguments);
-  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated);
+  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once);
   profile.events = arguments.events;
   sim::Simulation simulation{seed, profile, rules, logging};
   outcome = simulation.run();
@@ -151,7 +159,7 @@ bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules
 
 int run_single(const Arguments& arguments, const Rules& rules) {
   std::printf("seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
-              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated)).c_str());
+              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated, arguments.once)).c_str());
   sim::Outcome outcome;
   const bool good = run_seed(arguments.first, arguments, rules, !arguments.quiet_log, outcome);
   std::printf(

@@ -126,6 +126,14 @@ void Simulation::build() {
     });
     all_.push_back(operator_.get());
   }
+  for (std::size_t i = 0; profile_.ticks.count > 0 && i < 2; ++i) {
+    client::ProducerOptions options;
+    options.brokers = endpoints;
+    options.durable_results = profile_.durable_results;
+    tickers_.push_back(std::make_unique<TickerProcess>(world_, network_, ledger_, "ticker" + std::to_string(i),
+                                                       options, profile_.ticks, rules_));
+    all_.push_back(tickers_.back().get());
+  }
   ledger_.know(brokers, workers);
   for (Process* process : all_) {
     world_.time.after(world_.chance.between(Micros{0}, Micros{200'000}),
@@ -196,7 +204,11 @@ void Simulation::fault() {
   if (drawn(f.crash_broker)) return crash(*brokers_[world_.chance.index(brokers_.size())]);
   if (drawn(f.crash_collector)) return crash(*collectors_[world_.chance.index(collectors_.size())]);
   if (drawn(f.crash_worker)) return crash(*workers_[world_.chance.index(workers_.size())]);
-  if (drawn(f.crash_producer)) return crash(*producers_[world_.chance.index(producers_.size())]);
+  if (drawn(f.crash_producer)) {
+    const std::size_t i = world_.chance.index(producers_.size() + tickers_.size());
+    if (i < producers_.size()) return crash(*producers_[i]);
+    return crash(*tickers_[i - producers_.size()]);
+  }
   if (drawn(f.drain)) {
     Process& process = any(all_);
     if (!process.is_up() || process.is_paused()) return;

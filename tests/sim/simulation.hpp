@@ -15,6 +15,7 @@
 #include "ledger.hpp"
 #include "network.hpp"
 #include "operator_process.hpp"
+#include "ticker_process.hpp"
 #include "producer_process.hpp"
 #include "profile.hpp"
 #include "worker_process.hpp"
@@ -73,6 +74,7 @@ class Simulation {
   std::vector<std::unique_ptr<ProducerProcess>> producers_;
   std::unique_ptr<FollowerProcess> follower_;  // of events; none in most seeds
   std::unique_ptr<OperatorProcess> operator_;  // none in most seeds
+  std::vector<std::unique_ptr<TickerProcess>> tickers_;      // none in most seeds
   bool events_make_room_ = false;
   std::vector<Process*> all_;
   std::uint64_t faults_ = 0;
