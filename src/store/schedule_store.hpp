@@ -22,7 +22,9 @@ namespace baozi::store {
 struct StoredEntry {
   beat::Entry entry;
   beat::EntryRecord record;
-  std::uint64_t run_requests = 0;  ///< how often somebody asked for a run at once; only grows
+  /// How often somebody asked for a run at once; only grows. Those above `record.runs_answered` are
+  /// still to be answered.
+  std::uint64_t run_requests = 0;
 };
 
 /// One line of the history of changes.

@@ -80,6 +80,7 @@ struct EntryRecord {
   std::optional<WallTime> last_run_at;  ///< when the latest task was accepted by a broker
   std::uint64_t total_run_count = 0;    ///< tasks that were accepted
   std::string last_task_id;             ///< of the latest of them; empty: none yet
+  std::uint64_t runs_answered = 0;      ///< requests of a run at once that were dealt with
   bool operator==(const EntryRecord&) const = default;
 };
 
