@@ -180,12 +180,12 @@ void Call::remove_waiter(const Waiter& waiter) {
   if (listeners_->empty()) listeners_.reset();
 }
 
-void Call::when_ended(std::function<void()> callback, Executor executor,
-                      CallbackThread& callbacks) {
+void Call::when(Event event, std::function<void()> callback, Executor executor,
+                CallbackThread& callbacks) {
   lock_.lock();
-  if (!is_ended()) {
+  if (event == Event::ended ? !is_ended() : !is_submit_known()) {
     if (!listeners_) listeners_ = std::make_unique<std::vector<Listener>>();
-    listeners_->push_back({Event::ended, nullptr, 0, std::move(callback), std::move(executor)});
+    listeners_->push_back({event, nullptr, 0, std::move(callback), std::move(executor)});
     return lock_.unlock();
   }
   lock_.unlock();

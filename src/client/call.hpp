@@ -141,13 +141,22 @@ class Call {
   /// After this the waiter may go.
   void remove_waiter(const Waiter& waiter);
   /// Runs it once ended, on the callback thread or by the executor; soon, when it has.
-  void when_ended(std::function<void()> callback, Executor executor, CallbackThread& callbacks);
+  void when_ended(std::function<void()> callback, Executor executor, CallbackThread& callbacks) {
+    when(Event::ended, std::move(callback), std::move(executor), callbacks);
+  }
+  /// The same once it is known what became of handing it in.
+  void when_submitted(std::function<void()> callback, Executor executor,
+                      CallbackThread& callbacks) {
+    when(Event::submitted, std::move(callback), std::move(executor), callbacks);
+  }
   /// Runs it for every state that comes before the end, and soon for the latest one that has come.
   using OnState = std::function<void(const std::string& word, const std::string& meta)>;
   void when_told(OnState callback, Executor executor, CallbackThread& callbacks);
 
  private:
   ~Call() = default;
+  void when(Event event, std::function<void()> callback, Executor executor,
+            CallbackThread& callbacks);
 
   struct Listener {
     Event event{};

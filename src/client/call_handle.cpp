@@ -218,6 +218,11 @@ void CallHandle::when_ready(std::function<void()> callback, Executor executor) c
   kept.engine_->when_ended(*kept.call_, std::move(callback), std::move(executor));
 }
 
+void CallHandle::when_submitted(std::function<void()> callback, Executor executor) const {
+  const CallHandle kept = *this;
+  kept.engine_->when_submitted(*kept.call_, std::move(callback), std::move(executor));
+}
+
 void CallHandle::when_told(std::function<void(const std::string&, const std::string&)> callback,
                            Executor executor) const {
   engine_->when_told(*call_, std::move(callback), std::move(executor));

@@ -408,6 +408,12 @@ void Engine::when_ended(Call& call, std::function<void()> callback, Executor exe
                   options_.runner ? local_callbacks_ : running().callbacks);
 }
 
+void Engine::when_submitted(Call& call, std::function<void()> callback, Executor executor) {
+  check_home(call);
+  call.when_submitted(std::move(callback), std::move(executor),
+                      options_.runner ? local_callbacks_ : running().callbacks);
+}
+
 void Engine::when_told(Call& call, Call::OnState callback, Executor executor) {
   check_home(call);
   call.when_told(std::move(callback), std::move(executor),

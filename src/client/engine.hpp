@@ -37,6 +37,7 @@ class Engine {
   bool wait(Call& call, Call::Event event, detail::Span timeout);
   bool wait_any(const std::vector<Call*>& calls, detail::Span timeout, std::size_t& index);
   void when_ended(Call& call, std::function<void()> callback, Executor executor);
+  void when_submitted(Call& call, std::function<void()> callback, Executor executor);
   void when_told(Call& call, Call::OnState callback, Executor executor);
   /// The last handle of a call is gone.
   void dropped(Call& call);

@@ -133,6 +133,10 @@ class CallHandle {
     confirm_within(to_timeout(timeout));
   }
 
+  /// Calls it once `submit_state` is no longer pending, on the callback thread or by the executor;
+  /// soon, when it is not. Not for a task that was called elsewhere.
+  void when_submitted(std::function<void()> callback, Executor executor = {}) const;
+
   /// Erases the stored result. True when there was one. Throws NoAnswer, WouldBlock, AppClosed.
   bool forget() const;
   /// Ends the task before it runs; with `terminate` also when it runs: then a worker that runs tasks

@@ -189,6 +189,19 @@ TEST_F(AppResults, ATaskThatWaitsIsRevokedForGood) {
   EXPECT_EQ(result.state(), State::revoked);
 }
 
+TEST_F(AppResults, WhoDoesNotWaitIsCalledWhenABrokerHasTheTask) {
+  start();
+  App app = this->app();
+  auto result = app.task<int(int, int)>("t.add").with().countdown(1h).delay(1, 2);
+  std::atomic<int> calls = 0;
+  result.when_submitted([&] { ++calls; });
+  ASSERT_TRUE(eventually([&] { return calls == 1; }, patience));
+  EXPECT_EQ(result.submit_state(), SubmitState::confirmed);
+  EXPECT_FALSE(result.ready());
+  result.when_submitted([&] { ++calls; });  // also when that is long past
+  EXPECT_TRUE(eventually([&] { return calls == 2; }, patience));
+}
+
 TEST_F(AppResults, ATaskThatRunsIsToldThatItIsRevoked) {
   start();
   App app = this->app();
