@@ -76,7 +76,7 @@ struct Entry {
 
 /// What has become of an entry so far; kept by a schedule's store, beside the entry.
 struct EntryRecord {
-  std::optional<WallTime> last_tick;    ///< the latest tick that was dealt with, sent or left out
+  std::optional<WallTime> last_tick;    ///< ticks up to here were dealt with: sent, or left out
   std::optional<WallTime> last_run_at;  ///< when the latest task was accepted by a broker
   std::uint64_t total_run_count = 0;    ///< tasks that were accepted
   std::string last_task_id;             ///< of the latest of them; empty: none yet
