@@ -107,7 +107,7 @@ void BrokerLane::on_submitted(const wire::Submitted& message, Random& random, No
 void BrokerLane::confirm_upto(std::uint64_t number, ProducerEffects& out) {
   while (!batches_.empty() && batches_.front().outstanding && batches_.front().number <= number) {
     const Batch& batch = batches_.front();
-    for (const Submission& task : batch.pile.tasks) ledger_.confirmed(task, out);
+    each(batch.pile, [&](const Submission& task, BytesView packed) { ledger_.confirmed(task, packed, out); });
     if (batch.pile.empty()) ledger_.counters.late_confirms += batch.window_tasks;
     floor_ = batch.number;
     confirmed_any_ = true;
@@ -172,7 +172,7 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
       ledger_.rejected(std::move(task), packed, refusal.reason, wire::to_string(refusal.reason),
                        now, out);
     } else if (!rules_.d5_whole_batches) {
-      ledger_.confirmed(task,
+      ledger_.confirmed(task, packed,
                         out);  // the seeded bug: what was not refused by name is taken for accepted
     } else {
       rest.add(std::move(task), packed);

@@ -82,10 +82,15 @@ void CollectorSet::watch_all(Collector& collector, bool durable, Now now, actor:
   collector.watch_again.reset();
   std::vector<TaskId> foreign;
   results_.foreign_ids(foreign);
-  for (std::size_t at = 0; at < foreign.size(); at += ids_per_frame) {
+  send_watches(collector, foreign, durable, now, net);
+}
+
+void CollectorSet::send_watches(Collector& collector, std::span<const TaskId> ids, bool durable, Now now,
+                                actor::NetEffects& net) {
+  for (std::size_t at = 0; at < ids.size(); at += ids_per_frame) {
     wire::Watch message{durable ? wire::flag::watch_durable : 0, {}};
-    for (std::size_t i = at; i < std::min(at + ids_per_frame, foreign.size()); ++i) {
-      message.ids.push_back(wire::view_of(foreign[i]));
+    for (std::size_t i = at; i < std::min(at + ids_per_frame, ids.size()); ++i) {
+      message.ids.push_back(wire::view_of(ids[i]));
     }
     collector.send(message, now, net);
   }
@@ -138,10 +143,9 @@ void CollectorSet::fetch_next(Collector& collector, Now now, actor::NetEffects& 
   }
 }
 
-void CollectorSet::watch(const TaskId& id, bool durable, Now now, actor::NetEffects& net) {
-  const wire::Watch message{durable ? wire::flag::watch_durable : 0, {wire::view_of(id)}};
+void CollectorSet::watch(std::span<const TaskId> ids, bool durable, Now now, actor::NetEffects& net) {
   for (auto& collector : collectors_) {
-    if (collector->link.is_open()) collector->send(message, now, net);
+    if (collector->link.is_open()) send_watches(*collector, ids, durable, now, net);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ class CollectorSet {
 
   /// The next look-up to each; the next endpoint for those that cannot be reached.
   void turn(std::uint32_t& next_link, bool durable, Now now, actor::NetEffects& net);
-  void watch(const TaskId& id, bool durable, Now now, actor::NetEffects& net);
+  void watch(std::span<const TaskId> ids, bool durable, Now now, actor::NetEffects& net);
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
 
   static constexpr std::uint64_t refetch_requests_from = std::uint64_t{1}
@@ -75,6 +76,8 @@ class CollectorSet {
   void open(Collector& collector, std::uint32_t& next_link, Now now, actor::NetEffects& net);
   /// WATCH for all ids from elsewhere that are waited for.
   void watch_all(Collector& collector, bool durable, Now now, actor::NetEffects& net);
+  static void send_watches(Collector& collector, std::span<const TaskId> ids, bool durable, Now now,
+                           actor::NetEffects& net);
   void fetch_next(Collector& collector, Now now, actor::NetEffects& net);
 
   const ResultTable& results_;

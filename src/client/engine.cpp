@@ -148,6 +148,7 @@ struct Engine::Prepared {
   std::string_view queue;
   std::shared_ptr<const Terms> terms;
   bool ignore_result = false;
+  bool once = false;
   std::uint64_t key_hash = 0;
   std::uint64_t unique_hash = 0;
 };
@@ -178,6 +179,7 @@ Engine::Prepared Engine::prepare(const Item& item) const {
   prepared.options = *std::move(packed);
   prepared.queue = options->queue;
   prepared.ignore_result = options->ignore_result;
+  prepared.once = options->once_until.has_value();
   prepared.unique_hash = apart_hash(*options);
   prepared.key_hash = home_hash(*options);
   if (auto terms = terms_of_call(*options, options_.submit_timeout, options_.connect_timeout)) {
@@ -275,6 +277,7 @@ detail::CallHandle Engine::submit_now(const std::shared_ptr<Engine>& engine, con
                    .terms = prepared.terms,
                    .since = base::mono_now(),
                    .sync = engine->options_.commit_at_once,
+                   .once = prepared.once,
                    .key_hash = prepared.key_hash,
                    .unique_hash = prepared.unique_hash},
                   prepared.terms ? *prepared.terms : engine->terms_);

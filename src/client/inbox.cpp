@@ -26,6 +26,7 @@ Inbox::Put Inbox::put(const Task& task, std::size_t limit_times) {
   submission.since = task.since;
   submission.bytes = static_cast<std::uint32_t>(pile_.packed.size() - before);
   submission.sync = task.sync;
+  submission.once = task.once;
   submission.terms = task.terms;
   submission.key_hash = task.key_hash;
   submission.unique_hash = task.unique_hash;

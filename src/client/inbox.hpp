@@ -44,6 +44,7 @@ class Inbox {
     std::shared_ptr<const Terms> terms;  ///< null: the App's own
     MonoTime since{};
     bool sync = false;
+    bool once = false;
     std::uint64_t key_hash = 0;
     std::uint64_t unique_hash = 0;
   };

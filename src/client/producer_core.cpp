@@ -169,7 +169,7 @@ void ProducerCore::on_broker_frame(Broker& broker, wire::OpenFrame& frame, Now n
       broker.lane.on_submitted(submitted_, random_, now, out);
       for (std::size_t i = before; i < out.duplicates.size(); ++i) {
         const Duplicate& one = out.duplicates[i];
-        if (one.awaited) collectors_.watch(one.first, options_.durable_results, now, out.net);
+        if (one.awaited) collectors_.watch({&one.first, 1}, options_.durable_results, now, out.net);
       }
       return;
     }
@@ -351,7 +351,7 @@ void ProducerCore::put(TaskPile&& pile, bool front) {
 
 void ProducerCore::watch(Tag tag, const TaskId& id, Now now, ProducerEffects& out) {
   results_.add_foreign(id, tag);
-  collectors_.watch(id, options_.durable_results, now, out.net);
+  collectors_.watch({&id, 1}, options_.durable_results, now, out.net);
 }
 
 bool ProducerCore::drop_interest(Tag tag, const TaskId& id) {
@@ -457,6 +457,7 @@ void ProducerCore::turn(Now now, ProducerEffects& out) {
                          "the home of its key, " + broker->endpoint + ", did not take it in time",
                          ledger_, out);
   }
+  if (ledger_.has_watched()) collectors_.watch(ledger_.take_watched(), options_.durable_results, now, out.net);
   collectors_.turn(next_link_, options_.durable_results, now, out.net);
   if (!follows_.empty()) follows_.turn(collectors_.all(), now, out.net);
   if (!questions_.empty()) {

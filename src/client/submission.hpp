@@ -41,6 +41,7 @@ struct Submission {
   std::uint32_t bytes = 0;  ///< of the packed task
   bool wants_result = false;
   bool sync = false;          ///< somebody waits for the confirm: the broker commits at once
+  bool once = false;          ///< others may submit a task of this id (D26)
   bool told = false;          ///< its caller was told `unknown` already
   std::uint32_t retries = 0;  ///< refusals so far
   std::uint64_t key_hash = 0;     ///< of the key that decides its home broker (D26, D27); 0: none

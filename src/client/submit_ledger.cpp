@@ -38,7 +38,7 @@ void SubmitLedger::settled(const Submission& task) {
   open_bytes_ -= task.bytes;
 }
 
-void SubmitLedger::confirmed(const Submission& task, ProducerEffects& out) {
+void SubmitLedger::confirmed(const Submission& task, BytesView packed, ProducerEffects& out) {
   if (task.told) {
     ++counters.late_confirms;
     return;
@@ -46,6 +46,11 @@ void SubmitLedger::confirmed(const Submission& task, ProducerEffects& out) {
   ++counters.confirmed;
   settled(task);
   out.confirmed.push_back(task.tag);
+  if (!task.once || !task.wants_result || !results_.remove(id_of(packed), task.tag)) return;
+  // Somebody else's task of this id may have run already, and been lost with a commit (D15): then its result is
+  // pushed to him, and only who asks for it by its id gets it.
+  watched_.push_back(id_of(packed).to_id());
+  results_.add_foreign(watched_.back(), task.tag);
 }
 
 void SubmitLedger::unknown(Submission& task, BytesView packed, ProducerEffects& out) {

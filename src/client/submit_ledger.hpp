@@ -8,6 +8,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "client/producer_effects.hpp"
 #include "client/result_table.hpp"
@@ -44,7 +46,7 @@ class SubmitLedger {
   }
 
   void opened(const Submission& task);
-  void confirmed(const Submission& task, ProducerEffects& out);
+  void confirmed(const Submission& task, BytesView packed, ProducerEffects& out);
   /// It may exist; it stays where it is and is only marked as told.
   void unknown(Submission& task, BytesView packed, ProducerEffects& out);
   void not_sent(const Submission& task, BytesView packed, wire::Reason reason, std::string text,
@@ -58,6 +60,10 @@ class SubmitLedger {
   /// Another task holds its unique key, or there is one of its id (D26): its caller waits for that one.
   void duplicate(const Submission& task, BytesView packed, const TaskId& first,
                  ProducerEffects& out);
+
+  /// Ids whose results have to be asked for since they were confirmed: see `confirmed`.
+  [[nodiscard]] std::vector<TaskId> take_watched() { return std::exchange(watched_, {}); }
+  [[nodiscard]] bool has_watched() const { return !watched_.empty(); }
 
   /// Moves those whose interval is over to the pile; those whose deadline passed are not sent.
   void take_due(Now now, TaskPile& pile, ProducerEffects& out);
@@ -84,6 +90,7 @@ class SubmitLedger {
   const Terms terms_;
   ResultTable& results_;
   std::multimap<MonoTime, Resting> resting_;
+  std::vector<TaskId> watched_;
   std::size_t open_tasks_ = 0;
   std::size_t open_bytes_ = 0;
 };

@@ -85,6 +85,7 @@ void TickerProcess::submit(std::uint32_t tick) {
   submission.since = time.mono;
   submission.wants_result = sent.wants_result;
   submission.sync = world_.chance.yes(0.3);
+  submission.once = true;
   submission.key_hash = base::key_hash("entry" + std::to_string(tick % ticks_.entries));
   submission.unique_hash = base::key_hash(id.to_string());
   Bytes packed;
@@ -131,6 +132,7 @@ void TickerProcess::tell() {
   for (const client::ArrivedResult& result : effects_.results) {
     Sent& sent = sent_.at(result.tag);
     if (result.record.id.to_id() != sent.id) world_.violation(name() + " is told the result of another task");
+    if (world_.logging) world_.say(name(), "    is told: " + short_id(sent.id) + " " + wire::to_string(result.record.state));
     if (std::exchange(sent.told_result, true)) world_.violation(name() + " is told a result twice");
   }
   effects_.results.clear();

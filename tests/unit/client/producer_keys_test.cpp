@@ -119,6 +119,27 @@ TEST_F(ProducerKeys, ADuplicateIsToldTheFirstAndWaitsForItsResult) {
   EXPECT_TRUE(core->is_settled());
 }
 
+TEST_F(ProducerKeys, TheResultOfAnIdThatOthersMaySubmitIsAskedForByTheIdOnceItIsConfirmed) {
+  wants_results = true;
+  start();
+  const actor::LinkId collector = open_with_collector();
+  TaskPile tasks = pile(1, 1);
+  tasks.tasks.front().once = true;
+  core->submit(std::move(tasks), now, out);
+  turn();
+  const auto watches = [&] {
+    const auto& received = peers[collector].received;
+    return std::count(received.begin(), received.end(), wire::Type::watch);
+  };
+  EXPECT_EQ(watches(), 0);
+  submitted(broker_a, 1);
+  turn();
+  EXPECT_EQ(watches(), 1);
+  push_result(collector, id_of_tag(1), "\x05");
+  EXPECT_EQ(results.at(1), "\x05");
+  EXPECT_TRUE(core->is_settled());
+}
+
 TEST_F(ProducerKeys, ADuplicateOfItsOwnIdIsNoDoubtEvenAfterItsBrokerWasRestarted) {
   wants_results = true;
   start();
