@@ -23,7 +23,8 @@ class NotSent : public ClientError {
   using ClientError::ClientError;
 };
 
-/// A broker refused the task for good. It does not exist.
+/// A broker refused the task for good. It does not exist; only with `too_late` (of `once_until`) an
+/// earlier call may have made a task of this id.
 class Rejected : public ClientError {
  public:
   Rejected(std::string reason, const std::string& text)
