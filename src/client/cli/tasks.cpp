@@ -135,6 +135,7 @@ int call(const Words& words) {
   std::string wait;
   std::optional<Micros> countdown;
   std::optional<Micros> expires;
+  std::optional<Micros> once;
   std::optional<int> priority;
   CallOptions options;
   base::OptionTable table{"baozi call", "Hands in a task by its name."};
@@ -149,10 +150,12 @@ int call(const Words& words) {
   table.add("expires", expires, "not later than so long from now");
   table.add("priority", priority, "0 to 9, 9 first").range(0, 9);
   table.add("id", options.task_id, "the task's id (default: a new UUID)");
+  table.add("once", once, "with --id: no second task of that id for so long; another such call is one more look at the first");
   table.add("ignore-result", options.ignore_result, "a success stores no result");
   table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
   common.declare(table);
   if (!read(table, words)) return 0;
+  if (once && options.task_id.empty()) throw base::ConfigError{"--once needs --id: the same one in every call"};
   const Value args = json_argument(arguments, "ARGUMENTS");
   const Value named = json_argument(kwargs, "--kwargs");
   if (!args.is_array()) throw base::ConfigError{"ARGUMENTS must be a JSON array, such as '[1, 2]'"};
@@ -160,6 +163,10 @@ int call(const Words& words) {
   options.countdown = countdown;
   if (expires) options.expires = *expires;
   if (!eta.empty()) options.eta = instant(eta);
+  if (once) {
+    options.once_until =
+        std::chrono::time_point_cast<Micros>(std::chrono::system_clock::now()) + *once;
+  }
   options.priority = priority;
   const std::optional<Micros> patience = patience_of(wait);
   if (!wait.empty()) take_interrupts();
@@ -170,6 +177,7 @@ int call(const Words& words) {
   if (common.json) {
     Value::Object answer;
     answer["id"] = Value{task.id()};
+    if (once) answer["duplicate"] = Value{task.is_duplicate()};
     std::printf("%s\n", Value{answer}.to_json(2).c_str());
   } else {
     std::printf("%s\n", task.id().c_str());

@@ -43,6 +43,17 @@ TEST_F(Command, CallWaitsForAResultAndResultFindsItAgain) {
   EXPECT_EQ(json({"forget", "answer"}, 1).at("forgotten").to<int>(), 0);
 }
 
+TEST_F(Command, ACallWithAnIdThatCountsIsMadeOnce) {
+  const Words call{"call", "c.add", "[1, 2]", "--id", "report", "--once", "1h"};
+  EXPECT_FALSE(json(call).at("duplicate").to<bool>());
+  EXPECT_TRUE(json(call).at("duplicate").to<bool>());
+  EXPECT_EQ(run({"call", "c.add", "[3, 4]", "--id", "report", "--once", "1h", "--wait"}), "3")
+      << "the first one's result";
+  const Ran ran = cluster.baozi({"call", "c.add", "[1, 2]", "--once", "1h"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_NE(ran.err.find("--once needs --id"), std::string::npos) << ran.err;
+}
+
 TEST_F(Command, AFailureIsToldWithItsTypeItsMessageAndWhereItWasThrown) {
   const Ran ran = cluster.baozi({"call", "t.fail", R"(["out of flour"])", "--wait"});
   EXPECT_EQ(ran.code, 1);
