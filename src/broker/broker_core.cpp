@@ -87,7 +87,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
       case store::Space::meta:
         if (record.key == "books") books_ = unpack_books(value);
         if (record.key == "sequence") sequence_ = key_value(value);
-        if (record.key == "clock") once_clock_us_ = static_cast<std::int64_t>(key_value(value));
+        if (record.key == "clock") once_forgot_us_ = static_cast<std::int64_t>(key_value(value));
         break;
       case store::Space::marks:
         if (!revocations_.restore(record.key, value)) ++counters_.corrupt_rows;
@@ -140,6 +140,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
     holding_ = true;
     roster_awaited_ = roster_;
   }
+  next_once_purge_ = now.mono + options_.once_purge_every;
   last_now_ = now;
   touch(now);  // the first commit makes this epoch durable before any of its numbers leaves
   urgent_ = true;

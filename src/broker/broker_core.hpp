@@ -474,8 +474,8 @@ class BrokerCore {
     std::uint64_t holders_n = 0;    ///< the commit after which all that duplicates are told of is durable
     std::list<std::string> texts;   ///< of refusals
   };
-  /// The latest time that was ever seen, as far as it matters: it never falls, not over a restart either.
-  std::int64_t once_clock(Now now);
+  /// The wall clock, but never earlier than when ids were forgotten last; not after a restart either.
+  [[nodiscard]] std::int64_t once_clock(Now now) const;
   /// Why a task with a `once_until` is not taken; nothing when it is.
   [[nodiscard]] std::optional<wire::TaskRefusal> once_refusal(const wire::TaskView& task, OnceOfBatch& batch, Now now);
   /// Remembers the id, in the open commit. False: it is taken, or too late.
@@ -588,7 +588,7 @@ class BrokerCore {
 
   // ids that count until an instant (D26)
   OnceTable once_;
-  std::int64_t once_clock_us_ = 0;
+  std::int64_t once_forgot_us_ = 0;  ///< when ids were forgotten last, wall clock; durable
   MonoTime next_once_purge_{};
 
   // revokes, purges, dead letters

@@ -14,11 +14,7 @@ void Recovered::add(store::Record&& record) {
   }
 }
 
-std::int64_t BrokerCore::once_clock(Now now) {
-  if (!rules_.d26_clock_goes_forward) return micros(now.wall);  // the seeded bug
-  once_clock_us_ = std::max(once_clock_us_, micros(now.wall));
-  return once_clock_us_;
-}
+std::int64_t BrokerCore::once_clock(Now now) const { return std::max(once_forgot_us_, micros(now.wall)); }
 
 std::optional<wire::TaskRefusal> BrokerCore::once_refusal(const wire::TaskView& task,
                                                           OnceOfBatch& batch, Now now) {
@@ -71,19 +67,19 @@ bool BrokerCore::mark_once(const wire::TaskView& task, Now now) {
 }
 
 void BrokerCore::purge_once(Now now) {
-  // One piece at a time: the next when the disk has done with this one.
+  // One piece at a time: the next when the disk has done with this one. Not at once after the start: a machine's clock
+  // may be wrong for some seconds then, and what is forgotten is too late for good.
   if (once_.empty() || now.mono < next_once_purge_ || in_flight_ > 0 || draining_) return;
   std::vector<Uuid> gone;
   const std::int64_t clock_us = once_clock(now);
   if (once_.purge(clock_us, gone)) next_once_purge_ = now.mono + options_.once_purge_every;
   if (gone.empty()) return;
   for (const Uuid& id : gone) note_record(store::Space::marks, OnceTable::key(id), std::nullopt);
-  // Whatever the clock says later, also after a restart: a forgotten id is too late for good.
-  if (rules_.d26_clock_goes_forward) {
-    note_record(store::Space::meta, "clock",
-                key_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(clock_us, 0))));
-  }
   urgent_ = urgent_ || now.mono >= next_once_purge_;
+  if (!rules_.d26_clock_goes_forward) return;  // the seeded bug
+  // Whatever the clock says later, also after a restart: a forgotten id is not taken for a new one.
+  once_forgot_us_ = clock_us;
+  note_record(store::Space::meta, "clock", key_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(clock_us, 0))));
 }
 
 }  // namespace baozi::broker

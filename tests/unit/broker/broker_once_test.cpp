@@ -240,6 +240,38 @@ TEST_F(BrokerOnce, AFollowUpWhoseIdIsTakenIsDropped) {
   EXPECT_EQ(refusal({once("other", 60 * second)}), wire::Reason::duplicate);
 }
 
+TEST_F(BrokerOnce, FollowUpsGoOnBeyondTheCapAndTheirIdsAreNotRememberedBeyondTwiceIt) {
+  options.once_max = 1;
+  open(10);
+  EXPECT_FALSE(refusal({task("parent")}));
+  EXPECT_EQ(delivered(), (Ids{"parent"}));
+  Bytes follow_ups;
+  Writer children{follow_ups};
+  children.array(3);
+  for (const char* id : {"a", "b", "c"}) children.raw(once(id, 60 * second));
+  done(*worker_a, last_number, wire::TaskState::success, follow_ups);
+  settle();
+  EXPECT_EQ(delivered(), (Ids{"a", "b", "c"}));
+  EXPECT_EQ(marks(), 2u);
+  EXPECT_EQ(core->counters().once_unmarked, 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerOnce, AClockThatIsWrongForAMomentForgetsNothing) {
+  open();
+  const Bytes tick = once("tick", 60 * second);
+  EXPECT_FALSE(refusal({tick}));
+  crash_and_start();
+  now.wall += Micros{86'400 * second};  // until somebody sets it right
+  another_producer();
+  EXPECT_EQ(refusal({tick}), wire::Reason::too_late);
+  pass(5 * second);
+  now.wall -= Micros{86'400 * second};
+  pass(20 * second);
+  EXPECT_EQ(refusal({tick}), wire::Reason::duplicate);
+  EXPECT_FALSE(refusal({once("other", 60 * second)}));
+}
+
 TEST_F(BrokerOnce, ADeadLetterThatIsRetriedIsItsOwnTaskStill) {
   open(10);
   EXPECT_FALSE(refusal({once("tick", 60 * second)}));
