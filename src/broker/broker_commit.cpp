@@ -109,7 +109,7 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
     Writer packed{row};
     packed.array(5);
     packed.str(QueueTable::key_of(queue));
-    packed.uinteger(queue.scheduled - std::min(queue.scheduled, queue.keyed_scheduled));
+    packed.uinteger(queue.timed);
     packed.uinteger(queue.bytes);
     packed.boolean(queue.paused);
     packed.uinteger(queue.purged_before);

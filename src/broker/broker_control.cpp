@@ -183,7 +183,7 @@ Bytes BrokerCore::queues_payload() {
       for (const std::string& label : queue.labels) labels.str(label);
     }
     entry.number("ready", queue.ready);
-    entry.number("scheduled", queue.scheduled);
+    entry.number("scheduled", queue.scheduled + queue.scheduled_on_disk);
     entry.number("leased", queue.leased);
     entry.number("blocked", queue.blocked);
     entry.number("ending", queue.ending);
@@ -201,7 +201,7 @@ Bytes BrokerCore::queues_payload() {
 
 Bytes BrokerCore::scheduled_payload(std::uint64_t limit) {
   std::uint64_t total = 0;
-  for (std::uint32_t i = 0; i < queues_.size(); ++i) total += queues_[i].scheduled;
+  for (std::uint32_t i = 0; i < queues_.size(); ++i) total += queues_[i].scheduled + queues_[i].scheduled_on_disk;
   // Retries wait by the steady clock; their instants are shown by the wall clock of the last turn.
   std::vector<std::pair<std::int64_t, Slot>> next;
   for (auto at = schedule_.begin(); at != schedule_.end() && next.size() < limit; ++at)

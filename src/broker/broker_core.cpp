@@ -47,7 +47,7 @@ BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
 BrokerCore::~BrokerCore() = default;
 
 void BrokerCore::recover(const Recovered& recovered, Now now) {
-  std::map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> queue_facts;  // scheduled, bytes
+  std::map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> queue_facts;  // timed, bytes
   for (const store::Record& record : recovered.records) {
     const BytesView value = *record.value;
     Reader in{value};
@@ -57,8 +57,8 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
         const auto number = static_cast<std::uint32_t>(key_value(record.key));
         const std::uint32_t fields = in.array();
         queues_.restore(number, in.str());
-        const std::uint64_t scheduled = in.uinteger();
-        queue_facts[number] = {scheduled, in.uinteger()};
+        const std::uint64_t timed = in.uinteger();
+        queue_facts[number] = {timed, in.uinteger()};
         if (fields > 3) queues_[number].paused = in.boolean();
         if (fields > 4) queues_[number].purged_before = in.uinteger();
         break;
@@ -123,7 +123,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
   }
   queues_.finish_restore();
   for (const auto& [number, facts] : queue_facts) {
-    queues_[number].scheduled = facts.first;
+    queues_[number].timed = queues_[number].scheduled_on_disk = facts.first;
     queues_[number].bytes = facts.second;
   }
   if (books_.accepted != books_.ended() + rows) {  // D32: what the rows say wins, and it is counted
@@ -487,5 +487,11 @@ std::uint64_t BrokerCore::open_tasks() const { return tasks_.size() + [this] {
   }
   return on_disk - both;
 }(); }
+
+std::uint64_t BrokerCore::tasks_in_queues() const {
+  std::uint64_t sum = keyed_on_disk_;
+  for (std::uint32_t number = 0; number < queues_.size(); ++number) sum += queues_[number].tasks() + queues_[number].ending;
+  return sum;
+}
 
 }  // namespace baozi::broker

@@ -132,6 +132,8 @@ class BrokerCore {
   [[nodiscard]] const Books& books() const { return books_; }
   /// Queued and leased tasks: what the books must add up with (D32).
   [[nodiscard]] std::uint64_t open_tasks() const;
+  /// The same, as the queues count them; tasks with keys are theirs once all of those are in memory.
+  [[nodiscard]] std::uint64_t tasks_in_queues() const;
   [[nodiscard]] const BrokerCounters& counters() const { return counters_; }
   /// What the shell counts (frames that never reach the core), shown with the status.
   void set_shell_counters(std::map<std::string, std::uint64_t> counters) { shell_counters_ = std::move(counters); }
@@ -380,7 +382,6 @@ class BrokerCore {
   [[nodiscard]] std::optional<MonoTime> events_deadline() const;
 
   // ---- broker_paging.cpp
-  void count_scheduled(const Task& task, int more);
   void schedule(Slot slot);
   void unschedule(Slot slot);
   void wake_scheduled(Now now);

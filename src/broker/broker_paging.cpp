@@ -20,7 +20,7 @@ void BrokerCore::page_out(Slot slot) {
     schedule_disk_from_ = scheduled_on_disk_ == 0 ? task.key : std::min(schedule_disk_from_, task.key);
     schedule_paged_from_ = std::min(schedule_paged_from_, task.key);
     ++scheduled_on_disk_;
-    ++queue.scheduled;
+    ++queue.scheduled_on_disk;
   } else {
     Lane& lane = queue.lanes[task.priority];
     if (lane.on_disk == 0) lane.disk_from = task.key;
@@ -31,17 +31,11 @@ void BrokerCore::page_out(Slot slot) {
   leave_memory_.push_back({task.position, {slot, task.key}});
 }
 
-void BrokerCore::count_scheduled(const Task& task, int more) {
-  Queue& queue = queues_[task.queue];
-  queue.scheduled += static_cast<std::uint64_t>(std::int64_t{more});
-  if (task.keyed) queue.keyed_scheduled += static_cast<std::uint64_t>(std::int64_t{more});
-}
-
 void BrokerCore::schedule(Slot slot) {
   Task& task = tasks_[slot];
   if (!task.keyed && scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_) return page_out(slot);
   task.stage = Stage::scheduled;
-  count_scheduled(task, 1);
+  ++queues_[task.queue].scheduled;
   schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
   if (schedule_.size() > options_.scheduled_window * 2) trim_schedule();
 }
@@ -49,13 +43,13 @@ void BrokerCore::schedule(Slot slot) {
 void BrokerCore::schedule_retry(Slot slot, Micros delay, Now now) {
   Task& task = tasks_[slot];
   task.stage = Stage::scheduled;
-  count_scheduled(task, 1);
+  ++queues_[task.queue].scheduled;
   retries_.emplace(now.mono + delay, SlotRef{slot, task.key});
 }
 
 void BrokerCore::unschedule(Slot slot) {
   Task& task = tasks_[slot];
-  count_scheduled(task, -1);
+  --queues_[task.queue].scheduled;
   if (schedule_.erase({task.eta_us, task.key}) > 0) return;
   for (auto it = retries_.begin(); it != retries_.end(); ++it) {  // rare: a revoke or an expiry in between
     if (it->second.slot == slot && it->second.key == task.key) {
@@ -104,7 +98,7 @@ void BrokerCore::wake_scheduled(Now now) {
       continue;
     }
     it = schedule_.erase(it);
-    count_scheduled(tasks_[slot], -1);
+    --queue.scheduled;
     queues_.push_back(tasks_, slot);
   }
   for (auto it = retries_.begin(); it != retries_.end() && it->first <= now.mono;) {
@@ -114,7 +108,7 @@ void BrokerCore::wake_scheduled(Now now) {
         ++it;
         continue;
       }
-      count_scheduled(tasks_[ref.slot], -1);
+      --queues_[tasks_[ref.slot].queue].scheduled;
       queues_.push_back(tasks_, ref.slot);
     }
     it = retries_.erase(it);
@@ -258,7 +252,7 @@ void BrokerCore::admit(Slot slot, Now now) {
   if ((task.key < 0 || task.keyed) && task.eta_us > micros(now.wall)) {
     if (task.delay_us != 0) return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
     task.stage = Stage::scheduled;
-    count_scheduled(task, 1);
+    ++queues_[task.queue].scheduled;
     schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
     return;
   }
@@ -296,7 +290,7 @@ void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store:
     const Slot slot = restore(row, now);
     if (slot == no_slot) continue;
     Queue& queue = queues_[tasks_[slot].queue];
-    queue.scheduled -= std::min<std::uint64_t>(queue.scheduled, 1);
+    queue.scheduled_on_disk -= std::min<std::uint64_t>(queue.scheduled_on_disk, 1);
     admit(slot, now);
   }
   const bool at_end = rows.empty() && schedule_paged_from_ >= schedule_disk_from_;
@@ -305,6 +299,9 @@ void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store:
   if (at_end && leave_memory_.empty() && scheduled_on_disk_ > 0) {
     ++counters_.books_mismatch;
     scheduled_on_disk_ = 0;
+  }
+  if (scheduled_on_disk_ == 0) {  // rows that cannot be read name no queue
+    for (std::uint32_t number = 0; number < queues_.size(); ++number) queues_[number].scheduled_on_disk = 0;
   }
 }
 

@@ -219,7 +219,7 @@ std::uint64_t BrokerCore::purge(Queue& queue) {
   queue.changed = true;
   touch(last_now_);
   if (purges_resumed_) begin_purge(queue, sequence_);  // else it goes with those of before
-  return queue.ready + queue.scheduled + queue.blocked + asking_in(queue).size();
+  return queue.ready + queue.scheduled + queue.scheduled_on_disk + queue.blocked + asking_in(queue).size();
 }
 
 std::vector<Slot> BrokerCore::asking_in(const Queue& queue) const {
@@ -365,7 +365,7 @@ Slot BrokerCore::take_from_disk(const store::TaskRow& row, Now now) {
     in_tail_region_[row.key] = slot;
   } else if (row.key < 0) {
     scheduled_on_disk_ -= std::min<std::uint64_t>(scheduled_on_disk_, 1);
-    queue.scheduled -= std::min<std::uint64_t>(queue.scheduled, 1);
+    queue.scheduled_on_disk -= std::min<std::uint64_t>(queue.scheduled_on_disk, 1);
   } else {
     Lane& lane = queue.lanes[task.priority];
     const std::uint64_t one = std::min<std::uint64_t>(lane.on_disk, 1);

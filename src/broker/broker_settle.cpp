@@ -153,7 +153,13 @@ void BrokerCore::retry(Slot slot, std::uint64_t delay_us, bool charged, Now now)
     in_tail_region_.erase(task.key);
     task.in_tail_region = false;
   }
-  if (task.key < 0) scheduled_keys_.erase(task.key);
+  Queue& queue = queues_[task.queue];
+  if (task.key < 0) {
+    scheduled_keys_.erase(task.key);
+  } else {
+    ++queue.timed;
+    queue.changed = true;
+  }
   task.key = scheduled_key(task.eta_us, sequence_++);
   scheduled_keys_.insert(task.key);
   task.position = open_;
@@ -227,7 +233,7 @@ void BrokerCore::detach(Slot slot) {
       // It was to leave memory; its row lies, or will lie, where only paged-out tasks are expected.
       if (task.key < 0) {
         --scheduled_on_disk_;
-        --queue.scheduled;
+        --queue.scheduled_on_disk;
       } else {
         --queue.lanes[task.priority].on_disk;
         --queue.ready;
@@ -256,7 +262,10 @@ void BrokerCore::remove_task(Slot slot) {
   queue.changed = true;
   if (task.keyed) [[unlikely]] leave_gate(slot);
   if (task.in_tail_region) in_tail_region_.erase(task.key);
-  if (task.key < 0) scheduled_keys_.erase(task.key);
+  if (task.key < 0) {
+    scheduled_keys_.erase(task.key);
+    queue.timed -= std::min<std::uint64_t>(queue.timed, 1);
+  }
   if (task.adopted != 0) adopted_.erase(task.adopted);
   if (task.history != nullptr && !adopted_.empty()) {
     for (const auto& loss : task.history->losses) adopted_.erase(loss.number);

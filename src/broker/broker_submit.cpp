@@ -262,6 +262,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
     urgent_ = true;  // it leaves only after its commit
   } else if (later) {
     scheduled_keys_.insert(task.key);
+    ++queue->timed;
   }
   queue->bytes += task.bytes;
   queue->changed = true;

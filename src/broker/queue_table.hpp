@@ -64,8 +64,9 @@ struct Queue {
   std::array<Lane, 10> lanes;
   std::uint64_t ready = 0;      ///< in memory and on disk
   std::uint64_t in_memory = 0;  ///< of them
-  std::uint64_t scheduled = 0;
-  std::uint64_t keyed_scheduled = 0;  ///< of them, with keys: their rows lie elsewhere
+  std::uint64_t scheduled = 0;          ///< in memory
+  std::uint64_t scheduled_on_disk = 0;  ///< or on their way there
+  std::uint64_t timed = 0;      ///< its rows among those of the schedule, whatever became of the tasks; stored
   std::uint64_t blocked = 0;    ///< wait at a gate
   std::uint64_t leased = 0;     ///< leased, marking, asking
   std::uint64_t ending = 0;     ///< wait for a collector's word; they no longer count against the limit
@@ -77,7 +78,7 @@ struct Queue {
   bool changed = false;         ///< its row is to be written
   bool active = false;          ///< in the list of queues with ready tasks in memory
 
-  [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + leased + blocked; }
+  [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + scheduled_on_disk + leased + blocked; }
 };
 
 class QueueTable {

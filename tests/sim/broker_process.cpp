@@ -110,6 +110,10 @@ void BrokerProcess::check_books() const {
                      ", ended " + std::to_string(books.ended()) + ", open " +
                      std::to_string(core_->open_tasks()));
   }
+  if (core_->tasks_in_queues() != core_->open_tasks()) {
+    world_.violation("D32: the queues of " + name() + " count " + std::to_string(core_->tasks_in_queues()) +
+                     " tasks, open are " + std::to_string(core_->open_tasks()));
+  }
   const broker::BrokerCounters& counters = core_->counters();
   if (counters.books_mismatch != 0)
     world_.violation("D32: " + name() + "'s books did not add up at its start");

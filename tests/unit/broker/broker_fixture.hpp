@@ -224,6 +224,7 @@ class BrokerFixture : public testing::Test {
   }
   void expect_books_balance() {
     EXPECT_EQ(core->books().accepted, core->books().ended() + core->open_tasks());
+    EXPECT_EQ(core->tasks_in_queues(), core->open_tasks());
   }
 
   // What the next worker says in its HELLO.

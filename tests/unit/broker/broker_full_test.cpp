@@ -46,6 +46,52 @@ TEST_F(BrokerFull, ABatchLargerThanItsQueuesLimitIsTakenWhenHalfOfThatIsFree) {
   expect_books_balance();
 }
 
+TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereScheduledAndAreDue) {
+  // Their rows still lie among the scheduled ones. Counted as less than they were, the number fell below zero later,
+  // and the queue was full for ever (sim seed 6787).
+  const auto later = [&](std::int64_t us) {
+    Bytes packed;
+    Writer map{packed};
+    map.map(1);
+    map.uinteger(static_cast<std::uint64_t>(wire::Option::eta));
+    map.integer(micros(now.wall) + us);
+    return packed;
+  };
+  options.queue_defaults.tasks_max = 5;
+  options.scheduled_window = 2;
+  start();
+  connect_producer();
+  submit(1, {task("a", {}, later(second)), task("b", {}, later(2 * second)), task("c", {}, later(60 * second)), task("d", {}, later(61 * second))});
+  pass(5 * second);
+  submit_some(2, 1);
+  settle();
+  expect_books_balance();
+  crash_and_start();
+  EXPECT_EQ(core->open_tasks(), 5u);
+  expect_books_balance();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  for (int i = 0; i < 3; ++i) {
+    pass(second);
+    expect_books_balance();
+  }
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 3u);
+  wire::Done message;
+  message.first = 1;
+  for (const auto& one : given) message.entries.push_back({.number = one.number, .state = wire::TaskState::ignored});
+  say(*worker_a, message);
+  pass(70 * second);
+  expect_books_balance();
+  EXPECT_EQ(deliveries(*worker_a).size(), 2u);
+  producer->received.clear();
+  submit_some(3, 3);
+  settle();
+  EXPECT_EQ(core->open_tasks(), 5u);
+  submit_some(4, 1);
+  EXPECT_EQ(core->open_tasks(), 5u);
+}
+
 TEST_F(BrokerFull, OfTooManyProducersThoseThatWereSilentForLongestAreForgotten) {
   options.producers_max = 2;
   start();
