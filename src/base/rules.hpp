@@ -19,6 +19,7 @@ struct Rules {
   bool d16_count_when_made = true;
   bool d19_purge_in_force = true;   ///< a purge is durable when it is answered, and nothing of it is delivered
   bool d24_generation = true;       ///< a deliberate retry raises its task's generation
+  bool d25_hard_limits = true;      ///< follow-ups do not fill a queue beyond its hard limit
   bool d26_mark_in_transaction = true;  ///< an id that counts until T is stored with its task
   bool d26_clock_goes_forward = true;   ///< what was forgotten is too late for good, whatever the clock says
   bool d27_key_until_end = true;    ///< a unique key is free in the transaction that ends its task, not before

@@ -15,11 +15,13 @@ namespace {
 const std::vector<std::pair<std::string, FullPolicy>> policies = {
     {"block", FullPolicy::block}, {"reject", FullPolicy::reject}, {"drop-head", FullPolicy::drop_head}};
 
-/// NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s, the parts after the name in any order.
+constexpr std::uint32_t overflow_max = 10'000;  // percent
+
+/// NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT, the parts after the name in any order.
 void read_queue(const std::string& text, BrokerOptions& options) {
   const auto wrong = [&](const std::string& why) {
     throw base::ConfigError{"--queue '" + text + "': " + why +
-                            "; write NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head:limit=4:rate=10/s"};
+                            "; write NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head:limit=4:rate=10/s:overflow=50"};
   };
   std::size_t at = text.find(':');
   const std::string name = text.substr(0, at);
@@ -49,6 +51,10 @@ void read_queue(const std::string& text, BrokerOptions& options) {
       const auto parsed = base::parse_rate(value);
       if (!parsed || *parsed <= 0) wrong("rate is a number and /s, /m or /h, such as 10/s");
       queue.interval_us = std::max<std::int64_t>(static_cast<std::int64_t>(1e6 / *parsed), 1);
+    } else if (key == "overflow") {
+      const auto parsed = base::ConfigValue<std::uint64_t>::parse(value);
+      if (!parsed || *parsed > overflow_max) wrong("overflow is a number of percent, from 0 to " + std::to_string(overflow_max));
+      queue.overflow_percent = static_cast<std::uint32_t>(*parsed);
     } else if (key == "policy") {
       bool known = false;
       for (const auto& [word, policy] : policies) {
@@ -89,7 +95,9 @@ void BrokerConfig::declare_own(base::OptionTable& table) {
   table.add("queue-tasks", queue_tasks, "tasks that a queue may hold").range(1, UINT64_MAX / 2);
   table.add("queue-bytes", queue_bytes, "bytes of tasks that a queue may hold");
   table.add("queue-policy", queue_policy, "what a full queue does: block, reject or drop-head").choices(policies).word("POLICY");
-  table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s").word("LIMITS");
+  table.add("queue-overflow", queue_overflow, "how far follow-ups may fill a queue beyond its limits, in percent of them").range(0, overflow_max);
+  table.add("queue-patience", queue_patience, "how long follow-ups wait for a queue that is that full while nobody takes tasks from it; then they are failures").range(0us, 24h);
+  table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT").word("LIMITS");
   table.add("task-max", task_max, "bytes of one packed task")
       .range(ByteCount{64}, ByteCount{limits::frame_bytes_max - 65'536});
   table.begin_group("Tasks in memory");
@@ -120,8 +128,10 @@ BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
   options.task_events = task_events;
   options.event_heartbeat = event_heartbeat;
   options.default_queue = default_queue;
-  options.queue_defaults = {.tasks_max = queue_tasks, .bytes_max = queue_bytes.value, .policy = queue_policy};
+  options.queue_defaults = {.tasks_max = queue_tasks, .bytes_max = queue_bytes.value, .policy = queue_policy,
+                            .overflow_percent = queue_overflow};
   for (const std::string& text : queues) read_queue(text, options);
+  options.queue_patience = queue_patience;
   options.delivery_limit = delivery_limit;
   options.task_bytes_max = task_max.value;
   options.window_tasks = window;

@@ -19,6 +19,8 @@ struct BrokerConfig {
   std::uint64_t queue_tasks = 10'000'000;
   ByteCount queue_bytes{std::uint64_t{16} << 30U};
   FullPolicy queue_policy = FullPolicy::block;
+  std::uint32_t queue_overflow = 100;
+  Micros queue_patience{60'000'000};
   std::vector<std::string> queues;  ///< NAME:tasks=N:bytes=SIZE:policy=POLICY
   std::uint32_t delivery_limit = 5;
   ByteCount task_max{limits::task_bytes_max};

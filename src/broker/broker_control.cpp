@@ -193,6 +193,8 @@ Bytes BrokerCore::queues_payload() {
     entry.flag("paused", is_paused(queue));
     entry.number("tasks_max", queue.options.tasks_max);
     entry.number("bytes_max", queue.options.bytes_max);
+    entry.number("tasks_hard", queue.options.tasks_hard());
+    entry.number("bytes_hard", queue.options.bytes_hard());
     entry.text("policy", policy_name(queue.options.policy));
     packed.raw(entry.take());
   }

@@ -142,6 +142,9 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
   }
   next_once_purge_ = now.mono + options_.once_purge_every;
   last_now_ = now;
+  for (std::uint32_t number = 0; number < queues_.size(); ++number) {
+    if (queues_[number].is_at_hard_limit()) note_crowd(queues_[number]);
+  }
   touch(now);  // the first commit makes this epoch durable before any of its numbers leaves
   urgent_ = true;
 }
@@ -285,6 +288,9 @@ void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now
       send_welcome(session, hello, nullptr, out);
       take_holds(worker, hello, now, out);
       questions_.on_worker(hello.incarnation, session.number);
+      if (!crowds_.empty()) {
+        if (const auto full = full_queues(); !full.empty()) tell_full_queues(session, full, out);
+      }
       return;
     }
     case wire::Role::collector: {
@@ -339,6 +345,7 @@ void BrokerCore::session_ended(const actor::Session& session, Now now) {
         worker->answered = 0;
         worker->outgoing.clear();
         worker->entries = 0;
+        if (held_count_ != 0) forget_held(*worker);
         if (worker->goodbye) lose_worker(*worker, "", now);
       }
       break;
@@ -391,6 +398,8 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   wake_scheduled(now);
   check_expiry(now);
   wake_limits(now);
+  if (!crowds_.empty()) look_after_crowds(now);
+  if (full_queues_changed_) tell_full_queues(out);
   if (queues_.has_new_labelled()) serve_new_queues();
   page_in(out);
   deliver_ready(now);
@@ -453,6 +462,7 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
       silence(worker->last_heard + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
     }
   }
+  sooner(next_crowd_look_);
   if (const auto sessions = sessions_.next_deadline()) sooner(*sessions);
   if (const auto events = events_deadline()) sooner(*events);
   if (const auto questions = questions_.next_deadline()) sooner(*questions);

@@ -6,8 +6,8 @@
 ///
 /// The sources follow a task's life: broker_submit, broker_dispatch, broker_settle, broker_endings; beside it
 /// broker_workers (sessions, leases, restart), broker_paging (what is not in memory), broker_commit (group
-/// commit and the answers that wait for it), broker_revoke, and what operators ask: broker_control, broker_status,
-/// broker_dead.
+/// commit and the answers that wait for it), broker_overflow (hard limits of queues), broker_revoke, and what
+/// operators ask: broker_control, broker_status, broker_dead.
 #pragma once
 #include <deque>
 #include <list>
@@ -85,6 +85,7 @@ struct BrokerCounters {
   std::uint64_t orphans_given_up = 0;
   std::uint64_t lost_workers = 0;
   std::uint64_t lost_deliveries = 0;
+  std::uint64_t carried = 0;  ///< results that came with DONE and were brought to their collector (D23)
   std::uint64_t winners = 0;          ///< endings and redeliveries that obeyed a stored result
   std::uint64_t not_allowed = 0;
   std::uint64_t bad_messages = 0;
@@ -92,6 +93,8 @@ struct BrokerCounters {
   std::uint64_t producers_expired = 0;
   std::uint64_t producers_dropped = 0;  ///< that made room before their age
   std::uint64_t books_mismatch = 0;
+  std::uint64_t done_held = 0;     ///< DONE that waited for a queue of their follow-ups that was at its hard limit (D25)
+  std::uint64_t done_overdue = 0;  ///< of them, those that waited in vain, and passed it
   std::uint64_t duplicates = 0;          ///< tasks that were not taken, since their unique key or their id is
   std::uint64_t duplicate_follow_ups = 0;  ///< the same, of follow-ups; also of those that came too late
   std::uint64_t once_too_late = 0;         ///< tasks whose `once_until` had passed
@@ -134,6 +137,7 @@ class BrokerCore {
   [[nodiscard]] std::uint64_t open_tasks() const;
   /// The same, as the queues count them; tasks with keys are theirs once all of those are in memory.
   [[nodiscard]] std::uint64_t tasks_in_queues() const;
+  [[nodiscard]] const QueueTable& queues() const { return queues_; }
   [[nodiscard]] const BrokerCounters& counters() const { return counters_; }
   /// What the shell counts (frames that never reach the core), shown with the status.
   void set_shell_counters(std::map<std::string, std::uint64_t> counters) { shell_counters_ = std::move(counters); }
@@ -209,6 +213,21 @@ class BrokerCore {
     std::uint64_t delay_us = 0;
     std::string reason;
     std::uint64_t entry = 0;
+    bool waited = false;       ///< for a queue at its hard limit (D25)
+    bool waited_long = false;  ///< enough of it
+    [[nodiscard]] std::size_t bytes() const { return follow_ups.size() + record.size() + 100; }
+  };
+  struct HeldDone {  // its follow-ups find no room (D25)
+    std::uint32_t worker;  ///< in its present session
+    std::uint64_t number;
+    MonoTime since;
+    Settle entry;
+  };
+  struct Crowd {  // a queue at its hard limit, or one that was and for which somebody still waits
+    std::deque<HeldDone> held{};
+    MonoTime moved{};         ///< when somebody was last seen to take tasks from it
+    std::uint64_t tasks = 0;  ///< in it, at the last look
+    bool stuck = false;       ///< nobody did for long: workers are told
   };
   struct Claim {  // a delivery of an earlier epoch that a worker reported (D14, D15)
     std::uint32_t worker = 0;
@@ -312,6 +331,24 @@ class BrokerCore {
   void remove_task(Slot slot);
   void bury(Slot slot, std::string reason, Now now);
   void requeue(Slot slot);
+
+  // ---- broker_overflow.cpp
+  /// The queue is at its hard limit; call after whatever fills it.
+  void note_crowd(const Queue& queue);
+  /// Keeps a DONE whose follow-ups find no room, unanswered; \return false when they find it. While there are crowds only.
+  bool hold(const Worker& worker, std::uint64_t number, Settle& entry, Now now);
+  /// Settles what was held, as far as there is room by now, or was waited for long enough.
+  void look_after_crowds(Now now);
+  void look_at_crowds(Now now);
+  void let_in(HeldDone&& held, Now now);
+  /// Its session ended: in the next one it says it all again.
+  void forget_held(const Worker& worker);
+  [[nodiscard]] Micros look_every() const;
+  /// Queues that are full and that nobody takes tasks from; empty text: the default queue.
+  [[nodiscard]] std::vector<std::string> full_queues() const;
+  /// Tells workers of them: what they decide from now on is a failure.
+  void tell_full_queues(BrokerEffects& out);
+  void tell_full_queues(actor::Session& session, const std::vector<std::string>& names, BrokerEffects& out);
 
   // ---- broker_workers.cpp
   Worker& worker_of(const wire::Hello& hello, Now now);
@@ -601,6 +638,13 @@ class BrokerCore {
   bool purges_resumed_ = false;
   std::map<std::int64_t, DeadLetter> dead_;
   std::uint64_t dead_bytes_ = 0;
+
+  // hard limits (D25)
+  std::map<std::uint32_t, Crowd> crowds_;  ///< by queue; nearly always empty, and then none of it costs anything
+  std::size_t held_count_ = 0;
+  std::size_t held_bytes_ = 0;
+  MonoTime next_crowd_look_ = MonoTime::max();
+  bool full_queues_changed_ = false;
 
   // commits
   std::uint64_t open_ = 1;

@@ -161,6 +161,7 @@ void BrokerCore::finish_ending(Slot slot, Now now, BrokerEffects&) {
     case Ending::dead:
     case Ending::rejected: bury(slot, task.history->ending_text, now); break;
     case Ending::carried: {
+      ++counters_.carried;
       const Bytes record = task.history->carried_record;
       const Bytes follow_ups = task.history->carried_follow_ups;
       const auto view = wire::decode_record(record);

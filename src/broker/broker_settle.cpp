@@ -78,6 +78,9 @@ std::uint64_t BrokerCore::settle(Worker& worker, std::uint64_t number, Settle&& 
       return 0;
     }
   }
+  if (!crowds_.empty() && entry.follow_ups.size() > 1) [[unlikely]] {  // 1: an empty array
+    if (hold(worker, number, entry, now)) return blocked;
+  }
   settle_task(slot, entry, now);
   return open_;
 }

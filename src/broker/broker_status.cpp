@@ -81,6 +81,8 @@ Bytes BrokerCore::status_payload(Now now) {
       {"delivered", counters_.delivered},
       {"redelivered", counters_.redelivered},
       {"done", counters_.done},
+      {"done_held", counters_.done_held},
+      {"done_overdue", counters_.done_overdue},
       {"stale_done", counters_.stale_done},
       {"foreign_done", counters_.foreign_done},
       {"cancelled_pairs", counters_.cancelled_pairs},
@@ -89,6 +91,7 @@ Bytes BrokerCore::status_payload(Now now) {
       {"orphans_given_up", counters_.orphans_given_up},
       {"lost_workers", counters_.lost_workers},
       {"lost_deliveries", counters_.lost_deliveries},
+      {"carried", counters_.carried},
       {"winners", counters_.winners},
       {"not_allowed", counters_.not_allowed},
       {"bad_messages", counters_.bad_messages},
@@ -123,6 +126,7 @@ Bytes BrokerCore::status_payload(Now now) {
   kept.number("orphans", orphans_.size());
   kept.number("claims", claims_.size());
   kept.number("endings", endings_open_);
+  kept.number("held_done", held_count_);
   kept.number("revocations", revocations_.size());
   kept.number("once_marks", once_.size());
   kept.number("dead_letters", dead_.size());

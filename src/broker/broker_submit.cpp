@@ -272,6 +272,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   note_insert(slot);
   if (task.expires_us != 0) expiries_.emplace(task.expires_us, SlotRef{slot, task.key});
   enqueue(slot, now);
+  if (queue->is_at_hard_limit()) [[unlikely]] note_crowd(*queue);
   if (!orphans_.empty()) {
     if (const auto orphan = orphans_.find(view.id.to_id()); orphan != orphans_.end()) {
       // D15: never delivered a second time. It was put in its place first, so that its row is not read from there.

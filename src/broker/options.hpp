@@ -24,8 +24,20 @@ struct QueueOptions {
   std::uint64_t tasks_max = 10'000'000;                   ///< tasks queued, scheduled and leased
   std::uint64_t bytes_max = std::uint64_t{16} << 30U;     ///< their packed bytes
   FullPolicy policy = FullPolicy::block;
+  std::uint32_t overflow_percent = 100;                   ///< how far follow-ups may fill it beyond those (D25)
   std::uint32_t concurrency_limit = 0;                    ///< of its tasks leased at once; 0: none
   std::int64_t interval_us = 0;                           ///< between two deliveries; 0: none
+
+  /// The hard limits: beyond them follow-ups wait as well.
+  [[nodiscard]] std::uint64_t tasks_hard() const { return beyond(tasks_max); }
+  [[nodiscard]] std::uint64_t bytes_hard() const { return beyond(bytes_max); }
+
+ private:
+  [[nodiscard]] std::uint64_t beyond(std::uint64_t limit) const {
+    const std::uint64_t percent = overflow_percent;  // at most 10,000
+    if (limit / 100 > (UINT64_MAX - limit) / (percent + 1)) return UINT64_MAX;
+    return limit + limit / 100 * percent + limit % 100 * percent / 100;
+  }
 };
 
 struct BrokerOptions {
@@ -63,6 +75,7 @@ struct BrokerOptions {
   std::size_t revocations_max = 50'000;     ///< marks of revoked tasks (D28)
   std::int64_t revocation_age_us = 24LL * 3600 * 1'000'000;
   std::uint32_t label_sets_max = 64;        ///< different sets of required labels in one queue
+  Micros queue_patience{60'000'000};        ///< how long follow-ups wait for a full queue that nobody drains (D25)
   std::uint32_t credit_chunk = 256;         ///< tasks given to one worker before it is the next one's turn
 };
 

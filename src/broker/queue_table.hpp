@@ -78,6 +78,11 @@ struct Queue {
   bool changed = false;         ///< its row is to be written
   bool active = false;          ///< in the list of queues with ready tasks in memory
 
+  /// Whether follow-ups wait as well (D25).
+  [[nodiscard]] bool is_at_hard_limit() const {
+    return (tasks() >= options.tasks_max && tasks() >= options.tasks_hard()) ||
+           (bytes >= options.bytes_max && bytes >= options.bytes_hard());
+  }
   [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + scheduled_on_disk + leased + blocked; }
 };
 

@@ -49,6 +49,7 @@ struct BrokerPeer {
   std::optional<MonoTime> flush_at;
 
   std::vector<wire::CollectorInfo> collectors;  ///< as it listed them last
+  std::vector<std::string> full_queues;  ///< follow-ups there are a failure (D25); empty text: its default queue
 
   [[nodiscard]] std::uint64_t held() const { return ready + pooled; }
   /// Deliveries that it believes to be in our hands.

@@ -25,6 +25,11 @@ ControlDesk::Answer said(std::string_view text, std::uint64_t code = 0) {
 
 void WorkerCore::on_control(BrokerPeer& broker, const wire::Control& message, Now now,
                             WorkerEffects& out) {
+  if (message.command == "queues.full") {  // the broker's own word; nobody waits for an answer
+    const auto names = wire::texts_argument(message.arguments, "queues");
+    broker.full_queues.assign(names.begin(), names.end());
+    return;
+  }
   const ControlDesk::Asker asker{broker.index, broker.session, message.request};
   std::uint64_t ticket = 0;
   const ControlDesk::Answer* known = nullptr;

@@ -214,6 +214,7 @@ void WorkerCore::broker_welcome(BrokerPeer& broker, Now now, WorkerEffects& out)
                         broker.endpoint);
   broker.stale = false;
   ++broker.session;
+  broker.full_queues.clear();
   if (queues_differ_) tell_queues(broker, now, out);
   broker.collectors = broker.link.welcome().collectors;
   list_collectors(now, out);

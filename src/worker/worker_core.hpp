@@ -109,6 +109,7 @@ struct WorkerCounters {
   std::uint64_t results_sent = 0;
   std::uint64_t results_stored = 0;
   std::uint64_t results_lost = 0;     ///< another result had won (D18)
+  std::uint64_t queue_full = 0;       ///< successes whose follow-ups found their queue full for good (D25)
   std::uint64_t results_refused = 0;  ///< by size here, or for good by the collector (D23)
   std::uint64_t results_carried = 0;  ///< given to the broker, no collector being in reach (D23)
   std::uint64_t settlements_sent = 0;
@@ -316,6 +317,8 @@ class WorkerCore {
                      std::string_view message, Now now);
   /// The outcome is decided: it goes to the collector, or straight to the broker (D20).
   void end_as(Slot slot, wire::TaskState state, const Finished& end);
+  /// Of the queues of these tasks one that its broker says is full, or nullptr.
+  [[nodiscard]] const std::string* full_queue_of(const Held& held, BytesView follow_ups) const;
   void end_as_failure(Slot slot, std::string_view type, std::string_view message,
                       const Finished& end);
   void write_record(Held& held, BytesView body, std::int64_t started_us, std::int64_t finished_us);

@@ -247,6 +247,19 @@ void WorkerCore::end_as_failure(Slot slot, std::string_view type, std::string_vi
   end_as(slot, wire::TaskState::failure, failure);
 }
 
+/// D25: decided before anybody hears of the outcome.
+const std::string* WorkerCore::full_queue_of(const Held& held, BytesView follow_ups) const {
+  const std::vector<std::string>& full = brokers_[held.broker]->full_queues;
+  if (full.empty()) return nullptr;
+  const auto tasks = wire::decode_tasks(follow_ups, limits::follow_ups_max);
+  if (!tasks) return nullptr;
+  for (const wire::TaskView& task : *tasks) {
+    const auto found = std::find(full.begin(), full.end(), task.queue);
+    if (found != full.end()) return &*found;
+  }
+  return nullptr;
+}
+
 void WorkerCore::end_as(Slot slot, wire::TaskState state, const Finished& end) {
   Held& held = table_[slot];
   if (end.value.size() + limits::name_bytes_max * 2 + 64 > limits::result_bytes_max) {
@@ -261,6 +274,19 @@ void WorkerCore::end_as(Slot slot, wire::TaskState state, const Finished& end) {
                               std::to_string(end.follow_ups.size()) +
                               " bytes, more than fit into a frame",
                           end);
+  }
+  if (state == wire::TaskState::success && !end.follow_ups.empty()) {
+    if (const std::string* const full = full_queue_of(held, end.follow_ups)) {
+      ++counters_.queue_full;
+      Finished failure = end;
+      std::string why = full->empty() ? std::string{"the default queue"} : "queue '" + *full + "'";
+      why.append(" has no room for the tasks that it enqueued, and nobody takes tasks from there");
+      const Bytes body = wire::pack_failure("QueueFull", why, {});
+      failure.value = body;
+      failure.follow_ups = {};
+      if (logs(TaskLog::trouble)) note_task(TaskNote::Level::error, held, "failed", body);
+      return end_as(slot, wire::TaskState::failure, failure);
+    }
   }
   leave_hands(held);
   held.state = state;

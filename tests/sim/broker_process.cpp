@@ -33,6 +33,10 @@ void BrokerProcess::boot(Now now) {
   core_ = std::make_unique<broker::BrokerCore>(options_, recovered, world_.chance.next() >> 40U,
                                                now, rules_);
   ledger_.broker_started(*this);
+  submits_ = excused_ = 0;
+  dead_ = core_->books().dead;
+  tasks_before_.clear();
+  for (std::uint32_t number = 0; number < core_->queues().size(); ++number) tasks_before_[number] = core_->queues()[number].tasks();
 }
 
 void BrokerProcess::halt() {
@@ -49,6 +53,7 @@ void BrokerProcess::drain() {
 void BrokerProcess::turn(Now now) {
   core_->turn(now, effects_);
   check_books();
+  check_limits();
   if (world_.logging) {
     for (const std::string& warning : effects_.warnings) world_.say(name(), "warns: " + warning);
   }
@@ -100,6 +105,31 @@ void BrokerProcess::check_file(const store::TaskBatch& batch) {
     world_.violation("D32: " + name() + "'s books do not add up with its rows after commit " +
                      std::to_string(batch.n) + ": accepted " + std::to_string(books.accepted) +
                      ", ended " + std::to_string(books.ended()) + ", rows " + std::to_string(rows));
+  }
+}
+
+/// D25: what makes a queue grow that is at its hard limit is a producer's batch, which is taken whole, or follow-ups
+/// that waited in vain or that a collector's word let in, or a dead letter that is tried again.
+void BrokerProcess::check_limits() {
+  constexpr std::uint64_t follow_ups_most = 3;  // of one task
+  const broker::BrokerCounters& counters = core_->counters();
+  const std::uint64_t hard = options_.queue_defaults.tasks_hard();
+  const bool submitted = counters.submits != submits_;
+  const std::uint64_t excused = follow_ups_most * (counters.done_overdue + counters.winners + counters.carried);
+  const std::uint64_t dead = core_->books().dead;
+  const std::uint64_t more = excused - excused_ + dead_ - std::min(dead, dead_);
+  submits_ = counters.submits;
+  excused_ = excused;
+  dead_ = dead;
+  for (std::uint32_t number = 0; number < core_->queues().size(); ++number) {
+    const std::uint64_t tasks = core_->queues()[number].tasks();
+    std::uint64_t& before = tasks_before_[number];
+    const std::uint64_t most = std::max(before, hard - 1 + follow_ups_most);  // it may have had room for a moment
+    if (tasks > most + more && !submitted) {
+      world_.violation("D25: queue " + core_->queues()[number].name + " of " + name() + " grows from " + std::to_string(before) +
+                       " to " + std::to_string(tasks) + " tasks, its hard limit is " + std::to_string(hard));
+    }
+    before = tasks;
   }
 }
 

@@ -1,6 +1,7 @@
 /// \file broker_process.hpp
 /// BrokerCore as a process: its file and its store thread are a Disk.
 #pragma once
+#include <map>
 #include <memory>
 
 #include "broker/broker_core.hpp"
@@ -42,11 +43,17 @@ class BrokerProcess final : public Process {
   }
   [[nodiscard]] std::uint64_t free_bytes() const;
   void check_books() const;
+  void check_limits();
   /// After every commit, as a restart would find them.
   void check_file(const store::TaskBatch& batch);
 
   Ledger& ledger_;
   broker::BrokerOptions options_;
+  // As of the turn before.
+  std::uint64_t submits_ = 0;
+  std::uint64_t excused_ = 0;
+  std::uint64_t dead_ = 0;
+  std::map<std::uint32_t, std::uint64_t> tasks_before_;  // by queue
   Rules rules_;
   store::MemoryTaskStore file_;
   Disk disk_;

@@ -108,6 +108,11 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once) {
         profile.weather.overflow = 0;
     profile.appetite.style.poison = 0;
   }
+  {
+    Chance more{seed ^ 0x46554C4C};
+    profile.broker.queue_defaults.overflow_percent = static_cast<std::uint32_t>(more.between(0, 2) * 50);
+    profile.broker.queue_patience = more.spread(Micros{50'000}, Micros{60'000'000});
+  }
   if (keys) {
     Chance more{seed ^ 0x4B455953};
     PlanStyle& style = profile.appetite.style;

@@ -46,7 +46,7 @@ constexpr const char* usage =
     "  --events            everybody tells events of everything, and somebody follows them\n"
     "  --operator          somebody pauses, purges, resumes, retries dead letters; some tasks require labels\n"
     "  --once              two processes submit the same ids again and again; clocks are stepped\n"
-    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21, and\n"
+    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21 D25, and\n"
     "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge D24,\n"
     "                      with --once D26-mark D26-clock\n"
     "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
@@ -67,6 +67,7 @@ bool leave_out(Rules& rules, const std::string& name) {
   if (name == "D21") return rules.d21_home_once = false, true;
   if (name == "D19-purge") return rules.d19_purge_in_force = false, true;
   if (name == "D24") return rules.d24_generation = false, true;
+  if (name == "D25") return rules.d25_hard_limits = false, true;
   if (name == "D26-mark") return rules.d26_mark_in_transaction = false, true;
   if (name == "D26-clock") return rules.d26_clock_goes_forward = false, true;
   if (name == "D27-unique") return rules.d27_key_until_end = false, true;

@@ -416,6 +416,8 @@ VECTORS = {
             {"queue": "math", "limit": 1000})})),
         ("to the workers", 11, 3, record_of({"request": 3, "command": "worker.pool_grow", "arguments": packed(
             {"n": 2, "destination": ["w1@host", "gpu*"], "timeout_us": 1_000_000, "once": "5f2c"})})),
+        ("full queues", 11, 4, record_of({"request": 0, "command": "queues.full", "arguments": packed(
+            {"queues": ["default", "", "math"]})})),
     ],
     "REPLY": [
         ("minimal", 11, 1, record_of({"request": 1, "code": 0, "payload": packed(None)})),

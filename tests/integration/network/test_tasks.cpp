@@ -44,6 +44,10 @@ BAOZI_TASKS(registry) {
     for (std::int64_t i = 0; i < children; ++i) context.enqueue("t.mark", path, i);
     return children;
   }, {"path", "children"});
+  registry.task("t.parent_of", [](baozi::Context& context, const std::string& queue, const std::string& path, std::int64_t number) {
+    context.with({.queue = queue}).enqueue("t.mark", path, number);
+    return number;
+  }, {"queue", "path", "number"});
   // Leaves a line when it begins and one when it ends: "+7", "-7".
   registry.task("t.span", [](const std::string& path, std::int64_t number, std::int64_t ms) {
     append(path, "+" + std::to_string(number));

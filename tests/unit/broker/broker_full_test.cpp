@@ -1,5 +1,6 @@
 // What a broker takes when there is little room (delivery.md D6, D25).
 #include "broker_fixture.hpp"
+#include "wire/arguments.hpp"
 
 namespace baozi::broker {
 namespace {
@@ -18,6 +19,47 @@ class BrokerFull : public BrokerFixture {
     for (int i = 0; i < count; ++i)
       tasks.push_back(task(std::to_string(number) + "-" + std::to_string(i)));
     submit(number, tasks);
+  }
+  /// A packed list of tasks for `queue`.
+  Bytes follow_ups(const std::string& prefix, int count, std::string_view queue = "next") {
+    Bytes list;
+    Writer packed{list};
+    packed.array(static_cast<std::uint32_t>(count));
+    for (int i = 0; i < count; ++i) packed.raw(task(prefix + std::to_string(i), queue));
+    return list;
+  }
+  /// DONE of all of these, without results.
+  void done_all(TestPeer& worker, const std::vector<wire::Delivery>& given) {
+    wire::Done message;
+    message.first = 1;
+    for (const auto& one : given) message.entries.push_back({.number = one.number, .state = wire::TaskState::ignored});
+    say(worker, message);
+  }
+  std::vector<std::string> full_queues(TestPeer& worker) {
+    std::vector<std::string> list;
+    const auto message = next<wire::Control>(worker, wire::Type::control);
+    if (!message) return {"not told"};
+    EXPECT_EQ(message->command, "queues.full");
+    EXPECT_EQ(message->request, 0u);
+    for (const auto name : wire::texts_argument(message->arguments, "queues")) list.emplace_back(name);
+    return list;
+  }
+  std::uint64_t done_upto(TestPeer& worker) {
+    std::uint64_t upto = 0;
+    while (const auto told = next<wire::DoneOk>(worker, wire::Type::done_ok)) upto = told->upto;
+    return upto;
+  }
+  /// Three tasks at worker A; the queue "next" takes two tasks, and four at the most.
+  std::vector<wire::Delivery> start_with_three() {
+    options.queues["next"].tasks_max = 2;
+    start();
+    connect_producer();
+    connect_worker(worker_a, 1, 10);
+    submit_some(1, 3);
+    settle();
+    auto given = deliveries(*worker_a);
+    EXPECT_EQ(given.size(), 3u);
+    return given;
   }
 };
 
@@ -90,6 +132,142 @@ TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereSchedul
   EXPECT_EQ(core->open_tasks(), 5u);
   submit_some(4, 1);
   EXPECT_EQ(core->open_tasks(), 5u);
+}
+
+TEST_F(BrokerFull, FollowUpsPassTheirQueuesLimitAndWaitAtItsHardOneUntilSomebodyDrainsIt) {
+  const auto given = start_with_three();
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 3));
+  done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 2));
+  settle();
+  EXPECT_EQ(core->books().accepted, 8u) << "one more than four: what a task enqueues goes in whole";
+  done(*worker_a, given[2].number, wire::TaskState::ignored, follow_ups("c", 2));
+  settle();
+  EXPECT_EQ(core->books().accepted, 8u);
+  EXPECT_EQ(core->counters().done_held, 1u);
+  EXPECT_EQ(done_upto(*worker_a), 2u);
+  expect_books_balance();
+
+  worker_queues = {"next"};
+  connect_worker(worker_b, 2, 1);
+  settle();
+  done_all(*worker_b, deliveries(*worker_b));
+  settle();
+  EXPECT_EQ(core->books().accepted, 8u) << "four are still there";
+  say(*worker_b, wire::Credit{.count = 1, .bytes = 1 << 30, .returned = 1, .returned_bytes = 0});
+  done_all(*worker_b, deliveries(*worker_b));
+  settle();
+  EXPECT_EQ(core->books().accepted, 10u);
+  EXPECT_EQ(done_upto(*worker_a), 3u);
+  EXPECT_EQ(core->counters().done_overdue, 0u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, ADoneThatWaitsHoldsUpNoneThatBringsNothing) {
+  const auto given = start_with_three();
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 4));
+  done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
+  done(*worker_a, given[2].number, wire::TaskState::ignored);
+  settle();
+  EXPECT_EQ(done_upto(*worker_a), 3u);  // the second is named as held
+  EXPECT_EQ(core->books().succeeded, 2u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, WhenNobodyDrainsAFullQueueWorkersAreToldAndWhatWaitedLongEnoughGoesIn) {
+  options.queue_patience = Micros{5 * second};
+  const auto given = start_with_three();
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 4));
+  pass(3 * second);
+  done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
+  pass(second);
+  EXPECT_EQ(full_queues(*worker_a), std::vector<std::string>{"not told"});
+  pass(2 * second);
+  EXPECT_EQ(full_queues(*worker_a), std::vector<std::string>{"next"});
+  EXPECT_EQ(core->books().accepted, 7u) << "it has not waited five seconds itself";
+  pass(3 * second);
+  EXPECT_EQ(core->books().accepted, 8u) << "its outcome was decided before anybody was told";
+  EXPECT_EQ(core->counters().done_overdue, 1u);
+  expect_books_balance();
+
+  worker_queues = {"next"};
+  connect_worker(worker_b, 2, 10);
+  EXPECT_EQ(full_queues(*worker_b), std::vector<std::string>{"next"}) << "who comes later is told too";
+  settle();
+  done_all(*worker_b, deliveries(*worker_b));
+  settle();
+  EXPECT_EQ(full_queues(*worker_a), std::vector<std::string>{});
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, ALongTaskOfAFullQueueIsWorkOnIt) {
+  options.queue_patience = Micros{5 * second};
+  const auto given = start_with_three();
+  worker_queues = {"next"};
+  connect_worker(worker_b, 2, 1);
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 4));
+  done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
+  pass(60 * second);  // that is how long its first task takes
+  const auto first = deliveries(*worker_b);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(core->books().accepted, 7u);
+  EXPECT_EQ(core->counters().done_overdue, 0u);
+  done_all(*worker_b, first);
+  settle();
+  EXPECT_EQ(core->books().accepted, 8u);
+}
+
+// Each worker's lease on a task whose DONE waited kept the poison task away, for which the DONE waited (sim seed 8122).
+TEST_F(BrokerFull, WorkersThatOnlyWaitForTheFullQueueThemselvesAreNobodyWhoDrainsIt) {
+  options.queue_patience = Micros{5 * second};
+  options.queue_defaults.tasks_max = 2;
+  options.queue_defaults.overflow_percent = 0;
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 1);
+  submit_some(1, 2);
+  settle();
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 1, {}));
+  pass(4 * second);
+  EXPECT_EQ(core->books().accepted, 2u);
+  pass(4 * second);
+  EXPECT_EQ(core->books().accepted, 3u);
+  EXPECT_EQ(full_queues(*worker_a), (std::vector<std::string>{"default", ""}));
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, ADoneThatWaitedInASessionThatEndedIsTakenFromTheNextOne) {
+  const auto given = start_with_three();
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 4));
+  done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
+  settle();
+  const auto hold = [](const wire::Delivery& one, std::string_view id, wire::Hold phase) {
+    return wire::HeldDelivery{.number = one.number, .key = one.key, .position = one.position, .phase = phase, .id = {false, id}};
+  };
+  connect_worker(worker_a, 1, 0, {hold(given[1], "1-1", wire::Hold::done_unanswered), hold(given[2], "1-2", wire::Hold::executing)});
+  done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
+  settle();
+  EXPECT_EQ(core->books().accepted, 7u);
+  worker_queues = {"next"};
+  connect_worker(worker_b, 2, 10);
+  settle();
+  done_all(*worker_b, deliveries(*worker_b));
+  settle();
+  EXPECT_EQ(core->books().accepted, 8u);
+  EXPECT_EQ(done_upto(*worker_a), 1u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, AQueueThatWasFullBeforeARestartStillIs) {
+  options.queue_patience = Micros{5 * second};
+  const auto given = start_with_three();
+  done(*worker_a, given[0].number, wire::TaskState::ignored, follow_ups("a", 4));
+  settle();
+  crash_and_start();
+  connect_worker(worker_a, 3, 0);
+  pass(20 * second);
+  EXPECT_EQ(full_queues(*worker_a), std::vector<std::string>{"next"});
 }
 
 TEST_F(BrokerFull, OfTooManyProducersThoseThatWereSilentForLongestAreForgotten) {

@@ -24,11 +24,11 @@ inline const Uuid origin_a = make_uuid7(wall_time(1), 77, 77);
 
 /// A packed task with an id made of `n`.
 inline Bytes task_bytes(std::uint64_t n, std::string_view name = "add", BytesView options = {},
-                        BytesView body = "body") {
+                        BytesView body = "body", std::string_view queue = {}) {
   Bytes bytes;
   Writer out{bytes};
   const Uuid id = uuid(n);
-  wire::pack_task(out, {true, id.view()}, name, {}, options, body);
+  wire::pack_task(out, {true, id.view()}, name, queue, options, body);
   return bytes;
 }
 

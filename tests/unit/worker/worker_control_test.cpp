@@ -47,6 +47,38 @@ TEST_F(WorkerControl, APingIsAnsweredAtOnce) {
   EXPECT_EQ(reply(broker()).as_string(), "pong");
 }
 
+// D25: decided before anybody hears of the outcome, since the first one stored would win.
+TEST_F(WorkerControl, ASuccessWhoseFollowUpsGoToAFullQueueThatNobodyDrainsIsAFailure) {
+  open_all();
+  const auto say_full = [&](const Value& names) {
+    request = UINT64_MAX;  // it is said with request 0
+    ask(broker(), "queues.full", Value::object({{"queues", names}}));
+  };
+  std::uint64_t number = 0;
+  const auto run = [&](std::string_view queue) {
+    ++number;
+    deliver(broker(), {{.number = number, .task = task_bytes(number)}});
+    const Bytes list = packed_list_of(task_bytes(100 + number, "next", {}, "body", queue));
+    Finished end = success();
+    end.follow_ups = list;
+    finish(starts.back().token, end);
+    return results(*collector).at(0);
+  };
+  say_full(Value::array({"next", ""}));
+  const auto refused = run("next");
+  EXPECT_EQ(refused.record.state, wire::TaskState::failure);
+  EXPECT_TRUE(refused.raw_follow_ups.size() <= 1);
+  const auto failure = unpack<std::vector<Value>>(refused.record.body);
+  EXPECT_EQ(failure.at(0).to<std::string>(), "QueueFull");
+  EXPECT_NE(failure.at(1).to<std::string>().find("queue 'next'"), std::string::npos);
+  EXPECT_EQ(run("").record.state, wire::TaskState::failure);
+  EXPECT_EQ(run("other").record.state, wire::TaskState::success);
+  say_full(Value::array({}));
+  EXPECT_EQ(run("next").record.state, wire::TaskState::success);
+  EXPECT_EQ(core->counters().queue_full, 2u);
+  EXPECT_TRUE(broker().take<wire::Reply>(wire::Type::reply).empty()) << "a notice is not answered";
+}
+
 TEST_F(WorkerControl, WhatTheCoreDoesNotKnowTheShellAnswers) {
   open_all();
   ask(broker(), "inspect.stats");
