@@ -289,7 +289,13 @@ class BrokerCore {
   void on_submit(actor::Session& session, wire::Submit& message, Now now, BrokerEffects& out);
   Producer& producer_of(const Uuid& id);
   void refuse_batch(actor::Session& session, const wire::BatchRefusal& refusal, BrokerEffects& out);
-  bool make_room(Queue& queue, std::uint64_t tasks, std::uint64_t bytes);
+  struct Drops {  // that make room for a batch
+    std::vector<Slot> queued;
+    std::vector<std::uint32_t> own;  ///< of the batch itself, by index
+  };
+  /// What has to be dropped when a batch brings so much to a queue; nothing has happened yet. False: it does not suffice.
+  bool plan_drops(const Queue& queue, std::uint64_t tasks, std::uint64_t bytes, const std::vector<wire::TaskView>& batch, Drops& drops,
+                  Now now);
   /// Takes a task in: into its lane, the schedule, or joined with an orphan.
   /// \param home_chosen  its home is this broker's choice (D21).
   Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen = false);

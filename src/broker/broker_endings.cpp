@@ -35,7 +35,9 @@ void BrokerCore::begin_ending(Slot slot, Ending kind, std::string text) {
   if (task.history == nullptr) task.history = std::make_unique<TaskHistory>();
   task.history->ending_text = std::move(text);
   ++endings_open_;
-  ++queues_[task.queue].ending;
+  Queue& queue = queues_[task.queue];
+  ++queue.ending;
+  queue.ending_bytes += task.bytes;
   // The decision is durable before anybody hears of it: a restart goes on ending the task.
   touch(last_now_);
   note_update(slot);

@@ -249,6 +249,7 @@ void BrokerCore::detach(Slot slot) {
     case Stage::asking: --queue.leased; break;
     case Stage::ending:
       --queue.ending;
+      queue.ending_bytes -= task.bytes;
       --endings_open_;
       break;
     case Stage::loose:

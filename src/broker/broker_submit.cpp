@@ -136,11 +136,11 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     ++counts->first;
     counts->second += task.raw.size();
     const bool fits = queue->tasks() + counts->first <= queue->options.tasks_max &&
-                      queue->bytes + counts->second <= queue->options.bytes_max;
+                      queue->task_bytes() + counts->second <= queue->options.bytes_max;
     if (fits || queue->options.policy == FullPolicy::drop_head) continue;
     if (queue->options.policy == FullPolicy::block) {
       if (leaves_room(queue->tasks(), counts->first, queue->options.tasks_max) &&
-          leaves_room(queue->bytes, counts->second, queue->options.bytes_max)) {
+          leaves_room(queue->task_bytes(), counts->second, queue->options.bytes_max)) {
         continue;
       }
       return full(wire::Reason::queue_full, 20'000);
@@ -149,9 +149,10 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     --counts->first;
     counts->second -= task.raw.size();
   }
+  Drops drops;
   if (refusal.tasks.empty()) {
     for (const auto& [queue, more] : added) {
-      if (queue->options.policy != FullPolicy::drop_head || make_room(*queue, more.first, more.second)) continue;
+      if (queue->options.policy != FullPolicy::drop_head || plan_drops(*queue, more.first, more.second, message.tasks, drops, now)) continue;
       for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
         if (queues_.home_of(message.tasks[i]) != queue) continue;
         refusal.tasks.push_back({.index = i, .reason = wire::Reason::queue_full, .text = "the queue is full of tasks that cannot be dropped"});
@@ -193,7 +194,15 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   const bool home_chosen = message.home.empty() && rules_.d21_home_once;
   // A task that joins its orphan's DONE is gone at once, and would take the origin of the others with it.
   tasks_.retain_origin(origin);
-  for (const wire::TaskView& task : message.tasks) accept(task, origin, now, home_chosen);
+  for (const Slot slot : drops.queued) begin_ending(slot, Ending::dropped, "dropped: the queue was full");
+  auto dropped = drops.own.begin();
+  for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
+    const Slot slot = accept(message.tasks[i], origin, now, home_chosen);
+    if (dropped == drops.own.end() || *dropped != i) [[likely]] continue;
+    ++dropped;
+    const Stage stage = tasks_[slot].stage;  // it may have joined its orphan, or have been revoked
+    if (stage == Stage::ready || stage == Stage::paged) begin_ending(slot, Ending::dropped, "dropped: the queue was full");
+  }
   tasks_.release_origin(origin);
   confirms_.push_back({open_, producer, message.number});
   if ((message.flags & wire::flag::submit_sync) != 0) urgent_ = true;
@@ -203,18 +212,37 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   }
 }
 
-bool BrokerCore::make_room(Queue& queue, std::uint64_t tasks, std::uint64_t bytes) {
-  const auto over = [&] {
-    return queue.tasks() + tasks > queue.options.tasks_max || queue.bytes + bytes > queue.options.bytes_max;
+bool BrokerCore::plan_drops(const Queue& queue, std::uint64_t tasks, std::uint64_t bytes, const std::vector<wire::TaskView>& batch,
+                            Drops& drops, Now now) {
+  const auto above = [](std::uint64_t held, std::uint64_t more, std::uint64_t limit) { return held + more > limit ? held + more - limit : 0; };
+  std::uint64_t tasks_over = above(queue.tasks(), tasks, queue.options.tasks_max);
+  std::uint64_t bytes_over = above(queue.task_bytes(), bytes, queue.options.bytes_max);
+  if (tasks_over == 0 && bytes_over == 0) return true;
+  // D19: with the outbox full, drop-head behaves as reject.
+  const std::uint64_t room = options_.endings_max - std::min<std::uint64_t>(options_.endings_max, endings_open_);
+  const auto may_drop = [&] { return (tasks_over > 0 || bytes_over > 0) && drops.queued.size() + drops.own.size() < room; };
+  const auto drop = [&](auto& list, auto what, std::uint64_t its_bytes) {
+    list.push_back(what);
+    tasks_over -= std::min<std::uint64_t>(tasks_over, 1);
+    bytes_over -= std::min(bytes_over, its_bytes);
   };
-  if (!over()) return true;
-  for (std::size_t priority = 0; priority < queue.lanes.size() && over(); ++priority) {
-    while (over() && queue.lanes[priority].head != no_slot) {
-      if (!may_end_more()) return false;  // D19: with the outbox full, drop-head behaves as reject
-      begin_ending(queue.lanes[priority].head, Ending::dropped, "dropped: the queue was full");
-    }
+  for (const Lane& lane : queue.lanes) {
+    for (Slot slot = lane.head; slot != no_slot && may_drop(); slot = tasks_[slot].next) drop(drops.queued, slot, tasks_[slot].bytes);
   }
-  return !over();
+  // The rest of the queue is what the batch itself brings, and its head goes as well; unless older ones lie on disk.
+  const std::size_t before = drops.own.size();
+  if (queue.ready == queue.in_memory) {
+    for (std::uint32_t priority = 0; priority < queue.lanes.size() && may_drop(); ++priority) {
+      for (std::uint32_t i = 0; i < batch.size() && may_drop(); ++i) {
+        const wire::TaskOptions& its = batch[i].options;
+        if (its.priority != priority || its.keyed || its.eta_us.value_or(0) > micros(now.wall) || queues_.home_of(batch[i]) != &queue) continue;
+        drop(drops.own, i, batch[i].raw.size());
+      }
+    }
+    std::sort(drops.own.begin(), drops.own.end());
+  }
+  const bool some_stay = drops.own.size() - before < tasks;  // else it is full of what cannot be dropped
+  return tasks_over == 0 && bytes_over == 0 && some_stay;
 }
 
 Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen) {

@@ -70,7 +70,8 @@ struct Queue {
   std::uint64_t blocked = 0;    ///< wait at a gate
   std::uint64_t leased = 0;     ///< leased, marking, asking
   std::uint64_t ending = 0;     ///< wait for a collector's word; they no longer count against the limit
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;         ///< of all of them
+  std::uint64_t ending_bytes = 0;  ///< of those that are ending
   std::vector<std::uint32_t> consumers;  ///< workers, by index
   std::uint32_t rotation = 0;
   bool paused = false;          ///< takes tasks, delivers none; one with labels heeds its plain queue's
@@ -81,9 +82,11 @@ struct Queue {
   /// Whether follow-ups wait as well (D25).
   [[nodiscard]] bool is_at_hard_limit() const {
     return (tasks() >= options.tasks_max && tasks() >= options.tasks_hard()) ||
-           (bytes >= options.bytes_max && bytes >= options.bytes_hard());
+           (task_bytes() >= options.bytes_max && task_bytes() >= options.bytes_hard());
   }
+  // What counts against the limits.
   [[nodiscard]] std::uint64_t tasks() const { return ready + scheduled + scheduled_on_disk + leased + blocked; }
+  [[nodiscard]] std::uint64_t task_bytes() const { return bytes - ending_bytes; }
 };
 
 class QueueTable {

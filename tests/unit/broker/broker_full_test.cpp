@@ -88,6 +88,99 @@ TEST_F(BrokerFull, ABatchLargerThanItsQueuesLimitIsTakenWhenHalfOfThatIsFree) {
   expect_books_balance();
 }
 
+// ---- drop-head
+
+TEST_F(BrokerFull, OfABatchLargerThanADropHeadQueueTheLastTasksStay) {
+  options.queue_defaults.tasks_max = 4;
+  options.queue_defaults.policy = FullPolicy::drop_head;
+  start();
+  connect_producer();
+  connect_collector();
+  submit_some(1, 3);
+  settle();
+  submit_some(2, 6);
+  settle();
+  EXPECT_EQ(core->books().accepted, 9u);
+  const auto endings = next<wire::ResultMessage>(*collector, wire::Type::result);
+  ASSERT_TRUE(endings.has_value());
+  std::vector<std::string> dropped;
+  for (const auto& group : endings->groups) {
+    for (const auto& entry : group.entries) {
+      EXPECT_EQ(entry.record.state, wire::TaskState::revoked);
+      dropped.emplace_back(entry.record.id.bytes);
+    }
+  }
+  EXPECT_EQ(dropped, (std::vector<std::string>{"1-0", "1-1", "1-2", "2-0", "2-1"}));
+  say(*collector, wire::Stored{.upto = 5, .losses = {}});
+  settle();
+  EXPECT_EQ(core->books().dropped, 5u);
+  connect_worker(worker_a, 1, 10);
+  settle();
+  std::vector<std::string> left;
+  for (const auto& one : deliveries(*worker_a)) left.emplace_back(wire::decode_task(one.task.raw)->id.bytes);
+  EXPECT_EQ(left, (std::vector<std::string>{"2-2", "2-3", "2-4", "2-5"}));
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, ADropHeadQueueFullOfRunningTasksRefusesTheBatchAndDropsNothing) {
+  options.queue_defaults.tasks_max = 4;
+  options.queue_defaults.policy = FullPolicy::drop_head;
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 4);
+  submit_some(1, 4);
+  settle();
+  producer->received.clear();
+  submit_some(2, 2);
+  const wire::BatchRefusal refused = refusal();
+  EXPECT_EQ(refused.code, wire::Refusal::rejected);
+  ASSERT_EQ(refused.tasks.size(), 2u);
+  EXPECT_EQ(refused.tasks[0].reason, wire::Reason::queue_full);
+  EXPECT_EQ(core->open_tasks(), 4u);
+  expect_books_balance();
+}
+
+// Their bytes counted until their ending was stored: all were dropped, and the batch was refused on top.
+TEST_F(BrokerFull, DropHeadOfAQueueLimitedInBytesDropsNoMoreThanItHasTo) {
+  const std::size_t one = task("1-0").size();
+  options.queue_defaults.bytes_max = 4 * one;
+  options.queue_defaults.policy = FullPolicy::drop_head;
+  start();
+  connect_producer();
+  submit_some(1, 4);
+  settle();
+  producer->received.clear();
+  submit_some(2, 1);
+  settle();
+  EXPECT_EQ(core->books().accepted, 5u);
+  submit_some(3, 2);
+  settle();
+  EXPECT_EQ(core->books().accepted, 7u);
+  connect_worker(worker_a, 1, 10);
+  settle();
+  EXPECT_EQ(deliveries(*worker_a).size(), 4u);
+  expect_books_balance();
+}
+
+TEST_F(BrokerFull, DropHeadThatWouldFillTheOutboxRefusesAndDropsNothing) {
+  options.queue_defaults.tasks_max = 4;
+  options.queue_defaults.policy = FullPolicy::drop_head;
+  options.endings_max = 2;
+  start();
+  connect_producer();
+  submit_some(1, 4);
+  settle();
+  producer->received.clear();
+  submit_some(2, 3);
+  EXPECT_EQ(refusal().code, wire::Refusal::rejected);
+  connect_worker(worker_a, 1, 10);
+  settle();
+  EXPECT_EQ(deliveries(*worker_a).size(), 4u);
+  expect_books_balance();
+}
+
+// ---- counts
+
 TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereScheduledAndAreDue) {
   // Their rows still lie among the scheduled ones. Counted as less than they were, the number fell below zero later,
   // and the queue was full for ever (sim seed 6787).
@@ -133,6 +226,8 @@ TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereSchedul
   submit_some(4, 1);
   EXPECT_EQ(core->open_tasks(), 5u);
 }
+
+// ---- hard limits
 
 TEST_F(BrokerFull, FollowUpsPassTheirQueuesLimitAndWaitAtItsHardOneUntilSomebodyDrainsIt) {
   const auto given = start_with_three();
