@@ -142,9 +142,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
   }
   next_once_purge_ = now.mono + options_.once_purge_every;
   last_now_ = now;
-  for (std::uint32_t number = 0; number < queues_.size(); ++number) {
-    if (queues_[number].is_at_hard_limit()) note_crowd(queues_[number]);
-  }
+  note_crowds();
   touch(now);  // the first commit makes this epoch durable before any of its numbers leaves
   urgent_ = true;
 }

@@ -145,6 +145,8 @@ class BrokerCore {
   [[nodiscard]] std::uint64_t committed() const { return committed_; }
   /// True after a restart until the workers of before were heard (D14).
   [[nodiscard]] bool is_holding() const { return holding_; }
+  /// True after a restart until all tasks with keys were read, and count for their queues.
+  [[nodiscard]] bool is_reading_keys() const { return keys_loading_; }
 
  private:
   struct SlotRef {  // a slot and the key that it had: the task may have gone meanwhile
@@ -341,6 +343,7 @@ class BrokerCore {
   // ---- broker_overflow.cpp
   /// The queue is at its hard limit; call after whatever fills it.
   void note_crowd(const Queue& queue);
+  void note_crowds();  ///< of all queues, after a restart
   /// Keeps a DONE whose follow-ups find no room, unanswered; \return false when they find it. While there are crowds only.
   bool hold(const Worker& worker, std::uint64_t number, Settle& entry, Now now);
   /// Settles what was held, as far as there is room by now, or was waited for long enough.

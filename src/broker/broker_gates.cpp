@@ -265,6 +265,7 @@ void BrokerCore::on_keyed_rows(const LoadPurpose& purpose, std::vector<store::Ta
     ++counters_.books_mismatch;
     keyed_on_disk_ = 0;
   }
+  note_crowds();
   if (!holding_) admit_keyed(now);
 }
 

@@ -26,6 +26,12 @@ void BrokerCore::note_crowd(const Queue& queue) {
   next_crowd_look_ = std::min(next_crowd_look_, last_now_.mono + look_every());
 }
 
+void BrokerCore::note_crowds() {
+  for (std::uint32_t number = 0; number < queues_.size(); ++number) {
+    if (queues_[number].is_at_hard_limit()) note_crowd(queues_[number]);
+  }
+}
+
 Micros BrokerCore::look_every() const {
   return std::clamp(options_.queue_patience / 8, looks_min, looks_max);
 }
