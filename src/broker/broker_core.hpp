@@ -472,6 +472,7 @@ class BrokerCore {
   Worker* holder_of(const Task& task);
   /// The id at the head of a packed task.
   [[nodiscard]] static wire::IdView id_of(BytesView raw);
+  [[nodiscard]] bool marks_in(const Queue& queue) const;
   void run_sweep(BrokerEffects& out);
   void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
   /// Ends all tasks that wait in the queue now; how many. None of them is delivered any more.

@@ -294,6 +294,13 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end,
   return endings_open_ - before;
 }
 
+/// Is one of its tasks on its way to a worker, after the commit under way? It comes back if that has gone.
+bool BrokerCore::marks_in(const Queue& queue) const {
+  return std::any_of(marks_.begin(), marks_.end(), [&](const auto& mark) {
+    return alive(mark.task) && tasks_[mark.task.slot].stage == Stage::marking && tasks_[mark.task.slot].queue == queue.number;
+  });
+}
+
 void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweeps_.empty() || keys_loading_) return;
   Sweep& sweep = sweeps_.front();
@@ -301,6 +308,7 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end, options_.endings_max - endings_open_) > 0) return;
   if (sweep.ranges.empty()) {
     if (sweep.purged_queue) {
+      if (marks_in(queues_[*sweep.purged_queue])) return;
       Queue& queue = queues_[*sweep.purged_queue];
       if (queue.purged_before == sweep.sequence_end) {  // else a later one goes on
         queue.purged_before = 0;

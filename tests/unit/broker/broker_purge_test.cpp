@@ -108,6 +108,31 @@ TEST_F(BrokerPurge, EndsWhatWaitsForACollectorsWordToo) {
   expect_books_balance();
 }
 
+TEST_F(BrokerPurge, EndsWhatWasOnItsWayToAWorkerThatIsGone) {
+  start();
+  connect_producer();
+  connect_collector();
+  connect_worker(worker_a, 1, 10);
+  Bytes early;
+  Writer packed{early};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::acks_early));
+  packed.boolean(true);
+  submit(1, {task("early", {}, early)});
+  turn();  // its mark waits for a commit
+  ASSERT_TRUE(deliveries(*worker_a).empty());
+  purge();
+  turn();
+  disconnect(worker_a);
+  settle();
+  ASSERT_TRUE(is_answered());
+  connect_worker(worker_b, 2, 10);
+  store_endings();
+  EXPECT_TRUE(deliveries(*worker_b).empty());
+  EXPECT_EQ(core->books().purged, 1u);
+  expect_books_balance();
+}
+
 TEST_F(BrokerPurge, LeavesWhatAWorkerStillHasAfterARestart) {
   start();
   connect_producer();
