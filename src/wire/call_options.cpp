@@ -141,6 +141,7 @@ Result<ExecutionOptions> read_execution_options(BytesView raw_options) {
         options.headers = in.kind() == Reader::Kind::map ? in.skip() : BytesView{};
         if (options.headers.empty()) in.fail("headers are a map");
         break;
+      case Option::track_started: options.track_started = in.boolean(); break;
       case Option::shadow: options.shadow = in.str(); break;
       case Option::shown_arguments: options.shown_arguments = in.str(); break;
       default: in.skip(); break;

@@ -36,6 +36,7 @@ struct ExecutionOptions {
   BytesView headers;  ///< packed map
   std::string_view shadow;
   std::string_view shown_arguments;
+  bool track_started = false;
 };
 /// Errors: malformed.
 [[nodiscard]] Result<ExecutionOptions> read_execution_options(BytesView raw_options);

@@ -23,7 +23,6 @@ struct TaskFacts {
   bool crash_retry = false;          ///< a crash loses the delivery only; otherwise the task fails
   Micros time_limit{0};              ///< 0: none of its own
   Micros soft_time_limit{0};         ///< 0: none of its own
-  bool track_started = false;        ///< STARTED is reported
   bool acks_early = false;           ///< at most once: told to the brokers in HELLO
   double rate = 0;                   ///< starts per second; 0: no limit
   bool coroutine = false;            ///< takes no slot of the pool while it runs

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
+#include <baozi/packing.hpp>
+
 #include "base/limits.hpp"
 #include "base/system_clock.hpp"
 #include "worker/failure.hpp"
@@ -80,8 +84,20 @@ bool Running::begin() {
   } else {
     facts_ = facts_of(start_, *options_, worker_name_);
     host_.emplace(start_, *options_, task(), port_, random_, began_);
+    if (options_->track_started || task().settings().track_started) tell_started();
   }
   return host_.has_value();
+}
+
+void Running::tell_started() {
+  Bytes meta;
+  Writer packed{meta};
+  packed.map(2);
+  packed.str("hostname");
+  packed.str(worker_name_);
+  packed.str("pid");
+  packed.uinteger(static_cast<std::uint64_t>(getpid()));
+  port_.update_state("STARTED", std::move(meta));
 }
 
 const TaskDefinition& Running::task() const { return definition_of(start_.definition); }

@@ -40,6 +40,8 @@ class Running {
 
  private:
   void judge();
+  /// STARTED, from where the task runs: what waits in a pool has not started.
+  void tell_started();
 
   const Start& start_;
   const std::string_view worker_name_;

@@ -28,7 +28,6 @@ void TaskTable::add(Registry registry, const std::string& source) {
     facts.retry = settings.policy;
     facts.ignore_result = settings.ignore_result;
     facts.crash_retry = settings.crash_retry;
-    facts.track_started = settings.track_started;
     facts.acks_early = settings.acks_early;
     facts.redacted = settings.redact_all || !settings.redacted.empty();
     if (const auto rate = base::parse_rate(settings.rate_limit)) facts.rate = *rate;

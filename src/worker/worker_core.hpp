@@ -333,7 +333,6 @@ class WorkerCore {
   void note_task(TaskNote::Level level, const Held& held, std::string_view what,
                  BytesView failure = {}, bool traceback = false);
   [[nodiscard]] bool logs(TaskLog least) const { return options_.task_log >= least; }
-  void note_started(Held& held);
   void note_state(Held& held, std::string_view state, BytesView meta);
   void lay_state(CollectorPeer& collector, const Held& held);
   /// To a collector that was not there when it was said, or has forgotten it (it keeps states in memory).

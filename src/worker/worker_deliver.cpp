@@ -142,10 +142,6 @@ void WorkerCore::start_one(Slot slot, const TaskFacts& facts, Now now, WorkerEff
   held.recall = Held::Recall::none;
   held.in_pool = true;
   alone_runs_ = held.alone;
-  if (facts.track_started ||
-      has_option(held.raw_options(), static_cast<std::uint64_t>(wire::Option::track_started))) {
-    note_started(held);
-  }
   if (task_events_) tell_started(held);
   const auto told = time_limits_.empty() ? time_limits_.end() : time_limits_.find(held.name());
   const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker,

@@ -30,24 +30,13 @@ std::string reason_of(BytesView failure) {
 
 }  // namespace
 
-void WorkerCore::note_started(Held& held) {
-  Bytes meta;
-  Writer packed{meta};
-  packed.map(2);
-  packed.str("hostname");
-  packed.str(options_.name);
-  packed.str("pid");
-  packed.uinteger(options_.pid);
-  note_state(held, "STARTED", meta);
-}
-
 void WorkerCore::on_state_update(Token token, std::string_view state, BytesView meta) {
   Held* const held = table_.find(token);
-  if (held == nullptr || held->phase != Phase::pooled) {
+  if (held == nullptr || !held->in_pool) {
     ++counters_.unknown_tokens;
     return;
   }
-  note_state(*held, state, meta);
+  if (held->phase == Phase::pooled) note_state(*held, state, meta);
 }
 
 void WorkerCore::on_finished(Token token, const Finished& end, Now now) {

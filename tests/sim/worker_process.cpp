@@ -104,6 +104,7 @@ void WorkerProcess::begin(Job& job) {
   job.execution = ledger_.execution_begins(truth, *this, job.began_wall_us);
   ++running_;
   if (world_.logging) world_.say(name(), "    runs " + short_id(job.id));
+  if (truth.plan.track_started) core_->on_state_update(job.token, "STARTED", "\xc0");
   if (truth.plan.script == Script::poison && truth.executions.size() <= truth.plan.times) {
     // The task takes the process with it, somewhat later.
     later(std::min(truth.plan.duration, Micros{20'000}), [this] {

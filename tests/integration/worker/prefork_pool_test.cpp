@@ -21,6 +21,7 @@
 #include "base/system_clock.hpp"
 #include "support/eventually.hpp"
 #include "support/process.hpp"
+#include "wire/call_options.hpp"
 #include "worker/plugin.hpp"
 #include "worker/prefork/server.hpp"
 #include "worker/task_table.hpp"
@@ -218,6 +219,34 @@ TEST_F(PreforkPoolTest, ATasksContextWorks) {
   const Ended& enqueued = end_of(submit("zoo.enqueue"));
   Reader follow_ups{enqueued.follow_ups};
   EXPECT_EQ(follow_ups.array(), 2u);
+}
+
+TEST_F(PreforkPoolTest, AStartIsToldWhenTheTaskBeginsAndNotWhenAProcessHasIt) {
+  start(1);
+  for (int i = 0; i < 500; ++i) submit("zoo.noop");
+  ASSERT_TRUE(run_until([&] { return ended.size() == 500; }));  // now a process gets several
+  Start first = item("zoo.wait_for_limit", pack_body());
+  Start second = item("zoo.pid", pack_body());
+  const Bytes tracked = *wire::pack_options({.track_started = true}, wall_time(1), {});
+  first.raw_options = second.raw_options = tracked;
+  const Start both[] = {first, second};
+  ASSERT_EQ(pool->submit(both), 2u);
+  const auto told = [&](Token token) {
+    return std::any_of(updates.begin(), updates.end(), [&](const StateUpdate& one) {
+      return one.token == token && one.state == "STARTED";
+    });
+  };
+  ASSERT_TRUE(run_until([&] { return told(first.token); }));
+  EXPECT_EQ(pool->status().at(0).token, first.token);
+  for (int i = 0; i < 10; ++i) turn(1ms);
+  EXPECT_FALSE(told(second.token));
+  EXPECT_EQ(pool->cancel(first.token, true), Cancelled::running);
+  ASSERT_TRUE(run_until([&] { return told(second.token); }));
+  EXPECT_TRUE(ended.contains(first.token));
+  const pid_t pid = unpack<int>(end_of(second.token).value);
+  const auto meta = unpack<std::map<std::string, Value>>(updates.back().meta);
+  EXPECT_EQ(meta.at("pid"), Value{std::int64_t{pid}});
+  EXPECT_EQ(meta.at("hostname"), Value{"w1@here"});
 }
 
 TEST_F(PreforkPoolTest, ARunningTaskIsToldThatItIsRevokedAndAWaitingOneIsTakenBack) {

@@ -38,8 +38,7 @@ class WorkerNode : public testing::Test {
     submit(1, "c.add", pack_body(1, 1));
     ASSERT_TRUE(producer->wait_for_all());
   }
-  /// The same, and waits until they all run. STARTED is not enough: it says that the pool has them,
-  /// and what none of its threads has begun goes back when the worker drains. These tell their progress.
+  /// The same, and waits until they all run. These tell their progress, which may come instead of STARTED.
   [[nodiscard]] bool start(int count, const std::string& name, const Bytes& body) {
     Bytes tracked;
     Writer out{tracked};
@@ -142,7 +141,7 @@ TEST_F(WorkerNode, WhatRunsOutlivesABrokerRestart) {
   cluster.start_broker();
   ASSERT_TRUE(producer->wait_for_all());
   EXPECT_EQ(count(wire::TaskState::success), 3);
-  EXPECT_EQ(producer->reported("STARTED"), 2) << "nothing was begun twice";
+  EXPECT_LE(producer->reported("STARTED"), 2) << "nothing was begun twice";
   // A worker that has settled them leaves at once; one that was not answered would wait.
   cluster.worker(1).signal(SIGTERM);
   ASSERT_EQ(cluster.worker(1).wait(), 0);

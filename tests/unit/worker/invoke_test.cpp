@@ -1,5 +1,6 @@
 // One execution: what the task sees of its request, and what its end is reported as.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/limits.hpp"
 #include "base/system_clock.hpp"
@@ -253,6 +254,27 @@ TEST(Invoke, ProgressAndStatesGoToThePort) {
   EXPECT_EQ(tasks.failure("bad"),
             "std::invalid_argument: a state is 1 to 255 bytes without control characters");
   EXPECT_EQ(tasks.failure("huge"), "std::length_error: a state's value is at most 64 KiB packed");
+}
+
+TEST(Invoke, TheStartIsToldWhereTheTaskOrTheCallAsksForIt) {
+  TaskBench tasks{[](Registry& r) {
+    r.task("quiet", [] {});
+    r.task("told", [](Context& context) { context.progress(1); }).track_started();
+  }};
+  const Value where = Value::object({{"hostname", "w1@here"}, {"pid", std::int64_t{getpid()}}});
+  tasks.call("quiet");
+  EXPECT_TRUE(tasks.port.updates.empty());
+  tasks.call("told");
+  ASSERT_EQ(tasks.port.updates.size(), 2u);
+  EXPECT_EQ(tasks.port.updates[0], (std::pair<std::string, Value>{"STARTED", where}));
+  const Bytes options = *wire::pack_options({.track_started = true}, wall_time(1), {});
+  tasks.start.raw_options = options;
+  tasks.call("quiet");
+  ASSERT_EQ(tasks.port.updates.size(), 3u);
+  EXPECT_EQ(tasks.port.updates[2].first, "STARTED");
+  tasks.port.is_revoked = true;
+  tasks.call("told");
+  EXPECT_EQ(tasks.port.updates.size(), 3u) << "it has not begun";
 }
 
 TEST(Invoke, FollowUpsAreTasksThatKnowWhereTheyComeFrom) {

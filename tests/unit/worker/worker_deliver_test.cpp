@@ -143,11 +143,13 @@ TEST_F(WorkerDeliver, ARevokeOfAnIdThatIsNotHereChangesNothing) {
   EXPECT_TRUE(results(*collector).empty());
 }
 
-TEST_F(WorkerDeliver, TheStartIsReportedWhenTheTaskAsksForIt) {
+TEST_F(WorkerDeliver, WhatATaskSaysOfItsStateGoesToItsCollector) {
   open_all();
-  deliver(broker(),
-          {{.number = 1, .task = task_bytes(1, "add", flag_option(wire::Option::track_started))},
-           {.number = 2, .task = task_bytes(2)}});
+  deliver(broker(), {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2)}});
+  ASSERT_FALSE(starts.empty());
+  EXPECT_TRUE(collector->take<wire::StateMessage>(wire::Type::state).empty()) << "the pool has it, no more";
+  core->on_state_update(starts[0].token, "STARTED", "\xc0");
+  turn();
   const auto messages = collector->take<wire::StateMessage>(wire::Type::state);
   ASSERT_EQ(messages.size(), 1u);
   ASSERT_EQ(messages[0].groups.size(), 1u);
