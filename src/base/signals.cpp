@@ -39,6 +39,7 @@ Signals::Asked Signals::asked() {
     if (info.ssi_signo == SIGHUP) {
       log::reopen();
       log::info("logs reopened");
+      reload_wished_ = true;
     } else if (info.ssi_signo == SIGUSR1) {
       report_wished_ = true;
     } else {

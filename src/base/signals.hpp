@@ -35,6 +35,9 @@ class Signals {
   /// True once for each time that USR1 arrived, as far as `asked` has taken it in.
   [[nodiscard]] bool take_report_wish() { return std::exchange(report_wished_, false); }
 
+  /// True once for each time that HUP arrived, beside the logs that it reopened.
+  [[nodiscard]] bool take_reload_wish() { return std::exchange(reload_wished_, false); }
+
   /// For a child process that is to live by the ordinary rules: unblocks what we blocked.
   /// Async-signal-safe.
   static void restore_in_child();
@@ -44,6 +47,7 @@ class Signals {
   int count_ = 0;
   bool cold_ = false;
   bool report_wished_ = false;
+  bool reload_wished_ = false;
 };
 
 }  // namespace baozi::base

@@ -164,6 +164,17 @@ bool BeatCore::is_busy(const Item& item, Now now) const {
 
 void BeatCore::turn(Now now, BeatEffects& out) {
   notice_clock(now);
+  if (!draining_) send_due(now, out);
+  std::move(watches_.begin(), watches_.end(), std::back_inserter(out.watches));
+  watches_.clear();
+  write_records(out);
+  std::move(notices_.begin(), notices_.end(), std::back_inserter(out.notices));
+  notices_.clear();
+  std::move(warnings_.begin(), warnings_.end(), std::back_inserter(out.warnings));
+  warnings_.clear();
+}
+
+void BeatCore::send_due(Now now, BeatEffects& out) {
   std::size_t considered = 0;
   for (const std::uint32_t index : std::exchange(ready_, {})) {
     if (slots_[index].item != nullptr) consider(index, now, out);
@@ -183,16 +194,12 @@ void BeatCore::turn(Now now, BeatEffects& out) {
     const Slot& slot = slots_[due.index];
     if (slot.item != nullptr && slot.item->stamp == due.stamp) consider(due.index, now, out);
   }
-  std::move(watches_.begin(), watches_.end(), std::back_inserter(out.watches));
-  watches_.clear();
-  write_records(out);
-  std::move(notices_.begin(), notices_.end(), std::back_inserter(out.notices));
-  notices_.clear();
-  std::move(warnings_.begin(), warnings_.end(), std::back_inserter(out.warnings));
-  warnings_.clear();
 }
 
 std::optional<MonoTime> BeatCore::next_deadline(Now now) const {
+  if (draining_) {
+    return dirty_.empty() && warnings_.empty() ? std::nullopt : std::optional{now.mono};
+  }
   if (!ready_.empty() || !dirty_.empty() || !watches_.empty() || !warnings_.empty())
     return now.mono;
   std::optional<MonoTime> next;

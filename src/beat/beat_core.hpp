@@ -83,6 +83,8 @@ class BeatCore {
   void set_entries(std::vector<store::StoredEntry> entries, Now now);
   /// Another beat leads: nothing is sent, and everything is forgotten until `set_entries`.
   void stop();
+  /// Sends nothing more; answers are still taken.
+  void drain() { draining_ = true; }
 
   // ---- answers to Submit
   void on_accepted(EntryHandle entry, const Uuid& id, Now now);
@@ -152,6 +154,7 @@ class BeatCore {
   [[nodiscard]] static bool may_send(const Item& item);
   [[nodiscard]] bool is_busy(const Item& item, Now now) const;
   void notice_clock(Now now);
+  void send_due(Now now, BeatEffects& out);
   void consider(std::uint32_t index, Now now, BeatEffects& out);
   void gather(Item& item, Now now);
   void hand_out(std::uint32_t index, Now now, BeatEffects& out);
@@ -175,6 +178,7 @@ class BeatCore {
   std::vector<std::string> notices_;
   std::vector<std::string> warnings_;
   std::size_t in_flight_ = 0;
+  bool draining_ = false;
   std::optional<Now> last_turn_;
   Counters counters_;
 };
