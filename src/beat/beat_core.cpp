@@ -232,11 +232,13 @@ void BeatCore::consider(std::uint32_t index, Now now, BeatEffects& out) {
   for (InFlight& one : item.in_flight) {
     if (!one.is_handed) submit(index, one, out);
   }
+  item.is_stalled = is_stalled(item, now);
+  if (item.is_stalled) return;
   while (item.runs_begun < item.run_requests &&
          item.in_flight.size() < options_.in_flight_per_entry) {
     const std::uint64_t run = ++item.runs_begun;
     item.in_flight.push_back(
-        {run_id(options_.name_space, item.entry.name, run), now.wall, run, false});
+        {run_id(options_.name_space, item.entry.name, run), now.wall, run, now.mono, false});
     ++in_flight_;
     submit(index, item.in_flight.back(), out);
   }
@@ -295,12 +297,21 @@ void BeatCore::hand_out(std::uint32_t index, Now now, BeatEffects& out) {
     if (item.in_flight.size() >= options_.in_flight_per_entry) break;
     const std::optional<std::uint64_t> left = runs_left(item);
     if (left && item.in_flight.size() >= *left) break;
-    item.in_flight.push_back({tick_id(options_.name_space, item.entry.name, tick), tick, 0, false});
+    item.in_flight.push_back(
+        {tick_id(options_.name_space, item.entry.name, tick), tick, 0, now.mono, false});
     ++in_flight_;
     submit(index, item.in_flight.back(), out);
   }
   item.waiting.erase(item.waiting.begin(),
                      item.waiting.begin() + static_cast<std::ptrdiff_t>(taken));
+}
+
+/// Nobody seems to be there: what comes due is then dealt with as missed, when it is known what
+/// became of the first.
+bool BeatCore::is_stalled(const Item& item, Now now) const {
+  return std::any_of(item.in_flight.begin(), item.in_flight.end(), [&](const InFlight& one) {
+    return now.mono - one.since > options_.stalled_after;
+  });
 }
 
 void BeatCore::submit(std::uint32_t index, InFlight& one, BeatEffects& out) const {
@@ -371,7 +382,7 @@ void BeatCore::on_not_sent(EntryHandle entry, const Uuid& id, Now now) {
   if (!one) return;
   const auto index = static_cast<std::uint32_t>(static_cast<std::uint64_t>(entry));
   if (one->run != 0) {
-    item->in_flight.push_back({one->id, one->tick, one->run, false});
+    item->in_flight.push_back({one->id, one->tick, one->run, one->since, false});
   } else {
     --in_flight_;
     item->waiting.push_back(one->tick);
@@ -411,7 +422,7 @@ void BeatCore::settle(std::uint32_t index) {
     dirty_.push_back(index);
   }
   // What waited for room can go; a full house of others may have kept it out, too.
-  if (!item.waiting.empty()) {
+  if (!item.waiting.empty() || item.is_stalled) {
     ready_.push_back(index);
   } else {
     plan(index);

@@ -31,7 +31,8 @@ struct BeatOptions {
   Uuid name_space{};
   Micros horizon{std::chrono::hours{24}};  ///< from a tick: so long its id counts at the broker
   Micros in_time{1'000'000};               ///< a tick that is later than this was missed
-  Micros retry_after{500'000};  ///< after a broker was not reached, until an entry tries again
+  Micros retry_after{500'000};      ///< after a broker was not reached, until an entry tries again
+  Micros stalled_after{2'000'000};  ///< unanswered for so long: later ticks of the entry wait
   Micros forgotten_after{std::chrono::hours{24}};  ///< a task of unknown outcome counts as ended
   std::size_t in_flight_per_entry = 100;
   std::size_t in_flight_most = 5'000;
@@ -113,6 +114,7 @@ class BeatCore {
     Uuid id;
     WallTime tick{};
     std::uint64_t run = 0;   // the request that it answers; 0: a tick
+    MonoTime since{};        // when it was handed out first
     bool is_handed = false;  // the shell has it
   };
   struct Item {
@@ -126,6 +128,7 @@ class BeatCore {
     std::vector<InFlight> in_flight;
     std::optional<MonoTime> held_until;  // its broker was not reached
     bool is_busy = false;                // `record.last_task_id` is not known to have ended
+    bool is_stalled = false;             // an answer brings it back
     bool is_dirty = false;
   };
   struct Slot {
@@ -159,6 +162,7 @@ class BeatCore {
   void gather(Item& item, Now now);
   void hand_out(std::uint32_t index, Now now, BeatEffects& out);
   void submit(std::uint32_t index, InFlight& one, BeatEffects& out) const;
+  [[nodiscard]] bool is_stalled(const Item& item, Now now) const;
   void plan(std::uint32_t index);
   void hold(std::uint32_t index, Now now);
   void settle(std::uint32_t index);

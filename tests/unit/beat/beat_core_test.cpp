@@ -84,20 +84,33 @@ TEST_F(BeatTest, WhatMayHaveBeenTakenIsSentAgainUnderItsIdUntilThatIsKnown) {
   EXPECT_EQ(unanswered.size(), 2u);
 }
 
-TEST_F(BeatTest, WhatIsNotAnsweredHoldsUpNoLaterTick) {
-  load({entry_of("e", R"({"every": 1, "task": "t"})")});
+TEST_F(BeatTest, WhatIsNotAnsweredAtOnceHoldsUpNoLaterTick) {
+  load({entry_of("e", R"({"every": "0.2", "task": "t"})")});
   broker = Broker::is_silent;
-  run_for(5s);
-  EXPECT_EQ(unanswered.size(), 5u);
+  run_for(1s);
+  ASSERT_EQ(unanswered.size(), 5u);
   core.on_accepted(unanswered[4].entry, unanswered[4].id, now);
   turn();
-  EXPECT_LT(*kept["e"].record.last_tick, at("2026-01-01T00:00:01Z"))
+  EXPECT_LT(*kept["e"].record.last_tick, at("2026-01-01T00:00:00.2Z"))
       << "the first four are not dealt with";
-  for (int i = 0; i < 4; ++i)
-    core.on_accepted(unanswered[static_cast<std::size_t>(i)].entry,
-                     unanswered[static_cast<std::size_t>(i)].id, now);
+  for (std::size_t i = 0; i < 4; ++i) core.on_accepted(unanswered[i].entry, unanswered[i].id, now);
   turn();
-  EXPECT_EQ(*kept["e"].record.last_tick, at("2026-01-01T00:00:05Z"));
+  EXPECT_EQ(*kept["e"].record.last_tick, at("2026-01-01T00:00:01Z"));
+}
+
+TEST_F(BeatTest, BehindAnAnswerThatDoesNotComeTicksWaitAndAreThenDealtWithByThePolicy) {
+  load({entry_of("last", R"({"every": 1, "task": "t"})"),
+        entry_of("all", R"({"every": 1, "task": "t", "missed": "all"})")});
+  broker = Broker::is_silent;
+  run_for(1min);
+  EXPECT_EQ(unanswered.size(), 6u) << "those of the first seconds of both";
+  broker = Broker::takes;
+  for (const auto& submit : std::vector{unanswered}) answer(submit);
+  turn();
+  EXPECT_EQ(ticks("all").size(), 60u);
+  EXPECT_EQ(ticks("last").back(), "2026-01-01T00:01:00Z");
+  EXPECT_EQ(ticks("last").size(), 5u)
+      << "three, the latest that was missed, and that of the last second";
 }
 
 // ---- missed ticks
