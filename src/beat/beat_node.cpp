@@ -25,7 +25,7 @@ AppOptions app_options(const BeatConfig& config, const std::string& name) {
   options.name = name;
   // Ticks that nobody takes come back to the core soon: it keeps them as their entry says.
   options.connect_timeout = std::chrono::seconds{1};
-  options.submit_timeout = std::chrono::seconds{10};
+  options.submit_timeout = std::chrono::seconds{4};
   return options;
 }
 

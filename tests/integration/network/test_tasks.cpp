@@ -30,6 +30,7 @@ BAOZI_TASKS(registry) {
     append(path, std::to_string(number));
     return number;
   }, {"path", "number"});
+  registry.task("t.mark_id", [](baozi::Context& context, const std::string& path) { append(path, context.id()); }, {"path"});
   registry.task("t.mark_slowly", [](const std::string& path, std::int64_t number, std::int64_t ms) {
     append(path, std::to_string(number));
     std::this_thread::sleep_for(std::chrono::milliseconds{ms});
