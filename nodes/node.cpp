@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "beat/beat_node.hpp"
 #include "broker/broker_node.hpp"
 #include "collector/collector_node.hpp"
 #include "worker/worker_node.hpp"
@@ -22,16 +23,17 @@ struct NodeConfig {
   broker::BrokerConfig broker;  // where roles share an option, this one's is declared, and for events the worker's
   collector::CollectorConfig collector;
   worker::WorkerConfig worker;
+  beat::BeatConfig beat;
 
   void declare(base::OptionTable& table) {
     using namespace std::chrono_literals;
     table.begin_group("Roles");
-    table.add("roles", roles, "which roles this process plays: broker, collector, worker")
+    table.add("roles", roles, "which roles this process plays: broker, collector, worker, beat")
         .word("ROLE")
         .check([](const std::vector<std::string>& given) {
           for (const std::string& role : given) {
-            if (role != "broker" && role != "collector" && role != "worker") {
-              return "'" + role + "' is not one of broker, collector, worker";
+            if (role != "broker" && role != "collector" && role != "worker" && role != "beat") {
+              return "'" + role + "' is not one of broker, collector, worker, beat";
             }
           }
           return given.empty() ? std::string{"at least one role"} : std::string{};
@@ -40,7 +42,7 @@ struct NodeConfig {
     table.add("broker-store", broker.store, "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
     table.add("collector-listen", collector.listen, "where producers and workers connect to the collector").word("ENDPOINT");
     table.add("collector-store", collector.store, "where results are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
-    table.add("broker", brokers, "brokers of other processes that collector and worker serve too").word("ENDPOINT");
+    table.add("broker", brokers, "brokers of other processes that collector, worker and beat serve too").word("ENDPOINT");
     table.add("insecure", broker.insecure, "listen beyond this machine although nobody has to show a key");
     table.add("heartbeat", broker.heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
     table.add("liveness", broker.liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
@@ -49,6 +51,8 @@ struct NodeConfig {
     broker.declare_own(table);
     collector.declare_own(table);
     worker.declare_own(table, false);
+    table.begin_group("Beat");
+    beat.declare_own(table, false);
   }
   [[nodiscard]] bool plays(const std::string& role) const {
     return std::find(roles.begin(), roles.end(), role) != roles.end();
@@ -124,6 +128,12 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
     options.brokers = brokers;
     worker_node = std::make_unique<worker::WorkerNode>(options, program.name());
   }
+  std::unique_ptr<beat::BeatNode> beat_node;
+  if (config.plays("beat")) {
+    beat::BeatConfig options = config.beat;
+    options.brokers = brokers;
+    beat_node = std::make_unique<beat::BeatNode>(options, program.name());
+  }
   std::unique_ptr<Role<broker::BrokerNode>> broker_role;
   std::unique_ptr<Role<collector::CollectorNode>> collector_role;
   if (broker_node) broker_role = std::make_unique<Role<broker::BrokerNode>>(std::move(broker_node), failures, ended);
@@ -131,9 +141,13 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
     collector_role = std::make_unique<Role<collector::CollectorNode>>(std::move(collector_node), failures, ended);
   }
   std::unique_ptr<Role<worker::WorkerNode>> worker_role;
+  std::unique_ptr<Role<beat::BeatNode>> beat_role;
   if (worker_node) worker_role = std::make_unique<Role<worker::WorkerNode>>(std::move(worker_node), failures, ended);
-  const auto drain_all = [&] {  // the worker first, while there is somebody to settle with
+  if (beat_node) beat_role = std::make_unique<Role<beat::BeatNode>>(std::move(beat_node), failures, ended);
+  const auto drain_all = [&] {  // beat and worker first, while there is somebody to hand in to and settle with
+    if (beat_role) beat_role->ask_to_drain();
     if (worker_role) return worker_role->ask_to_drain();
+    if (beat_role) return;
     if (broker_role) broker_role->ask_to_drain();
     if (collector_role) collector_role->ask_to_drain();
   };
@@ -144,12 +158,17 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
       program.stopping();
       return drain_all();
     }
+    if (beat_role) beat_role->ask_to_stop();
     if (worker_role) worker_role->ask_to_stop();
     if (broker_role) broker_role->ask_to_stop();
     if (collector_role) collector_role->ask_to_stop();
   });
   program.ready();
   while (!over) loop.wait(std::nullopt);
+  if (beat_role) {
+    beat_role->ask_to_drain();
+    beat_role->join();
+  }
   if (worker_role) {
     worker_role->ask_to_drain();
     tasks_left = worker_role->join().has_running_tasks();

@@ -5,6 +5,7 @@
 namespace baozi::beat {
 
 void BeatConfig::declare(base::OptionTable& table) {
+  table.begin_group("Beat");
   declare_own(table, true);
   table
       .add(
@@ -15,7 +16,6 @@ void BeatConfig::declare(base::OptionTable& table) {
 
 void BeatConfig::declare_own(base::OptionTable& table, bool schedule_is_needed) {
   using namespace std::chrono_literals;
-  table.begin_group("Beat");
   auto& file = table
                    .add("schedule", schedule,
                         "the entries, a YAML file (configs/schedule.yaml); read again when it "

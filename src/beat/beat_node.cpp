@@ -34,6 +34,9 @@ AppOptions app_options(const BeatConfig& config, const std::string& name) {
 BeatNode::BeatNode(BeatConfig config, const std::string& name,
                    std::unique_ptr<store::ScheduleStore> store)
     : config_{std::move(config)}, core_{config_.core_options()} {
+  if (config_.schedule.empty() && store == nullptr) {
+    throw base::ConfigError{"--schedule is needed for a beat"};
+  }
   try {
     app_.emplace(app_options(config_, name));
   } catch (const std::invalid_argument& error) {
@@ -84,8 +87,8 @@ void BeatNode::drain() {
 }
 
 int BeatNode::run() {
-  log::info("beat: starting");
   if (program_ != nullptr) program_->ready();
+  log::info("beat: ready");
   while (!stopping_) {
     const Now before = base::system_now();
     MonoTime until = before.mono + config_.max_interval;

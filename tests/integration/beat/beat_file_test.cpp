@@ -1,4 +1,6 @@
 // A schedule in a file: what is sent of it, and what happens when it changes.
+#include <algorithm>
+
 #include "beat_fixture.hpp"
 
 namespace baozi::test {
@@ -73,6 +75,39 @@ TEST_F(BeatProgram, OneOffIsSentOnceAndWhatHasRunOutIsSaid) {
   for (std::string id; in >> id;) EXPECT_TRUE(ids.insert(id).second);
   EXPECT_EQ(ids.size(), 1u);
   EXPECT_TRUE(says("once: it has run as often as it was to"));
+}
+
+TEST_F(BeatProgram, AWorkerMayHoldABeat) {
+  const WallTime begin = base::wall_now();
+  write(ticking());
+  cluster.start_worker(2, 1, {"-B", "--schedule", file});
+  ASSERT_TRUE(has_run(4));
+  cluster.worker(2).signal(SIGTERM);
+  EXPECT_EQ(cluster.worker(2).wait(), 0);
+  ASSERT_TRUE(eventually(
+      [&] { return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0; }));
+  expect_no_gap_and_none_twice(begin);
+}
+
+TEST(BeatInside, OneProcessMayPlayEveryRole) {
+  TempDir folder;
+  const std::string marks = folder / "marks";
+  std::ofstream{folder / "s.yaml"} << "entries: {e: {every: 0.2, task: t.mark_id, args: ['" << marks
+                                   << "'], missed: all}}\n";
+  Process node{{std::string{BAOZI_BINARY_DIR} + "/bin/baozi-node", "--roles",
+                "broker,collector,worker,beat", "-A", BAOZI_SAMPLE_TASKS, "-P", "threads",
+                "--broker-listen", "tcp://127.0.0.1:0", "--collector-listen", "tcp://127.0.0.1:0",
+                "--broker-store", "memory:", "--collector-store", "memory:", "--schedule",
+                folder / "s.yaml"}};
+  EXPECT_TRUE(eventually(
+      [&] {
+        const std::string ids = TempDir::read(marks);
+        return std::count(ids.begin(), ids.end(), '\n') >= 4;
+      },
+      30s))
+      << node.err();
+  node.signal(SIGTERM);
+  EXPECT_EQ(node.wait(), 0) << node.err();
 }
 
 }  // namespace

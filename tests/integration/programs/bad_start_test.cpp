@@ -57,7 +57,7 @@ class BadStart : public testing::Test {
   TempDir folder;
 };
 
-const Words nodes = {"baozi-broker", "baozi-collector", "baozi-worker", "baozi-node"};
+const Words nodes = {"baozi-broker", "baozi-collector", "baozi-worker", "baozi-beat", "baozi-node"};
 
 TEST_F(BadStart, OptionsThatAreWrongAreTheUsersMistake) {
   folder.write("typo.yaml", "# first\nlogelvel: info\n");
