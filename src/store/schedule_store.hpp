@@ -8,6 +8,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -57,17 +58,25 @@ class ScheduleStore {
   [[nodiscard]] virtual Result<std::vector<StoredEntry>> load(std::vector<std::string>& broken) = 0;
   [[nodiscard]] virtual Result<std::optional<StoredEntry>> find(const std::string& name) = 0;
 
-  /// Adds it or takes the place of what had its name; progress stays. \param what  for the history
+  /// Adds it or takes the place of what had its name; progress stays. What is equal to what is
+  /// there is no change. \param what  for the history
   [[nodiscard]] virtual Result<void> put(std::span<const beat::Entry> entries,
                                          const std::string& what, const std::string& who,
                                          WallTime now) = 0;
+  /// What an entry becomes; an error of it ends the call, and nothing is changed.
+  using Edit = std::function<Result<beat::Entry>(const beat::Entry&)>;
+  /// Changes an entry as it stands at that moment, so that two who edit it do not undo each other.
+  /// \return false: there is no such entry
+  [[nodiscard]] virtual Result<bool> edit(const std::string& name, const Edit& change,
+                                          const std::string& what, const std::string& who,
+                                          WallTime now) = 0;
   /// \return false: there was none
   [[nodiscard]] virtual Result<bool> remove(const std::string& name, const std::string& who,
                                             WallTime now) = 0;
   /// \return false: there is no such entry
   [[nodiscard]] virtual Result<bool> request_run(const std::string& name, const std::string& who,
                                                  WallTime now) = 0;
-  /// The newest first.
+  /// The newest first. \param entry  "": of all
   [[nodiscard]] virtual Result<std::vector<ScheduleChange>> changes(const std::string& entry,
                                                                     std::size_t limit) = 0;
 
