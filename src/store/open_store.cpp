@@ -3,8 +3,10 @@
 #include <string>
 
 #include "store/memory_result_store.hpp"
+#include "store/memory_schedule_store.hpp"
 #include "store/memory_task_store.hpp"
 #include "store/sqlite_result_store.hpp"
+#include "store/sqlite_schedule_store.hpp"
 #include "store/sqlite_task_store.hpp"
 
 namespace baozi::store {
@@ -29,6 +31,17 @@ Result<std::unique_ptr<TaskStore>> open_task_store(std::string_view url,
 Result<std::unique_ptr<ResultStore>> open_result_store(std::string_view url,
                                                        const StoreOptions& options) {
   return open<ResultStore, MemoryResultStore, SqliteResultStore>(url, options);
+}
+
+Result<std::unique_ptr<ScheduleStore>> open_schedule_store(std::string_view url,
+                                                           const StoreOptions& options) {
+  constexpr std::string_view sqlite = "sqlite:";
+  if (url == "memory:") return std::unique_ptr<ScheduleStore>{new MemoryScheduleStore};
+  if (url.starts_with(sqlite)) {
+    return open_sqlite_schedule_store(std::string{url.substr(sqlite.size())}, options);
+  }
+  return unexpected(Errc::invalid, "store: \"" + std::string{url} +
+                                       "\" is not a store of schedules; write sqlite:PATH");
 }
 
 }  // namespace baozi::store

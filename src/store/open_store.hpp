@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "store/result_store.hpp"
+#include "store/schedule_store.hpp"
 #include "store/store_options.hpp"
 #include "store/task_store.hpp"
 
@@ -17,6 +18,10 @@ namespace baozi::store {
 [[nodiscard]] Result<std::unique_ptr<TaskStore>> open_task_store(std::string_view url,
                                                                  const StoreOptions& options = {});
 [[nodiscard]] Result<std::unique_ptr<ResultStore>> open_result_store(
+    std::string_view url, const StoreOptions& options = {});
+
+/// "sqlite:PATH" or "memory:". Any number of processes may have one open.
+[[nodiscard]] Result<std::unique_ptr<ScheduleStore>> open_schedule_store(
     std::string_view url, const StoreOptions& options = {});
 
 }  // namespace baozi::store

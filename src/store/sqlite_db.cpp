@@ -42,6 +42,13 @@ BytesView Statement::column_bytes(int at) const {
   return data == nullptr ? BytesView{} : BytesView{static_cast<const char*>(data), size};
 }
 
+std::optional<std::string_view> Statement::column_text(int at) const {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), at));
+  if (text == nullptr) return std::nullopt;
+  return std::string_view{text,
+                          static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), at))};
+}
+
 Result<Database> Database::open(const std::string& path, const std::string& vfs,
                                 std::chrono::milliseconds busy_timeout) {
   sqlite3* raw = nullptr;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,9 @@ class Statement {
   }
   /// A blob's or a text's bytes, valid until the next step or reset.
   [[nodiscard]] BytesView column_bytes(int at) const;
+  [[nodiscard]] int column_count() const { return sqlite3_column_count(statement_.get()); }
+  /// Whatever it holds, as text; nullopt for NULL. Valid until the next step or reset.
+  [[nodiscard]] std::optional<std::string_view> column_text(int at) const;
 
  private:
   struct Finalize {
