@@ -4,6 +4,7 @@ set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(ZeroMQ 4.3.4 REQUIRED)  # cmake/FindZeroMQ.cmake: libzmq and cppzmq's headers
 find_package(SQLite3 3.35 REQUIRED)
+find_package(PostgreSQL 14 REQUIRED)  # libpq, with its pipeline mode
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)

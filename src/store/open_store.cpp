@@ -5,6 +5,7 @@
 #include "store/memory_result_store.hpp"
 #include "store/memory_schedule_store.hpp"
 #include "store/memory_task_store.hpp"
+#include "store/postgres_schedule_store.hpp"
 #include "store/sqlite_result_store.hpp"
 #include "store/sqlite_schedule_store.hpp"
 #include "store/sqlite_task_store.hpp"
@@ -40,8 +41,13 @@ Result<std::unique_ptr<ScheduleStore>> open_schedule_store(std::string_view url,
   if (url.starts_with(sqlite)) {
     return open_sqlite_schedule_store(std::string{url.substr(sqlite.size())}, options);
   }
-  return unexpected(Errc::invalid, "store: \"" + std::string{url} +
-                                       "\" is not a store of schedules; write sqlite:PATH");
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
+    return open_postgres_schedule_store(std::string{url});
+  }
+  return unexpected(Errc::invalid,
+                    "store: \"" + std::string{url} +
+                        "\" is not a store of schedules; write sqlite:PATH or "
+                        "postgresql://USER@HOST/DATABASE");
 }
 
 }  // namespace baozi::store

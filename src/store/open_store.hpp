@@ -20,7 +20,7 @@ namespace baozi::store {
 [[nodiscard]] Result<std::unique_ptr<ResultStore>> open_result_store(
     std::string_view url, const StoreOptions& options = {});
 
-/// "sqlite:PATH" or "memory:". Any number of processes may have one open.
+/// "sqlite:PATH", "postgresql://…" or "memory:". Any number of processes may have one open.
 [[nodiscard]] Result<std::unique_ptr<ScheduleStore>> open_schedule_store(
     std::string_view url, const StoreOptions& options = {});
 

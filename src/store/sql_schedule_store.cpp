@@ -85,8 +85,8 @@ SqlScheduleStore::SqlScheduleStore(std::unique_ptr<SqlSession> session)
 
 template <class Body>
 Result<void> SqlScheduleStore::transaction(bool writing, const Body& body) {
-  if (auto begun = session_->begin(writing); !begun) return begun;
-  Result<void> done = body();
+  Result<void> done = session_->begin(writing);
+  if (done) done = body();
   if (done) done = session_->commit();
   if (!done) session_->roll_back();
   return done;
