@@ -246,10 +246,16 @@ void BrokerCore::close_claim(std::uint64_t number, Slot slot, Now now) {
   } else {
     remember_delivery(slot, worker, number, "reported too late");  // somebody else has it: its DONE still counts (D18)
   }
-  if (!claim.settle) return;
-  const std::uint64_t entry = claim.settle->entry;
-  const std::uint64_t n = settle(worker, number, std::move(*claim.settle), now);
-  resolve_answer(worker, entry, n, n == 0);
+  const SlotRef ref{slot, task.key};
+  if (claim.settle) {
+    const std::uint64_t entry = claim.settle->entry;
+    const std::uint64_t n = settle(worker, number, std::move(*claim.settle), now);
+    resolve_answer(worker, entry, n, n == 0);
+  }
+  if (!alive(ref) || tasks_[slot].stage != Stage::loose) return;
+  // It was read for this claim. The later one has it now, or nobody, when that one's worker is gone.
+  if (claims_.contains(newest->second)) return close_claim(newest->second, slot, now);
+  admit(slot, now);
 }
 
 void BrokerCore::give_up_claim(std::uint64_t number) {
