@@ -200,6 +200,7 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     const Slot slot = accept(message.tasks[i], origin, now, home_chosen);
     if (dropped == drops.own.end() || *dropped != i) [[likely]] continue;
     ++dropped;
+    if (slot == no_slot) continue;
     const Stage stage = tasks_[slot].stage;  // it may have joined its orphan, or have been revoked
     if (stage == Stage::ready || stage == Stage::paged) begin_ending(slot, Ending::dropped, "dropped: the queue was full");
   }
