@@ -52,7 +52,7 @@ struct NodeConfig {
     collector.declare_own(table);
     worker.declare_own(table, false);
     table.begin_group("Beat");
-    beat.declare_own(table, false);
+    beat.declare_own(table, "schedule-store");
   }
   [[nodiscard]] bool plays(const std::string& role) const {
     return std::find(roles.begin(), roles.end(), role) != roles.end();

@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
         config.declare(table);
         table.begin_group("Beat");
         table.add("beat", has_beat, "send periodic tasks as well, as baozi-beat does").short_name('B');
-        beat_config.declare_own(table, false);
+        beat_config.declare_own(table, "schedule-store");
       },
       [&](baozi::base::NodeContext& program) {
         std::unique_ptr<baozi::beat::BeatThread> beat;

@@ -31,12 +31,9 @@ AppOptions app_options(const BeatConfig& config, const std::string& name) {
 
 }  // namespace
 
-BeatNode::BeatNode(BeatConfig config, const std::string& name,
-                   std::unique_ptr<store::ScheduleStore> store)
+BeatNode::BeatNode(BeatConfig config, const std::string& name)
     : config_{std::move(config)}, core_{config_.core_options()} {
-  if (config_.schedule.empty() && store == nullptr) {
-    throw base::ConfigError{"--schedule is needed for a beat"};
-  }
+  auto store = config_.open_store();
   try {
     app_.emplace(app_options(config_, name));
   } catch (const std::invalid_argument& error) {

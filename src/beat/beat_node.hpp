@@ -18,10 +18,9 @@ namespace baozi::beat {
 
 class BeatNode {
  public:
-  /// Reads the schedule's file. \param store  what beats share; null: the file is all there is
+  /// Reads the schedule's file and opens its store.
   /// \throws base::ConfigError  one line: an address, a zone, or the file with line and column
-  BeatNode(BeatConfig config, const std::string& name,
-           std::unique_ptr<store::ScheduleStore> store = nullptr);
+  BeatNode(BeatConfig config, const std::string& name);
   ~BeatNode();
 
   /// Obeys the program's signals and says when it serves. Without it somebody else calls

@@ -96,7 +96,7 @@ Result<std::vector<Entry>> parse_schedule_text(const std::string& text, const st
       const std::string& why = entry.error().message;
       return wrong(path, places.of_entry(name, why), fmt::format("entry '{}': {}", name, why));
     }
-    entries.push_back(*std::move(entry));
+    entries.push_back(std::move(*entry));
   }
   return entries;
 }

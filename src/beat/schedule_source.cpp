@@ -33,7 +33,7 @@ Result<void> ScheduleSource::start() {
     read_stamp_ = stamp();
     Result<std::vector<Entry>> entries = read_schedule_file(options_.file, options_.zone);
     if (!entries) return Unexpected{entries.error()};
-    of_file_ = *std::move(entries);
+    of_file_ = std::move(*entries);
   }
   must_load_ = true;
   thread_ = std::thread{[this] { run(); }};
@@ -146,7 +146,7 @@ void ScheduleSource::look_at_file(bool is_asked) {
     return warn(
         fmt::format("{}; the schedule that was read before goes on", entries.error().message));
   }
-  of_file_ = *std::move(entries);
+  of_file_ = std::move(*entries);
   must_load_ = true;
   if (leads_) load();
 }
@@ -166,12 +166,12 @@ void ScheduleSource::load() {
   } else if (!options_.file.empty()) {
     auto loaded = load_file_with_state();
     if (!is_fine(loaded ? Result<void>{} : Result<void>{Unexpected{loaded.error()}})) return;
-    entries = *std::move(loaded);
+    entries = std::move(*loaded);
   } else {
     std::vector<std::string> broken;
     auto loaded = store_->load(broken);
     if (!is_fine(loaded ? Result<void>{} : Result<void>{Unexpected{loaded.error()}})) return;
-    entries = *std::move(loaded);
+    entries = std::move(*loaded);
     std::string lines;
     for (const std::string& line : broken) lines += (lines.empty() ? "" : "; ") + line;
     if (lines != broken_told_ && !lines.empty()) warn("not to be read, and left out: " + lines);

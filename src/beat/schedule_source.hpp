@@ -30,7 +30,7 @@ struct SourceOptions {
   Zone zone;           ///< of a file's entries that name none
   std::string holder;  ///< who leads, unlike that of any other beat
   Micros poll{1'000'000};
-  Micros lead_span{6'000'000};  ///< a beat that is silent for so long is followed by another
+  Micros lead_span{5'000'000};  ///< a beat that is silent for so long is followed by another
 };
 
 class ScheduleSource {
