@@ -86,6 +86,8 @@ TEST_P(CommonOptions, ItsSampleFileIsRead) {
     if (line.starts_with("#") && !line.starts_with("# ")) line.erase(0, 1);
     if (line.starts_with("logfile") || line.starts_with("pidfile"))
       continue;  // in folders of the system
+    if (GetParam().program == "baozi-beat" && line.starts_with("store:"))
+      continue;  // instead of what its sample has
     every += line + '\n';
   }
   folder.write("every.yaml", every);
