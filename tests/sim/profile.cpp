@@ -91,7 +91,7 @@ void draw_faults(Chance& chance, Profile& profile) {
 
 }  // namespace
 
-Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once) {
+Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bool beat) {
   Chance chance{seed ^ 0x5EEDF00D};
   Profile profile;
   draw_size(chance, profile);
@@ -129,7 +129,7 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once) {
     if (!profile.clean && more.yes(0.3)) style.poison = 0.1;
     if (more.yes(0.5)) style.queues = 3;
   }
-  if (once) {
+  if (once || beat) {
     Chance more{seed ^ 0x4F4E4345};
     Ticks& ticks = profile.ticks;
     ticks.style = profile.appetite.style;
@@ -140,7 +140,8 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once) {
     ticks.horizon = more.spread(Micros{500'000}, Micros{3'600'000'000});
     ticks.entries = static_cast<std::uint32_t>(more.between(1, 5));
     profile.broker.once_purge_every = more.spread(Micros{50'000}, Micros{10'000'000});
-    if (more.yes(0.2)) profile.broker.once_max = static_cast<std::size_t>(more.between(3, 30));
+    profile.has_beats = beat;
+    if (!beat && more.yes(0.2)) profile.broker.once_max = static_cast<std::size_t>(more.between(3, 30));
     profile.appetite.tasks = std::min(profile.appetite.tasks, 20U);
     if (!profile.clean) {
       if (more.yes(0.5)) profile.faults.wall_clock = static_cast<double>(more.between(1, 10));

@@ -46,6 +46,7 @@ struct Profile {
   std::uint32_t prefetch = 0;
   Appetite appetite;
   Ticks ticks;  ///< and two who tick, when there are any
+  bool has_beats = false;  ///< it is they who tick
   bool durable_results = false;
   Weather weather;
   Faults faults;
@@ -57,8 +58,9 @@ struct Profile {
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.
 /// \param operated  somebody steers, and there is something to steer: dead letters, labels.
+/// \param beat  two beats send the ticks of the same entries.
 /// \param once  two processes submit the same ids; clocks are stepped more often.
-[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false, bool once = false);
+[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false, bool once = false, bool beat = false);
 [[nodiscard]] std::string profile_text(const Profile& profile);
 
 }  // namespace baozi::sim

@@ -27,12 +27,13 @@ struct Arguments {
   bool events = false;
   bool operated = false;
   bool once = false;
+  bool beat = false;
   std::string without;
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--without RULE] [--no-log]\n"
-    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--once] [--without RULE "
+    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--beat] [--without RULE] [--no-log]\n"
+    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--once] [--beat] [--without RULE "
     "[--expect-violation]] [--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
@@ -46,6 +47,7 @@ constexpr const char* usage =
     "  --events            everybody tells events of everything, and somebody follows them\n"
     "  --operator          somebody pauses, purges, resumes, retries dead letters; some tasks require labels\n"
     "  --once              two processes submit the same ids again and again; clocks are stepped\n"
+    "  --beat              two beats with the same entries, which forget what they did not write\n"
     "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21 D25, and\n"
     "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge D24,\n"
     "                      with --once D26-mark D26-clock\n"
@@ -106,6 +108,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       out.operated = true;
     } else if (word == "--once") {
       out.once = true;
+    } else if (word == "--beat") {
+      out.beat = true;
     } else if (word == "--no-log") {
       out.quiet_log = true;
     } else if (word == "--keys") {
@@ -126,6 +130,7 @@ std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
   return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
          (arguments.events ? " --events" : "") + (arguments.operated ? " --operator" : "") +
          (arguments.once ? " --once" : "") +
+         (arguments.beat ? " --beat" : "") +
          (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
@@ -146,7 +151,7 @@ void note_seed(std::uint64_t seed, const Arguments& arguments) {
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
   note_seed(seed, arguments);
-  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once);
+  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once, arguments.beat);
   profile.events = arguments.events;
   sim::Simulation simulation{seed, profile, rules, logging};
   outcome = simulation.run();
@@ -160,7 +165,7 @@ bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules
 
 int run_single(const Arguments& arguments, const Rules& rules) {
   std::printf("seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
-              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated, arguments.once)).c_str());
+              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated, arguments.once, arguments.beat)).c_str());
   sim::Outcome outcome;
   const bool good = run_seed(arguments.first, arguments, rules, !arguments.quiet_log, outcome);
   std::printf(

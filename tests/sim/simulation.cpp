@@ -130,6 +130,12 @@ void Simulation::build() {
     client::ProducerOptions options;
     options.brokers = endpoints;
     options.durable_results = profile_.durable_results;
+    if (profile_.has_beats) {
+      beats_.push_back(std::make_unique<BeatProcess>(world_, network_, ledger_, "beat" + std::to_string(i), options,
+                                                     profile_.ticks, rules_));
+      all_.push_back(beats_.back().get());
+      continue;
+    }
     tickers_.push_back(std::make_unique<TickerProcess>(world_, network_, ledger_, "ticker" + std::to_string(i),
                                                        options, profile_.ticks, rules_));
     all_.push_back(tickers_.back().get());
@@ -205,8 +211,9 @@ void Simulation::fault() {
   if (drawn(f.crash_collector)) return crash(*collectors_[world_.chance.index(collectors_.size())]);
   if (drawn(f.crash_worker)) return crash(*workers_[world_.chance.index(workers_.size())]);
   if (drawn(f.crash_producer)) {
-    const std::size_t i = world_.chance.index(producers_.size() + tickers_.size());
+    const std::size_t i = world_.chance.index(producers_.size() + tickers_.size() + beats_.size());
     if (i < producers_.size()) return crash(*producers_[i]);
+    if (!beats_.empty()) return crash(*beats_[i - producers_.size()]);
     return crash(*tickers_[i - producers_.size()]);
   }
   if (drawn(f.drain)) {
@@ -300,6 +307,7 @@ void Simulation::check_end() {
   std::uint64_t accepted = 0;
   for (const auto& process : brokers_) accepted += process->books().accepted;
   ledger_.check_end(producer_is_alive(), accepted);
+  for (const auto& beat : beats_) beat->check_end();
 }
 
 Ledger::IsAlive Simulation::producer_is_alive() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/rules.hpp"
+#include "beat_process.hpp"
 #include "broker_process.hpp"
 #include "collector_process.hpp"
 #include "follower_process.hpp"
@@ -75,6 +76,7 @@ class Simulation {
   std::unique_ptr<FollowerProcess> follower_;  // of events; none in most seeds
   std::unique_ptr<OperatorProcess> operator_;  // none in most seeds
   std::vector<std::unique_ptr<TickerProcess>> tickers_;      // none in most seeds
+  std::vector<std::unique_ptr<BeatProcess>> beats_;            // none in most seeds
   bool events_make_room_ = false;
   std::vector<Process*> all_;
   std::uint64_t faults_ = 0;
