@@ -28,7 +28,6 @@ constexpr Command commands[] = {
     {"dead", "list, show, retry or drop dead letters", dead},
     {"inspect", "asks workers what they are and do", inspect},
     {"control", "tells workers and queues what to do", control},
-    {"schedule", "tells when periodic tasks are due", schedule},
     {"events", "shows what happens, as it happens", events},
     {"bench", "times this network, or one that is started for it", bench},
 };
@@ -36,6 +35,7 @@ constexpr Command commands[] = {
 void help(std::FILE* to) {
   std::fprintf(to, "usage: baozi COMMAND [ARGUMENT]… [--broker ENDPOINT] [--json]\n\n");
   for (const Command& command : commands) std::fprintf(to, "  %-8s  %s\n", command.name, command.does);
+  std::fprintf(to, "  %-8s  %s\n", "schedule", "keeps periodic tasks, and tells when they are due");
   std::fprintf(to, "  %-8s  %s\n", "top", "shows workers, queues, rates and failures, live");
   std::fprintf(to,
                "\n  baozi call c.add '[1, 2]' --wait\n"
@@ -73,8 +73,8 @@ App Common::app() const {
   }
 }
 
-bool read(base::OptionTable& table, const Words& words) {
-  switch (table.parse(words, base::process_environment())) {
+bool read(base::OptionTable& table, const Words& words, const base::Environment& environment) {
+  switch (table.parse(words, environment)) {
     case base::Parsed::run: return true;
     case base::Parsed::help: std::printf("%s", table.help_text().c_str()); return false;
     case base::Parsed::version: std::printf("%s\n", table.version_line().c_str()); return false;
@@ -146,7 +146,7 @@ std::string age_text(std::uint64_t us) {
   return two(s / 86'400, "d", s % 86'400 / 3'600, "h");
 }
 
-int run(int argc, const char* const* argv, OpenScreen open_screen) {
+int run(int argc, const char* const* argv, OpenScreen open_screen, ReadSchedule read_schedule) {
   return base::run_guarded("baozi", [&] {
     const std::string name = argc > 1 ? argv[1] : "";
     if (name == "--version") {
@@ -159,15 +159,18 @@ int run(int argc, const char* const* argv, OpenScreen open_screen) {
     }
     const Words words(argv + std::min(argc, 2), argv + argc);
     if (name == "top") return top(words, open_screen);
-    for (const Command& command : commands) {
-      if (name != command.name) continue;
+    const auto guarded = [&](const auto& command) {
       return base::run_guarded("baozi " + name, [&] {
         try {
-          return command.run(words);
+          return command();
         } catch (const std::invalid_argument& error) {  // a name, id or value that the library refuses
           throw base::ConfigError{error.what()};
         }
       });
+    };
+    if (name == "schedule") return guarded([&] { return schedule(words, read_schedule); });
+    for (const Command& command : commands) {
+      if (name == command.name) return guarded([&] { return command.run(words); });
     }
     if (name.empty()) {
       help(stderr);
@@ -175,6 +178,8 @@ int run(int argc, const char* const* argv, OpenScreen open_screen) {
     }
     std::vector<std::string> names;
     for (const Command& command : commands) names.emplace_back(command.name);
+    names.emplace_back("schedule");
+    names.emplace_back("top");
     const std::string meant = base::nearest(name, names);
     throw base::ConfigError{"there is no command '" + name + "'" + (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
   });

@@ -10,12 +10,17 @@
 #include <baozi/client.hpp>
 
 #include "base/config.hpp"
+#include "beat/schedule/entry.hpp"
 #include "client/cli/screen.hpp"
 
 namespace baozi::cli {
 
+/// Reads a file of periodic tasks: beat::read_schedule_file. Handed in, because this room does not know beat's.
+using ReadSchedule = Result<std::vector<beat::Entry>> (*)(const std::string& path, const beat::Zone& zone);
+
 /// \param open_screen  opens the terminal for `baozi top`; nullptr: there is none.
-int run(int argc, const char* const* argv, OpenScreen open_screen = nullptr);
+/// \param read_schedule  for `baozi schedule import`; nullptr: there is none.
+int run(int argc, const char* const* argv, OpenScreen open_screen = nullptr, ReadSchedule read_schedule = nullptr);
 
 /// What all sub-commands share.
 struct Common {
@@ -41,10 +46,11 @@ int top(const Words& words, OpenScreen open_screen);
 int bench(const Words& words);
 int inspect(const Words& words);
 int control(const Words& words);
-int schedule(const Words& words);
+int schedule(const Words& words, ReadSchedule read_file);
 
 /// Reads the words into the table's variables. True when the command is to run; otherwise help or version was printed.
-[[nodiscard]] bool read(base::OptionTable& table, const Words& words);
+[[nodiscard]] bool read(base::OptionTable& table, const Words& words,
+                        const base::Environment& environment = base::process_environment());
 /// Asks every broker, or every collector; one line on stderr for each that is silent or refuses.
 struct Asked {
   std::vector<NodeReply> replies;

@@ -1,92 +1,56 @@
-// baozi schedule: what periodic tasks are due when. One function an action; the table below names them.
+// baozi schedule: periodic tasks. The table below names the actions; `next` is here, the others beside it.
 #include <chrono>
 #include <cstdio>
 #include <optional>
 
 #include "base/nearest.hpp"
 #include "beat/schedule/instant.hpp"
-#include "beat/schedule/schedule.hpp"
 #include "client/cli/cli.hpp"
+#include "client/cli/schedule_options.hpp"
 
 namespace baozi::cli {
 
 namespace {
 
-template <class T>
-T or_throw(Result<T> result, const std::string& before = "") {
-  if (!result) throw base::ConfigError{before + result.error().message};
-  return *std::move(result);
-}
-
-/// The options that say when, as a schedule.
-struct When {
-  std::optional<std::string> crontab, cron, every, solar, clocked;
-  std::optional<double> latitude, longitude;
-  bool relative = false;
-
-  void declare(base::OptionTable& table) {
-    table.begin_group("One of these");
-    table.add("crontab", crontab, "Celery's crontab: minute hour day_of_month month_of_year day_of_week; both days must match")
-        .word("TEXT");
-    table.add("cron", cron, "cron's text, five fields or six with the second first, or @daily; either day may match").word("TEXT");
-    table.add("every", every, "an interval: 30s, 1h30m, or a number of seconds").word("TIME");
-    table.add("solar", solar, "an event of the sun: dawn, sunrise, noon, sunset, dusk, dawn_nautical …").word("EVENT");
-    table.add("clocked", clocked, "once, at this instant").word("INSTANT");
-    table.begin_group("With them");
-    table.add("relative", relative, "--every: aligned to the clock, not to the start");
-    table.add("latitude", latitude, "--solar: degrees, north is positive").word("DEGREES");
-    table.add("longitude", longitude, "--solar: degrees, east is positive").word("DEGREES");
-  }
-
-  [[nodiscard]] beat::Schedule schedule() const {
-    Value::Object kinds;
-    if (crontab) kinds["crontab"] = *crontab;
-    if (cron) kinds["cron"] = *cron;
-    if (every) kinds["every"] = *every;
-    if (clocked) kinds["clocked"] = *clocked;
-    if (solar) {
-      Value place = Value::object({{"event", *solar}});
-      if (latitude) place["latitude"] = *latitude;
-      if (longitude) place["longitude"] = *longitude;
-      kinds["solar"] = place;
-    }
-    if (kinds.size() != 1) throw base::ConfigError{"say when with one of --crontab, --cron, --every, --solar, --clocked"};
-    if (relative && !every) throw base::ConfigError{"--relative belongs to --every"};
-    if ((latitude || longitude) && !solar) throw base::ConfigError{"--latitude and --longitude belong to --solar"};
-    if (relative) kinds["relative"] = true;
-    return or_throw(beat::Schedule::parse(Value{kinds}));
-  }
+struct Action {
+  const char* name;
+  const char* does;
+  int (*run)(const Words&);  ///< nullptr: import, which needs more
+};
+constexpr Action actions[] = {
+    {"list", "lists the entries of a store", schedule_list},
+    {"show", "shows an entry and what has become of it", schedule_show},
+    {"next", "prints when a schedule, given or stored, is due", schedule_next},
+    {"history", "shows who changed what, and when", schedule_history},
+    {"add", "adds an entry", schedule_add},
+    {"edit", "changes an entry", schedule_edit},
+    {"enable", "lets entries be sent again", schedule_enable},
+    {"disable", "keeps entries from being sent", schedule_disable},
+    {"remove", "removes entries", schedule_remove},
+    {"run", "has entries sent now, once, beside their schedule", schedule_run},
+    {"import", "takes entries from a file into a store", nullptr},
+    {"export", "writes a store's entries to a file", schedule_export},
 };
 
-WallTime now() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return WallTime{std::chrono::floor<std::chrono::seconds>(since)};
+void help(std::FILE* to) {
+  std::fprintf(to, "usage: baozi schedule ACTION [ARGUMENT]…\n\nPeriodic tasks.\n\n");
+  for (const Action& action : actions) std::fprintf(to, "  %-8s  %s\n", action.name, action.does);
+  std::fprintf(
+      to,
+      "\n  baozi schedule next --crontab '3 * * * *' --zone Europe/Berlin --from 2026-03-28T00:00:00Z -n 10 --json\n"
+      "  baozi schedule next --solar sunset --latitude 52.52 --longitude 13.4\n"
+      "  export BAOZI_SCHEDULE_STORE=sqlite:schedule.db\n"
+      "  baozi schedule add nightly --crontab '30 2 * * *' --zone Europe/Berlin --task report.build --args '[7]'\n"
+      "  baozi schedule edit nightly --queue reports --expires 1h\n"
+      "  baozi schedule disable nightly\n\n"
+      "Each action has its own --help. A beat sees a change within a second.\n");
 }
 
-int next(const Words& words) {
-  When when;
-  std::string zone_name;
-  std::optional<std::string> from;
-  std::optional<std::string> start;
-  std::uint64_t count = 5;
-  bool json = false;
-  base::OptionTable table{"baozi schedule next", "Prints the instants at which a schedule is due, in UTC."};
-  when.declare(table);
-  table.begin_group("Which of them");
-  table.add("zone", zone_name, "whose clock counts, by its IANA name: Europe/Berlin (default UTC)").word("ZONE");
-  table.add("from", from, "the instants after this one: 2026-03-28T00:00:00Z (default now)").word("INSTANT");
-  table.add("start", start, "what intervals count from (default --from)").word("INSTANT");
-  table.add("count", count, "how many").short_name('n').range(1, 100'000);
-  table.add("json", json, "print a JSON array");
-  if (!read(table, words)) return 0;
-
-  const beat::Schedule schedule = when.schedule();
-  const WallTime begin = from ? or_throw(beat::parse_instant(*from), "--from: ") : now();
-  beat::NextTerms terms;
-  terms.zone = or_throw(beat::Zone::find(zone_name));
-  terms.start = start ? or_throw(beat::parse_instant(*start), "--start: ") : begin;
+/// Prints ticks; the terms are those of the entry or of the command line.
+int print_ticks(const beat::Schedule& schedule, const beat::NextTerms& terms, WallTime after, std::uint64_t count,
+                bool json) {
   Value::Array instants;
-  auto tick = schedule.next(begin, terms);
+  auto tick = schedule.next(after, terms);
   for (; tick && count > 0; --count) {
     if (json) {
       instants.emplace_back(beat::to_text(*tick));
@@ -104,28 +68,49 @@ int next(const Words& words) {
   return 0;
 }
 
-struct Action {
-  const char* name;
-  const char* does;
-  int (*run)(const Words&);
-};
-constexpr Action actions[] = {
-    {"next", "prints when a schedule is due", next},
-};
-
-void help(std::FILE* to) {
-  std::fprintf(to, "usage: baozi schedule ACTION [ARGUMENT]…\n\nPeriodic tasks.\n\n");
-  for (const Action& action : actions) std::fprintf(to, "  %-8s  %s\n", action.name, action.does);
-  std::fprintf(to,
-               "\n  baozi schedule next --crontab '3 * * * *' --zone Europe/Berlin --from 2026-03-28T00:00:00Z -n 10 --json\n"
-               "  baozi schedule next --cron '0 9 * * MON#1'\n"
-               "  baozi schedule next --solar sunset --latitude 52.52 --longitude 13.4\n\n"
-               "Each action has its own --help.\n");
-}
-
 }  // namespace
 
-int schedule(const Words& words) {
+int schedule_next(const Words& words) {
+  When when;
+  std::string name;
+  std::string zone_name;
+  std::optional<std::string> from;
+  std::optional<std::string> start;
+  std::uint64_t count = 5;
+  bool json = false;
+  StoreOption store;
+  base::OptionTable table{"baozi schedule next", "Prints the instants at which a schedule is due, in UTC."};
+  table.add_positional("NAME", name, "an entry of --store, instead of a schedule that is given");
+  when.declare(table);
+  table.begin_group("Which of them");
+  table.add("zone", zone_name, "whose clock counts, by its IANA name: Europe/Berlin (default UTC)").word("ZONE");
+  table.add("from", from, "the instants after this one: 2026-03-28T00:00:00Z (default now)").word("INSTANT");
+  table.add("start", start, "what intervals count from (default --from)").word("INSTANT");
+  table.add("count", count, "how many").short_name('n').range(1, 100'000);
+  table.add("json", json, "print a JSON array");
+  store.declare(table);
+  if (!read_schedule(table, words)) return 0;
+
+  const WallTime now{std::chrono::floor<std::chrono::seconds>(wall_now().time_since_epoch())};
+  if (!name.empty()) {
+    if (when.is_given() || !zone_name.empty() || start) {
+      throw base::ConfigError{"entry '" + name + "' says when, in which zone and from when: leave these options away"};
+    }
+    const WallTime begin = from ? or_throw(beat::parse_instant(*from), "--from: ") : now;
+    const auto found = answer(store.open()->find(name));
+    if (!found) throw std::runtime_error{"there is no entry '" + name + "'"};
+    if (!found->entry.enabled) std::fprintf(stderr, "baozi schedule: entry '%s' is disabled\n", name.c_str());
+    return print_ticks(found->entry.schedule, found->entry.terms(), begin, count, json);
+  }
+  const beat::Schedule schedule = when.schedule();
+  const WallTime begin = from ? or_throw(beat::parse_instant(*from), "--from: ") : now;
+  beat::NextTerms terms;
+  terms.zone = or_throw(beat::Zone::find(zone_name));
+  terms.start = start ? or_throw(beat::parse_instant(*start), "--start: ") : begin;
+  return print_ticks(schedule, terms, begin, count, json);
+}
+
+int schedule(const Words& words, ReadSchedule read_file) {
   const std::string name = words.empty() ? "" : words.front();
   if (name == "--help" || name == "-h" || name == "help") {
     help(stdout);
@@ -137,7 +122,10 @@ int schedule(const Words& words) {
   }
   std::vector<std::string> names;
   for (const Action& action : actions) {
-    if (name == action.name) return action.run(Words{words.begin() + 1, words.end()});
+    if (name == action.name) {
+      const Words rest{words.begin() + 1, words.end()};
+      return action.run == nullptr ? schedule_import(rest, read_file) : action.run(rest);
+    }
     names.emplace_back(action.name);
   }
   const std::string meant = base::nearest(name, names);
