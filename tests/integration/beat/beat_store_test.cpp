@@ -4,14 +4,19 @@
 
 #include "beat_fixture.hpp"
 #include "store/open_store.hpp"
+#include "support/postgres_server.hpp"
 
 namespace baozi::test {
 namespace {
 
-class BeatStore : public BeatProgram {
+class BeatStore : public BeatProgram, public testing::WithParamInterface<const char*> {
  protected:
   void SetUp() override {
     BeatProgram::SetUp();
+    if (GetParam() == std::string{"Postgres"}) {
+      server = std::make_unique<PostgresServer>();
+      url = server->url();
+    }
     auto opened = store::open_schedule_store(url);
     ASSERT_TRUE(opened) << opened.error().message;
     store = std::move(*opened);
@@ -37,11 +42,12 @@ class BeatStore : public BeatProgram {
     return found && *found ? (*found)->record : beat::EntryRecord{};
   }
 
+  std::unique_ptr<PostgresServer> server;
   std::string url = "sqlite:" + (cluster.folder() / "schedule.db");
   std::unique_ptr<store::ScheduleStore> store;
 };
 
-TEST_F(BeatStore, AnotherBeatTakesOverWithinSecondsAndNoTickIsLostOrRunTwice) {
+TEST_P(BeatStore, AnotherBeatTakesOverWithinSecondsAndNoTickIsLostOrRunTwice) {
   const WallTime begin = base::wall_now();
   put_ticking();
   auto first = start_on_store("first");
@@ -65,7 +71,7 @@ TEST_F(BeatStore, AnotherBeatTakesOverWithinSecondsAndNoTickIsLostOrRunTwice) {
   EXPECT_EQ(record("e").total_run_count, runs().size());
 }
 
-TEST_F(BeatStore, ChangesAreSeenWhileItRuns) {
+TEST_P(BeatStore, ChangesAreSeenWhileItRuns) {
   put("slow", R"({"every": 3600, "task": "t.mark_id", "args": [")" + marks + R"("]})");
   auto beat = start_on_store("beat");
   ASSERT_TRUE(says("the schedule has 1 entry"));
@@ -88,7 +94,7 @@ TEST_F(BeatStore, ChangesAreSeenWhileItRuns) {
   EXPECT_EQ(record("slow").total_run_count, 1u);
 }
 
-TEST_F(BeatStore, WhatHasRunOutIsDisabledThere) {
+TEST_P(BeatStore, WhatHasRunOutIsDisabledThere) {
   put("once",
       R"({"every": "0.2", "task": "t.mark_id", "one_off": true, "args": [")" + marks + R"("]})");
   auto beat = start_on_store("beat");
@@ -99,7 +105,7 @@ TEST_F(BeatStore, WhatHasRunOutIsDisabledThere) {
   }));
 }
 
-TEST_F(BeatStore, TheProgressOfAFileOutlivesItsBeat) {
+TEST_P(BeatStore, TheProgressOfAFileOutlivesItsBeat) {
   const WallTime begin = base::wall_now();
   write(ticking());
   auto beat = start_beat({"--state", url});
@@ -115,6 +121,33 @@ TEST_F(BeatStore, TheProgressOfAFileOutlivesItsBeat) {
       [&] { return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0; }));
   expect_no_gap_and_none_twice(begin);
 }
+
+INSTANTIATE_TEST_SUITE_P(On, BeatStore, testing::Values("Sqlite", "Postgres"),
+                         [](const auto& kind) { return std::string{kind.param}; });
+
+class BeatOnAServer : public BeatStore {};
+
+TEST_P(BeatOnAServer, GoesOnWithWhatItKnowsWhileTheServerIsAway) {
+  const WallTime begin = base::wall_now();
+  put_ticking();
+  auto beat = start_on_store("beat");
+  ASSERT_TRUE(has_run(3));
+  server->stop();
+  ASSERT_TRUE(has_run(runs().size() + 10));
+  server->start();
+  ASSERT_TRUE(has_run(runs().size() + 3));
+  put("slow", R"({"every": 3600, "task": "t.mark_id"})");  // a change is seen again
+  ASSERT_TRUE(says("the schedule has 2 entries"));
+  beat->signal(SIGTERM);
+  EXPECT_EQ(beat->wait(), 0);
+  ASSERT_TRUE(eventually(
+      [&] { return cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0; }));
+  expect_no_gap_and_none_twice(begin);
+  EXPECT_EQ(record("e").total_run_count, runs().size());
+}
+
+INSTANTIATE_TEST_SUITE_P(On, BeatOnAServer, testing::Values("Postgres"),
+                         [](const auto& kind) { return std::string{kind.param}; });
 
 }  // namespace
 }  // namespace baozi::test
