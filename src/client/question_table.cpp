@@ -22,20 +22,25 @@ int weight(wire::Verdict verdict) {
   return 0;
 }
 
-/// REPLY to REVOKE: an array with `[id, verdict, state]` for each id, in their order.
-void merge_verdicts(BytesView payload, std::vector<Answer::Verdict>& verdicts) {
+/// REPLY to REVOKE: an array with `[id, verdict, state]` for each different id.
+void merge_verdicts(BytesView payload, const std::vector<TaskId>& ids,
+                    std::vector<Answer::Verdict>& verdicts) {
+  std::map<TaskId, Answer::Verdict> given;
   Reader in{payload};
   const std::uint32_t count = in.array();
-  for (std::uint32_t i = 0; i < count && i < verdicts.size() && in.ok(); ++i) {
+  for (std::uint32_t i = 0; i < count && i < ids.size() && in.ok(); ++i) {
     const std::uint32_t fields = in.array();
-    in.skip();
+    const wire::IdView id = wire::read_id(in);
     const std::uint64_t verdict = in.uinteger();
     const std::uint64_t state = in.uinteger();
     for (std::uint32_t k = 3; k < fields && in.ok(); ++k) in.skip();
-    if (!in.ok() || verdict > 3 || state > 7) return;
-    const Answer::Verdict given{static_cast<wire::Verdict>(verdict),
-                                static_cast<wire::TaskState>(state)};
-    if (weight(given.verdict) > weight(verdicts[i].verdict)) verdicts[i] = given;
+    if (!in.ok() || verdict > 3 || state > 7) break;
+    given[id.to_id()] = {static_cast<wire::Verdict>(verdict), static_cast<wire::TaskState>(state)};
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) {  // the same id may stand there twice
+    const auto found = given.find(ids[i]);
+    if (found == given.end()) continue;
+    if (weight(found->second.verdict) > weight(verdicts[i].verdict)) verdicts[i] = found->second;
   }
 }
 
@@ -104,7 +109,7 @@ void QuestionTable::on_reply(ProducerPeer& peer, const wire::Reply& message) {
   } else if (message.code != 0) {
     answer.refusals.push_back(std::move(reply));
   } else if (open->question.kind == Question::Kind::revoke) {
-    merge_verdicts(message.payload, answer.verdicts);
+    merge_verdicts(message.payload, open->question.ids, answer.verdicts);
   } else if (open->question.kind == Question::Kind::forget) {
     Reader in{message.payload};
     answer.erased += in.uinteger();

@@ -354,20 +354,22 @@ TEST_F(ProducerResults, RevokingAsksEveryBrokerAndTheStrongestVerdictCounts) {
   open(broker_b);
   core->ask({.tag = Tag{5},
              .kind = Question::Kind::revoke,
-             .ids = {id_of_tag(1), id_of_tag(2), id_of_tag(3)},
+             .ids = {id_of_tag(1), id_of_tag(2), id_of_tag(1), id_of_tag(3)},
              .terminate = true},
             now);
   turn();
   const auto revoke = decoded<wire::Revoke>(last_frame(broker_a));
-  EXPECT_EQ(revoke.ids.size(), 3U);
+  EXPECT_EQ(revoke.ids.size(), 4U);
   EXPECT_EQ(revoke.flags, wire::flag::revoke_terminate);
+  // Brokers answer for each different id.
   const auto verdicts = [](std::vector<std::pair<wire::Verdict, wire::TaskState>> list) {
+    std::uint64_t tag = 0;
     Bytes payload;
     Writer writer{payload};
     writer.array(list.size());
     for (const auto& [verdict, state] : list) {
       writer.array(3);
-      writer.str("id");
+      wire::pack_id(writer, wire::view_of(id_of_tag(++tag)));
       writer.uinteger(static_cast<std::uint64_t>(verdict));
       writer.uinteger(static_cast<std::uint64_t>(state));
     }
@@ -386,8 +388,9 @@ TEST_F(ProducerResults, RevokingAsksEveryBrokerAndTheStrongestVerdictCounts) {
   ASSERT_EQ(answers.size(), 1U);
   EXPECT_EQ(answers[0].verdicts[0].verdict, revoked);
   EXPECT_EQ(answers[0].verdicts[1].verdict, pending);
-  EXPECT_EQ(answers[0].verdicts[2].verdict, too_late);
-  EXPECT_EQ(answers[0].verdicts[2].state, wire::TaskState::success);
+  EXPECT_EQ(answers[0].verdicts[2].verdict, revoked) << "the first id once more";
+  EXPECT_EQ(answers[0].verdicts[3].verdict, too_late);
+  EXPECT_EQ(answers[0].verdicts[3].state, wire::TaskState::success);
 }
 
 TEST_F(ProducerResults, ForgettingAddsUpWhatTheCollectorsErased) {
