@@ -63,10 +63,10 @@ std::set<pid_t> descendants_of(pid_t pid) {
 class PreforkPoolTest : public testing::Test {
  protected:
   void start(PreforkPool::Options options = {}) {
-    options.apps = {BAOZI_ZOO};
+    if (options.apps.empty()) options.apps = {BAOZI_ZOO};
     options.worker_name = "w1@here";
     pool = std::make_unique<PreforkPool>(options);
-    if (tasks.size() == 0) load_plugin(BAOZI_ZOO, tasks);
+    if (tasks.size() == 0) load_plugin(options.apps[0], tasks);
   }
   void start(std::size_t children) { start(PreforkPool::Options{.children = children}); }
 
@@ -463,6 +463,24 @@ TEST_F(PreforkPoolTest, ALostForkServerIsStartedAgain) {
     EXPECT_TRUE(test::eventually([&] { return !executes(child); }, 20s));
   }
   EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, WhereLoadingStartsThreadsEveryProcessLoadsTheLibraryAnew) {
+  start({.children = 2, .apps = {BAOZI_THREADED}});
+  const pid_t first = value<int>("threaded.beat");  // its own thread lives
+  EXPECT_NE(first, pool->server_pid());
+  EXPECT_TRUE(said(warnings, "starts threads")) << "and that is said";
+  const FailureText text = failure("threaded.crash");
+  EXPECT_EQ(text.type, "WorkerLostError");
+  EXPECT_NE(text.message.find("signal 11"), std::string::npos) << text.message;
+  EXPECT_EQ(text.traceback, "");
+  EXPECT_GT(value<int>("threaded.beat"), 0);
+  pool->restart();
+  ASSERT_TRUE(all_up(2));
+  EXPECT_GT(value<int>("threaded.beat"), 0);
+  const std::set<pid_t> all = descendants_of(pool->server_pid());
+  pool.reset();
+  for (const pid_t pid : all) EXPECT_TRUE(test::eventually([&] { return !executes(pid); }, 20s));
 }
 
 // ---- what an operator does
