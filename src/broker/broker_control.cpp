@@ -74,6 +74,15 @@ void BrokerCore::on_control(actor::Session& session, const wire::Control& messag
   if (command == "queues") return answer(queues_payload());
   if (command == "scheduled") return answer(scheduled_payload(limit_of(message.arguments)));
   if (command == "revoked") return answer(revoked_payload(limit_of(message.arguments)));
+  if (command == "query_task") return on_query(session, message, out);
+  if (command == "events.enable" || command == "events.disable") {
+    const bool on = command == "events.enable";
+    MapWriter payload;
+    payload.flag("changed", task_events_ != on);
+    payload.flag("task_events", on);
+    set_task_events(on);
+    return answer(payload.take());
+  }
   const bool pauses = command == "queue.pause";
   if (command == "purge" || pauses || command == "queue.resume") {
     const auto name = wire::text_argument(message.arguments, "queue");

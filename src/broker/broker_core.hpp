@@ -265,6 +265,12 @@ class BrokerCore {
     std::size_t open = 0;
     std::uint64_t n = 0;  ///< the commit of its marks
   };
+  /// Somebody asks where tasks stand.
+  struct Query {
+    std::uint64_t session = 0;
+    std::uint64_t request = 0;
+    std::map<TaskId, Bytes> found;  ///< packed descriptions
+  };
   enum class LoadKind : std::uint8_t { lane, schedule, claim, sweep, keyed };
   struct LoadPurpose {
     LoadKind kind;
@@ -473,6 +479,10 @@ class BrokerCore {
   /// The id at the head of a packed task.
   [[nodiscard]] static wire::IdView id_of(BytesView raw);
   [[nodiscard]] bool marks_in(const Queue& queue) const;
+  void on_query(actor::Session& session, const wire::Control& message, BrokerEffects& out);
+  void note_found(Sweep& sweep, Slot slot);
+  void note_found(Sweep& sweep, const store::TaskRow& row, const TaskRowView& view, const Queue& queue);
+  void finish_query(std::uint64_t number, BrokerEffects& out);
   void run_sweep(BrokerEffects& out);
   void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
   /// Ends all tasks that wait in the queue now; how many. None of them is delivered any more.
@@ -645,6 +655,7 @@ class BrokerCore {
   std::map<std::uint64_t, RevokeJob> revoke_jobs_;
   std::multimap<Slot, std::pair<std::uint64_t, std::size_t>> revoke_waiters_;  ///< task → (job, index)
   std::deque<Sweep> sweeps_;
+  std::map<std::uint64_t, Query> queries_;
   bool purges_resumed_ = false;
   std::map<std::int64_t, DeadLetter> dead_;
   std::uint64_t dead_bytes_ = 0;

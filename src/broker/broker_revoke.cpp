@@ -304,7 +304,8 @@ bool BrokerCore::marks_in(const Queue& queue) const {
 void BrokerCore::run_sweep(BrokerEffects& out) {
   if (sweeps_.empty() || keys_loading_) return;
   Sweep& sweep = sweeps_.front();
-  if (sweep.loading || (!sweep.orphans && !may_end_more())) return;
+  const bool ends = !sweep.orphans && sweep.query == 0;
+  if (sweep.loading || (ends && !may_end_more())) return;
   if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end, options_.endings_max - endings_open_) > 0) return;
   if (sweep.ranges.empty()) {
     if (sweep.purged_queue) {
@@ -316,6 +317,8 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
         touch(last_now_);
         urgent_ = true;
       }
+    } else if (sweep.query != 0) {
+      finish_query(sweep.query, out);
     } else if (sweep.orphans) {
       for (const auto& [id, number] : sweep.wanted) {  // not taken again: they wait for their resend
         if (const auto claim = claims_.find(number); claim != claims_.end()) claim->second.sought = false;
@@ -331,7 +334,7 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
   }
   sweep.loading = true;
   load({.kind = LoadKind::sweep, .number = sweep.number}, sweep.ranges.back().from, sweep.ranges.back().to,
-       sweep.orphans ? sweep_rows : std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_),
+       !ends ? sweep_rows : std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_),
        sweep_bytes, out);
 }
 
@@ -343,6 +346,10 @@ bool BrokerCore::swept(Slot slot, Now now) {
       if (!is_older(task.key, sweep.sequence_end)) continue;
       begin_ending(slot, Ending::purged, "purged");
       return true;
+    }
+    if (sweep.query != 0) {
+      note_found(sweep, slot);
+      continue;
     }
     const auto found = sweep.wanted.find(id_of(task.raw()).to_id());
     if (found == sweep.wanted.end()) continue;
@@ -412,6 +419,10 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
                                is_older(row.key, sweep.sequence_end)
                          : sweep.wanted.contains(view->task.id.to_id());
     if (!hit) continue;
+    if (sweep.query != 0) {
+      if (home != nullptr) note_found(sweep, row, *view, *home);
+      continue;
+    }
     if (const Slot slot = take_from_disk(row, now); slot != no_slot && !swept(slot, now)) admit(slot, now);
   }
   const bool range_ends = rows.size() < purpose.rows_max && bytes < purpose.bytes_max;

@@ -26,7 +26,7 @@ constexpr Action inspections[] = {
     {"stats", "", "its pool, its brokers, its counters, what it uses"},
     {"revoked", "", "marks of revoked tasks (the brokers keep them)"},
     {"conf", "", "its settings"},
-    {"query_task", "ID…", "where these tasks stand"},
+    {"query_task", "ID…", "where these tasks stand, there and in the brokers"},
     {"active_queues", "", "queues that it takes tasks from"},
     {"report", "", "all of that a bug report should say"},
 };
@@ -45,7 +45,7 @@ constexpr Action orders[] = {
     {"pause", "[QUEUE]",
      "the workers take no more tasks; with QUEUE: the brokers deliver none from it"},
     {"resume", "[QUEUE]", "ends a pause"},
-    {"enable_events", "", "publish task events"},
+    {"enable_events", "", "publish task events, the brokers too (with -d: these workers only)"},
     {"disable_events", "", "do not"},
 };
 
@@ -291,6 +291,25 @@ struct Question {
     App app = common.app();
     return finish(common, action, app.ask_workers(command, arguments, destination, common.timeout));
   }
+  /// The workers, and the brokers too, unless only some workers are meant.
+  template <class ToAnswer>
+  [[nodiscard]] int ask_both(const std::string& command, const std::string& of_brokers,
+                             const Value& arguments, ToAnswer to_answer) const {
+    App app = common.app();
+    WorkerReplies all = app.ask_workers(command, arguments, destination, common.timeout);
+    if (destination.empty()) {
+      const NodeReplies brokers = app.control(of_brokers, arguments);
+      for (const NodeReply& one : brokers.replies) {
+        const Value answer = one.error.empty() ? to_answer(one.payload) : Value{};
+        all.workers.push_back({.worker = one.node, .error = one.error, .answer = answer});
+      }
+      for (const std::string& silent : brokers.silent) {
+        const auto named = std::find(all.silent.begin(), all.silent.end(), silent);
+        if (named == all.silent.end()) all.silent.push_back(silent);
+      }
+    }
+    return finish(common, action, all);
+  }
 };
 
 }  // namespace
@@ -314,8 +333,11 @@ int inspect(const Words& words) {
                              {"broker", "id", "at_us", "terminate", "signal"});
   }
   Value arguments = Value::object();
-  if (question.action == "query_task")
+  if (question.action == "query_task") {
     arguments["ids"] = Value{Value::Array{question.words.begin(), question.words.end()}};
+    return question.ask_both("inspect.query_task", "query_task", arguments,
+                             [](const Value& payload) { return payload; });
+  }
   return question.ask("inspect." + question.action, arguments);
 }
 
@@ -358,6 +380,15 @@ int control(const Words& words) {
     arguments["min"] = count_in(given[1], "MIN");
   } else if (name == "add_consumer" || name == "cancel_consumer") {
     arguments["queue"] = given[0];
+  }
+  if (name == "enable_events" || name == "disable_events") {
+    const std::string word = name == "enable_events" ? "enabled" : "disabled";
+    return question.ask_both("worker." + name,
+                             name == "enable_events" ? "events.enable" : "events.disable", arguments,
+                             [&](const Value& payload) {
+                               const bool changed = payload.at("changed").to<bool>();
+                               return Value{(changed ? "task events " : "task events already ") + word};
+                             });
   }
   return question.ask("worker." + name, arguments);
 }

@@ -23,6 +23,9 @@ p.flaky:
   max_retries: 3
   backoff: [10ms, 1, 10ms]
   output: text
+p.rated:
+  command: [cat]
+  rate_limit: 1/h
 p.limited:
   command: [sleep, "1000"]
   time_limit: 200ms
@@ -86,6 +89,20 @@ TEST_F(ExecWorker, AFailureHasTheExitCodeAndTheLogHasStderr) {
 
 TEST_F(ExecWorker, RetryOnMeansARetryByTheTasksPolicy) {
   EXPECT_EQ(result(submit("p.flaky", pack_body())).state, wire::TaskState::success);
+}
+
+TEST_F(ExecWorker, TheRateLimitOfTheFileHolds) {
+  const TaskId first = submit("p.rated", pack_body(1));
+  EXPECT_EQ(result(first).state, wire::TaskState::success);
+  const TaskId second = submit("p.rated", pack_body(2));
+  // Its turn is an hour away: so long the broker keeps it.
+  EXPECT_TRUE(producer->pump([&] {
+    return cluster.baozi({"inspect", "query_task", second.to_string()}).out.find("scheduled") !=
+           std::string::npos;
+  }));
+  // Another one passes it by.
+  EXPECT_EQ(result(submit("p.echo", pack_body(3))).state, wire::TaskState::success);
+  EXPECT_FALSE(producer->results().contains(second));
 }
 
 TEST_F(ExecWorker, TheTimeLimitLeavesTheWorkersThreadsAlone) {

@@ -67,6 +67,62 @@ class BrokerControl : public BrokerFixture {
   std::uint64_t request = 0;
 };
 
+TEST_F(BrokerControl, ItSaysWhereTasksStandInMemoryAndOnDisk) {
+  options.window_tasks = 2;
+  start();
+  connect_producer();
+  connect_collector();
+  connect_worker(worker_a, 1, 1);
+  Bytes later;
+  Writer packed{later};
+  packed.map(1);
+  packed.uinteger(static_cast<std::uint64_t>(wire::Option::eta));
+  const std::int64_t eta_us = micros(now.wall) + 3'600 * second;
+  packed.integer(eta_us);
+  submit(1, {task("out"), task("waits"), task("waits-2"), task("on-disk"), task("on-disk-2"), task("later", {}, later)});
+  settle();
+  ASSERT_EQ(deliveries(*worker_a).size(), 1u);
+  ask(*producer, "query_task", Value::object({{"ids", Value::array({"out", "waits", "on-disk-2", "later", "nonsense"})}}));
+  settle();
+  const Value found = reply(*producer);
+  ASSERT_EQ(found.size(), 4u) << found.to_json();
+  const auto state = [&](const char* id) { return found.at(id).at(std::size_t{0}).as_string(); };
+  EXPECT_EQ(state("out"), "leased");
+  EXPECT_EQ(found.at("out").at(1).at("worker"), Value{"w1"});
+  EXPECT_EQ(state("waits"), "queued");
+  EXPECT_EQ(state("on-disk-2"), "queued");
+  EXPECT_EQ(found.at("on-disk-2").at(1).at("id"), Value{"on-disk-2"});
+  EXPECT_EQ(found.at("on-disk-2").at(1).at("delivery_info").at("routing_key"), Value{"default"});
+  EXPECT_EQ(state("later"), "scheduled");
+  EXPECT_EQ(found.at("later").at(1).at("eta_us").to<std::int64_t>(), eta_us);
+  connect_worker(worker_b, 2, 10);  // nothing was moved by the question
+  settle();
+  EXPECT_EQ(deliveries(*worker_b).size(), 4u);
+  ask(*producer, "query_task", Value::object({{"ids", Value::array()}}));
+  EXPECT_EQ(reply(*producer).size(), 0u);
+}
+
+TEST_F(BrokerControl, QuestionsForTasksAreBounded) {
+  start();
+  connect_producer();
+  Value::Array many(501, Value{"x"});
+  ask(*producer, "query_task", Value::object({{"ids", Value{many}}}));
+  EXPECT_EQ(reply(*producer, static_cast<std::uint64_t>(wire::ErrorCode::too_large)), Value{"more than 500 ids"});
+}
+
+TEST_F(BrokerControl, TaskEventsAreSwitchedOnAndOff) {
+  start();
+  connect_producer();
+  ask(*producer, "events.enable");
+  EXPECT_EQ(reply(*producer), Value::object({{"changed", true}, {"task_events", true}}));
+  EXPECT_TRUE(core->has_task_events());
+  ask(*producer, "events.enable");
+  EXPECT_EQ(reply(*producer), Value::object({{"changed", false}, {"task_events", true}}));
+  ask(*producer, "events.disable");
+  EXPECT_EQ(reply(*producer), Value::object({{"changed", true}, {"task_events", false}}));
+  EXPECT_FALSE(core->has_task_events());
+}
+
 TEST_F(BrokerControl, AProducerThatOnlySaidHelloIsNotRemembered) {
   start();
   connect_producer();
