@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -16,26 +15,17 @@
 
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
+#include "worker/prefork/prefork_parts.hpp"
 #include "worker/failure.hpp"
-#include "worker/prefork/crash.hpp"
-#include "worker/prefork/lost.hpp"
-#include "worker/time_limit.hpp"
 
 namespace baozi::worker {
 
-using prefork::ChildLink;
 using prefork::Order;
 using prefork::Packet;
 
 namespace {
 
-constexpr double worth_a_wake_us = 50;    // of short tasks, for one child
-constexpr std::size_t batch_max = 448;    // items that one child holds
-constexpr double batched_us = 1'000;      // tasks longer than this are handed out one by one
 constexpr Micros scan{50'000};            // a wake that was lost is a delay of no more than that
-constexpr Micros rebalance_after{2'000};  // what waits for so long behind one task goes elsewhere
-constexpr Micros release_after{50'000};   // a signal has arrived by then
-constexpr Micros names_patience{60'000'000};  // debug information is large, and machines are busy
 constexpr Micros backoff_first{100'000};
 constexpr Micros backoff_most{10'000'000};
 constexpr std::size_t line_bytes_max = 4'096;
@@ -45,56 +35,11 @@ constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
 constexpr std::uint64_t tag_events = 0;
 constexpr std::uint64_t tag_server = ~std::uint64_t{0};
 
-/// The pool ends it by force at its limit. What keeps its limit by itself (a program, which is
-/// ended as one) would lose to that by chance, and cost a process.
-bool is_limited(const Start& start) {
-  return start.time_limit > Micros{0} && !definition_of(start.definition).keeps_time_limit();
-}
-
 Micros backoff(int failures) {
   return std::min(backoff_first * (1 << std::min(failures, 10)), backoff_most);
 }
 
 }  // namespace
-
-struct PreforkPool::Child {
-  Child(std::uint64_t unique, std::uint32_t slot_index, int memory)
-      : number{unique}, slot{slot_index}, link{memory} {}
-  ~Child() {
-    if (output >= 0) close(output);
-  }
-
-  std::uint64_t number;
-  std::uint32_t slot;
-  ChildLink link;
-  pid_t pid = 0;    ///< 0: not known yet
-  int output = -1;  ///< what it writes to stdout and stderr
-  std::string line;
-  bool dying = false;  ///< SIGKILL was sent, or is to be
-  bool leaves = false;
-  const char* damage = nullptr;
-  int signal_waits = 0;  ///< it is to be sent as soon as there is a process
-  MonoTime since{};
-  MonoTime release_at{};  ///< of a claimed place; 0: none
-  std::uint64_t answered_before = 0;
-  MonoTime answered_at{};
-};
-
-struct PreforkPool::Slot {
-  std::uint32_t index = 0;
-  std::unique_ptr<Child> child;
-  std::optional<MonoTime> spawn_at;
-  int failures = 0;
-  std::uint64_t executed = 0;  ///< by children that are gone
-};
-
-/// Why what a child had begun has ended.
-struct PreforkPool::Charge {
-  std::string how;
-  std::string traceback;
-  std::vector<std::uint64_t> frames;
-  Micros cpu{0};
-};
 
 PreforkPool::PreforkPool(Options options) : options_{std::move(options)} {
   if (options_.children == 0) throw std::invalid_argument{"a pool has one process or more"};
@@ -270,234 +215,6 @@ void PreforkPool::distrust(Child& child, const char* why) {
   kill(child, SIGKILL);
 }
 
-// ---- items
-
-std::size_t PreforkPool::submit(std::span<const Start> items) {
-  if (!accepting_) return 0;
-  const std::size_t room = options_.backlog_max - std::min(options_.backlog_max, backlog_.size());
-  const std::size_t count = std::min(items.size(), room);
-  backlog_.insert(backlog_.end(), items.begin(),
-                  items.begin() + static_cast<std::ptrdiff_t>(count));
-  in_hand_ += count;
-  if (count > 0) feed(base::mono_now());
-  return count;
-}
-
-/// As many to each child as make a wake worth its while, or an equal share where there are more.
-void PreforkPool::feed(MonoTime now) {
-  if (backlog_.empty() || slots_.empty()) return;
-  std::size_t there = backlog_.size();
-  for (const auto& slot : slots_) there += slot->child ? slot->child->link.live() : 0;
-  std::size_t target = 1;
-  if (average_us_ < batched_us) {
-    const auto worth = static_cast<std::size_t>(worth_a_wake_us / std::max(average_us_, 0.5));
-    const std::size_t share = (there + slots_.size() - 1) / slots_.size();
-    target = std::clamp<std::size_t>(std::max(worth, share), 1, batch_max);
-  }
-  for (const auto& slot : slots_) {
-    if (backlog_.empty()) break;
-    Child* const child = slot->child.get();
-    if (child == nullptr || child->leaves || child->dying || !child->link.is_up()) continue;
-    const std::size_t before = child->link.live();
-    if (before == 0) child->answered_at = now;
-    bool pushed = false;
-    while (!backlog_.empty() && child->link.live() < target &&
-           child->link.push(backlog_.front(), now)) {
-      if (is_limited(backlog_.front())) {
-        const Micros limit = backlog_.front().time_limit;
-        if (!check_limits_at_ || now + limit < *check_limits_at_) check_limits_at_ = now + limit;
-      }
-      backlog_.pop_front();
-      pushed = true;
-    }
-    if (pushed) child->link.ring_bell();
-    if (child->link.live() > 1 && !rebalance_at_) rebalance_at_ = now + rebalance_after;
-  }
-}
-
-void PreforkPool::complete(Ended ended) {
-  ended_.push_back(std::move(ended));
-  --in_hand_;
-}
-
-void PreforkPool::collect(Child& child) {
-  child.link.arm();
-  const std::size_t from = ended_.size();
-  if (!child.link.collect(ended_, updates_) && child.damage == nullptr) {
-    distrust(child, "it had damaged the memory that it shares with the worker");
-  }
-  if (ended_.size() == from) return;
-  in_hand_ -= ended_.size() - from;
-  child.since = base::mono_now();
-  for (std::size_t i = from; i < ended_.size(); ++i) {
-    average_us_ += (static_cast<double>(ended_[i].ran.count()) - average_us_) / 16;
-  }
-}
-
-/// What waits behind a task that takes long goes to those who have nothing to do.
-void PreforkPool::rebalance(MonoTime now) {
-  rebalance_at_.reset();
-  std::size_t idle = 0;
-  bool waits = false;
-  for (const auto& slot : slots_) {
-    if (slot->child && slot->child->link.live() == 0 && slot->child->link.is_up()) ++idle;
-  }
-  for (const auto& slot : slots_) {
-    Child* const child = slot->child.get();
-    if (child == nullptr || child->link.live() < 2) continue;
-    waits = true;
-    if (child->answered_before != child->link.answered()) {
-      child->answered_before = child->link.answered();
-      child->answered_at = now;
-    }
-    if (idle == 0 || now - child->answered_at < rebalance_after) continue;
-    const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
-    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
-    // The pool has learned: these take long.
-    average_us_ = std::max(average_us_, static_cast<double>((now - child->answered_at).count()));
-  }
-  feed(now);
-  if (waits && !rebalance_at_) rebalance_at_ = now + rebalance_after;
-}
-
-Cancelled PreforkPool::cancel(Token token, bool interrupt) {
-  const auto waiting = std::find_if(backlog_.begin(), backlog_.end(),
-                                    [&](const Start& start) { return start.token == token; });
-  if (waiting != backlog_.end()) {
-    backlog_.erase(waiting);
-    --in_hand_;
-    return Cancelled::taken_back;
-  }
-  for (const auto& [number, child] : children_) {
-    switch (child->link.take_back(token)) {
-      case ChildLink::TookBack::yes: --in_hand_; return Cancelled::taken_back;
-      case ChildLink::TookBack::runs:
-        if (interrupt) child->link.interrupt(token);
-        return Cancelled::running;
-      case ChildLink::TookBack::unknown: break;
-    }
-  }
-  const auto unnamed = std::any_of(unnamed_.begin(), unnamed_.end(), [&](const auto& one) {
-    return one.second.ended.token == token;
-  });
-  const bool ends = unnamed || std::any_of(ended_.begin(), ended_.end(),
-                                           [&](const Ended& one) { return one.token == token; });
-  return ends ? Cancelled::running : Cancelled::unknown;
-}
-
-Terminated PreforkPool::terminate(Token token, int signal) {
-  if (cancel(token, false) == Cancelled::taken_back) return Terminated::taken_back;
-  for (const auto& [number, child] : children_) {
-    ChildLink::Item* const item = child->dying ? nullptr : child->link.claim(token);
-    if (item == nullptr) continue;
-    item->signal = signal;
-    child->release_at = base::mono_now() + release_after;
-    kill(*child, signal);
-    return Terminated::signalled;
-  }
-  return Terminated::not_here;
-}
-
-std::vector<Token> PreforkPool::stop(StopMode mode) {
-  accepting_ = false;
-  std::vector<Token> given_back;
-  if (mode == StopMode::drain) return given_back;
-  for (const Start& start : std::exchange(backlog_, {})) given_back.push_back(start.token);
-  for (const auto& [number, child] : children_) {
-    for (const Start& start : child->link.take_back_ready(prefork::ring_slots)) {
-      given_back.push_back(start.token);
-    }
-    ChildLink::Item* const item = child->link.running();
-    if (mode == StopMode::interrupt && item != nullptr) child->link.interrupt(item->start.token);
-  }
-  in_hand_ -= given_back.size();
-  return given_back;
-}
-
-// ---- how tasks end whose process has ended
-
-void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, MonoTime now) {
-  const Start& start = item.start;
-  const Micros ran = now - item.pushed;
-  if (item.timed_out) {
-    return complete(time_limit_exceeded(start, ran, charge.how));
-  }
-  Ended ended;
-  ended.token = start.token;
-  ended.started = base::wall_now() - ran;
-  ended.ran = ran;
-  if (item.signal != 0) {
-    ended.verdict = Verdict::revoked;
-    ended.value =
-        Failure{"baozi::TaskRevoked", "terminated while it ran; " + charge.how, ""}.packed();
-    return complete(std::move(ended));
-  }
-  ended.verdict = Verdict::lost;
-  ended.permanent = true;
-  const std::string message = charge.how;
-  warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
-                      " cost its process: " + message);
-  if (!charge.frames.empty() && server_up_) {
-    std::string addresses(charge.frames.size() * sizeof(std::uint64_t), '\0');
-    std::memcpy(addresses.data(), charge.frames.data(), addresses.size());
-    const std::int64_t question = next_question_++;
-    if (server_.send({.order = Order::names, .value = question, .text = std::move(addresses)})) {
-      unnamed_[question] = {std::move(ended), "WorkerLostError", message, now + names_patience};
-      return;
-    }
-  }
-  ended.value = Failure{"WorkerLostError", message, ""}.packed();
-  complete(std::move(ended));
-}
-
-void PreforkPool::bury(Child& child, const Charge& how, MonoTime now) {
-  collect(child);  // what it had said before
-  std::vector<ChildLink::Item> begun;
-  std::vector<Start> ready;
-  child.link.bury(begun, ready);
-  for (const ChildLink::Item& item : begun) charge(item, how, now);
-  backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
-}
-
-/// Forgets a child whose process is gone; its slot is empty then.
-void PreforkPool::drop(Child& child) {
-  read_output(child, true);
-  children_.erase(child.number);
-  if (child.slot < slots_.size() && slots_[child.slot]->child.get() == &child) {
-    slots_[child.slot]->executed += child.link.answered();
-    slots_[child.slot]->child.reset();
-    return;
-  }
-  std::erase_if(leaving_, [&](const auto& one) { return one.get() == &child; });
-}
-
-void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usage, MonoTime now) {
-  collect(child);
-  const prefork::CrashReport crash = prefork::read_crash(child.link.crash());
-  const bool had_task = child.link.live() > 0;
-  Charge how;
-  how.how = prefork::how_it_was_lost(
-      {.status = status, .pid = child.pid, .usage = usage, .crash = crash, .damage = child.damage});
-  if (crash.frames.size() > 2) how.frames = crash.frames;
-  const bool came_up = child.link.is_up();
-  const prefork::Leaving leaving = child.link.leaving();
-  const bool has_slot = child.slot < slots_.size() && slots_[child.slot]->child.get() == &child;
-  Slot* const slot = has_slot ? slots_[child.slot].get() : nullptr;
-  const std::string text = how.how;
-  bury(child, how, now);
-  drop(child);
-  if (slot == nullptr) return;
-  if (!came_up) return retry_later(*slot, "it ended before it began: " + text, now);
-  slot->failures = 0;
-  if (leaving == prefork::Leaving::descriptors) {
-    notices_.push_back("slot " + std::to_string(slot->index) +
-                       " gets a new process: a task had closed the descriptors of the old one");
-  } else if (!had_task && leaving == prefork::Leaving::no) {
-    warnings_.push_back("slot " + std::to_string(slot->index) + " lost its idle process: " + text);
-  }
-  spawn(*slot, now);
-}
-
 // ---- what arrives
 
 void PreforkPool::read_output(Child& child, bool last) {
@@ -618,33 +335,6 @@ void PreforkPool::take_events(PoolEvents& out) {
 }
 
 // ---- time
-
-void PreforkPool::check_limits(MonoTime now) {
-  check_limits_at_.reset();
-  std::optional<MonoTime> next;
-  for (const auto& [number, child] : children_) {
-    if (child->dying || child->link.live() == 0) continue;
-    const ChildLink::Item* const runs = child->link.running();
-    child->link.for_each_live([&](const ChildLink::Item& item) {
-      if (!is_limited(item.start) || child->dying) return;
-      MonoTime at = now + item.start.time_limit;
-      if (&item == runs) {
-        at = child->link.began(item, now) + item.start.time_limit;
-        if (now >= at) {
-          if (ChildLink::Item* const claimed = child->link.claim(item.start.token)) {
-            claimed->timed_out = true;
-            child->dying = true;
-            kill(*child, SIGKILL);
-            return;
-          }
-          at = now + item.start.time_limit;  // it has just ended
-        }
-      }
-      if (!next || at < *next) next = at;
-    });
-  }
-  check_limits_at_ = next;
-}
 
 void PreforkPool::tick(MonoTime now) {
   if (server_again_at_ && now >= *server_again_at_) {
