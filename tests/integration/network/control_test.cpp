@@ -256,6 +256,19 @@ TEST_F(ControlTest, ARateLimitSlowsATaskDownAndIsLifted) {
             "rate limit disabled successfully");
 }
 
+TEST_F(ControlTest, ExcludingTheDefaultQueueNeedsNoListOfQueues) {
+  cluster.start_worker(0, 2, {"-X", "default"});
+  ASSERT_TRUE(eventually([&] { return inspect({"ping"}).size() == 1; }));
+  App client = app();
+  auto waits = client.send<std::int64_t>("c.add", 1, 2);
+  auto direct = client.send<std::int64_t>("c.add", 2, 3, CallOptions{.queue = "other"});
+  EXPECT_FALSE(ok(control({"add_consumer", "other", "-d", w0}), w0).as_string().empty());
+  EXPECT_EQ(direct.get(30s), 5);
+  EXPECT_FALSE(waits.ready()) << "it would have come first";
+  EXPECT_FALSE(ok(control({"add_consumer", "default", "-d", w0}), w0).as_string().empty());
+  EXPECT_EQ(waits.get(30s), 3);
+}
+
 TEST_F(ControlTest, ATimeLimitEndsATaskThatRunsLonger) {
   start_two();
   control({"time_limit", "no.such", "1s"}, 1);
