@@ -29,7 +29,7 @@ struct SourceOptions {
   std::string file;    ///< empty: the store holds the entries
   Zone zone;           ///< of a file's entries that name none
   std::string holder;  ///< who leads, unlike that of any other beat
-  Micros poll{1'000'000};
+  Micros poll{500'000};
   Micros lead_span{5'000'000};  ///< a beat that is silent for so long is followed by another
 };
 

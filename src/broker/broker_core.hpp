@@ -466,6 +466,11 @@ class BrokerCore {
   // ---- broker_revoke.cpp
   void on_revoke(actor::Session& session, const wire::Revoke& message, Now now, BrokerEffects& out);
   void revoke_task(Slot slot, std::uint64_t job, std::size_t index);
+  static void say_pending(RevokeJob& job, std::size_t index);
+  /// Was it here before the restart, and may a worker have it that was not heard yet (D15)?
+  [[nodiscard]] bool may_be_held(const Task& task) const;
+  /// Those of `revokes_held_` that nobody has are ended.
+  void resume_revokes();
   void mark_revoked(const TaskId& id, const wire::Revoke& message, Now now);
   void unmark_revoked(const TaskId& id);
   /// A task comes into the broker's hands again: true when it bears a mark, which it remembers from now on.
@@ -654,6 +659,8 @@ class BrokerCore {
   std::vector<SlotRef> revokes_due_;  ///< leased tasks whose workers are to be told
   std::map<std::uint64_t, RevokeJob> revoke_jobs_;
   std::multimap<Slot, std::pair<std::uint64_t, std::size_t>> revoke_waiters_;  ///< task → (job, index)
+  /// Tasks on disk that were revoked while holding: what becomes of them is known when that ends.
+  std::map<TaskId, std::uint64_t> revokes_held_;
   std::deque<Sweep> sweeps_;
   std::map<std::uint64_t, Query> queries_;
   bool purges_resumed_ = false;

@@ -155,16 +155,35 @@ void BrokerCore::revoke_task(Slot slot, std::uint64_t job_number, std::size_t in
     case Stage::leased:
     case Stage::marking: {
       revokes_due_.push_back({slot, task.key});
-      job.verdicts[index] = wire::Verdict::pending;
-      job.states[index] = wire::TaskState::started;
-      job.settled[index] = true;
-      --job.open;
+      say_pending(job, index);
       return;
     }
     case Stage::ending: break;
-    default: begin_ending(slot, Ending::revoked, "revoked"); urgent_ = true; break;
+    default:
+      if (may_be_held(task)) return say_pending(job, index);  // `admit` and `adopt` look at the mark
+      begin_ending(slot, Ending::revoked, "revoked");
+      urgent_ = true;
+      break;
   }
   revoke_waiters_.emplace(slot, std::pair{job_number, index});
+}
+
+void BrokerCore::say_pending(RevokeJob& job, std::size_t index) {
+  job.verdicts[index] = wire::Verdict::pending;
+  job.states[index] = wire::TaskState::started;
+  job.settled[index] = true;
+  --job.open;
+}
+
+bool BrokerCore::may_be_held(const Task& task) const { return holding_ && task.position == 0; }
+
+void BrokerCore::resume_revokes() {
+  if (revokes_held_.empty()) return;
+  Sweep sweep;
+  sweep.number = next_request_++;
+  sweep.wanted = std::exchange(revokes_held_, {});
+  sweep.ranges = ranges_on_disk();
+  sweeps_.push_back(std::move(sweep));
 }
 
 void BrokerCore::revoke_settled(Slot slot, wire::TaskState state) {
@@ -361,6 +380,10 @@ bool BrokerCore::swept(Slot slot, Now now) {
       return true;
     }
     task.revoke_asked = true;
+    if (may_be_held(task)) {
+      if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end()) say_pending(job->second, value);
+      continue;
+    }
     begin_ending(slot, Ending::revoked, "revoked");
     urgent_ = true;
     revoke_waiters_.emplace(slot, std::pair{sweep.revoke_job, value});
@@ -421,6 +444,13 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
     if (!hit) continue;
     if (sweep.query != 0) {
       if (home != nullptr) note_found(sweep, row, *view, *home);
+      continue;
+    }
+    if (holding_ && !sweep.purged_queue && !sweep.orphans) {
+      const auto found = sweep.wanted.find(view->task.id.to_id());
+      const auto job = revoke_jobs_.find(sweep.revoke_job);
+      if (job != revoke_jobs_.end()) say_pending(job->second, found->second);
+      revokes_held_.insert(sweep.wanted.extract(found));
       continue;
     }
     if (const Slot slot = take_from_disk(row, now); slot != no_slot && !swept(slot, now)) admit(slot, now);

@@ -409,6 +409,7 @@ void BrokerCore::end_holding(Now now) {
   for (auto& [number, claim] : claims_) claim.since = now.mono;
   held_ids_.clear();
   resume_purges();  // before anything is admitted
+  resume_revokes();
   if (!keys_loading_) admit_keyed(now);
 }
 

@@ -452,6 +452,46 @@ TEST_F(BrokerControl, ARevokedTaskOfALostWorkerEndsInsteadOfBeingRepeated) {
   expect_books_balance();
 }
 
+TEST_F(BrokerControl, WhatAWorkerMayStillHaveAfterARestartIsPendingAndNotRevoked) {
+  start();
+  connect_producer();
+  connect_collector();
+  connect_worker(worker_a, 1, 1);
+  submit(1, {task("a"), task("b")});
+  settle();
+  const auto given = deliveries(*worker_a);
+  ASSERT_EQ(given.size(), 1u);
+  ASSERT_EQ(given[0].task.id.bytes, "a");
+
+  crash_and_start();
+  connect_producer(make_uuid7(wall_time(6), 3, 4));
+  connect_collector();
+  revoke("a");
+  settle();
+  EXPECT_EQ(reply(*producer).at(std::size_t{0}).at(1), Value{2});  // pending
+  revoke("b");  // so might it be with a worker
+  settle();
+  EXPECT_EQ(reply(*producer).at(std::size_t{0}).at(1), Value{2});
+  EXPECT_FALSE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
+
+  connect_worker(worker_a, 1, 1,
+                 {{.number = given[0].number,
+                   .key = given[0].key,
+                   .position = given[0].position,
+                   .phase = wire::Hold::executing,
+                   .id = {false, "a"}}});
+  settle();
+  const auto told = next<wire::Revoke>(*worker_a, wire::Type::revoke);
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->ids[0].bytes, "a");
+  stored(*collector);  // "b", which nobody has
+  settle();
+  EXPECT_EQ(core->books().revoked, 1u);
+  EXPECT_EQ(core->open_tasks(), 1u);
+  EXPECT_TRUE(deliveries(*worker_a).empty());
+  expect_books_balance();
+}
+
 TEST_F(BrokerControl, ATaskThatComesAfterItsRevokeDoesNotRun) {
   start();
   connect_producer();
