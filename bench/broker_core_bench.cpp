@@ -1,6 +1,6 @@
-// What the broker core costs a task, without sockets and without a disk: SUBMIT, DELIVER, DONE and the
-// answers, in batches as they come under load; and the same for tasks that have an ordering key and a
-// unique key each.
+// What the broker core costs a task, without sockets and without a disk: SUBMIT, DELIVER, DONE and
+// the answers, in batches as they come under load; and the same for tasks that have an ordering key
+// and a unique key each.
 #include <benchmark/benchmark.h>
 
 #include "baozi/packing.hpp"
@@ -18,17 +18,26 @@ class Bench {
     now_ = {mono_time(1'000'000'000), wall_time(1'800'000'000'000'000)};
     core_ = std::make_unique<BrokerCore>(BrokerOptions{}, Recovered{}, 1, now_);
     settle();
-    producer_ = hello({.nonce = 1, .role = wire::Role::producer, .name = "p", .incarnation = 1, .origin = id_.view()}, 1);
+    producer_ = hello({.nonce = 1,
+                       .role = wire::Role::producer,
+                       .name = "p",
+                       .incarnation = 1,
+                       .origin = id_.view()},
+                      1);
     if (workers) {
-      worker_ = hello({.nonce = 2, .role = wire::Role::worker, .name = "w", .incarnation = 2, .concurrency = 2}, 2);
+      worker_ = hello(
+          {.nonce = 2, .role = wire::Role::worker, .name = "w", .incarnation = 2, .concurrency = 2},
+          2);
       settle();
-      frame(2, worker_, wire::Credit{.count = 60'000, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
+      frame(2, worker_,
+            wire::Credit{.count = 60'000, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
     }
     Writer packed{tasks_};
     for (std::uint64_t i = 0; i < 2 * batch; ++i) {
       const std::size_t start = tasks_.size();
       const Bytes options = options_of(i, keys);
-      wire::pack_task(packed, {true, make_uuid7(wall_time(1), i, i).view()}, "c.add", {}, options, "\x92\x92\x01\x02\x80");
+      wire::pack_task(packed, {true, make_uuid7(wall_time(1), i, i).view()}, "c.add", {}, options,
+                      "\x92\x92\x01\x02\x80");
       sizes_.push_back(tasks_.size() - start);
     }
     std::size_t at = 0;
@@ -55,13 +64,18 @@ class Bench {
       wire::Deliver message;
       if (open->header.type != wire::Type::deliver || !wire::decode(*open, message)) continue;
       for (const auto& group : message.groups) {
-        for (const auto& delivery : group.deliveries) done.entries.push_back({.number = delivery.number, .state = wire::TaskState::success});
+        for (const auto& delivery : group.deliveries)
+          done.entries.push_back({.number = delivery.number, .state = wire::TaskState::success});
       }
     }
     to_worker_.clear();
     finished_ += done.entries.size();
     if (!done.entries.empty()) frame(2, worker_, done);
-    frame(2, worker_, wire::Credit{.count = 60'000, .bytes = 1 << 30, .returned = finished_, .returned_bytes = finished_ * 33});
+    frame(2, worker_,
+          wire::Credit{.count = 60'000,
+                       .bytes = 1 << 30,
+                       .returned = finished_,
+                       .returned_bytes = finished_ * 33});
     return done.entries.size();
   }
   void turn() {
@@ -81,8 +95,8 @@ class Bench {
   }
 
  private:
-  /// No result, since there is no collector. The batch after the next one has the same keys, free again
-  /// by then.
+  /// No result, since there is no collector. The batch after the next one has the same keys, free
+  /// again by then.
   static Bytes options_of(std::uint64_t i, bool keys) {
     CallOptions call;
     call.ignore_result = true;
@@ -105,7 +119,8 @@ class Bench {
   }
   template <class Message>
   void frame(std::uint64_t key, Peer& peer, const Message& message) {
-    core_->on_frame(actor::PeerKey{key}, wire::encode(peer.session, ++peer.sent, message), now_, out_);
+    core_->on_frame(actor::PeerKey{key}, wire::encode(peer.session, ++peer.sent, message), now_,
+                    out_);
     collect();
   }
   void collect() {
@@ -141,7 +156,8 @@ void through_the_broker(benchmark::State& state) {
     bench.settle();
   }
   // The last batch leaves with the commit, as all of them do, and is not finished.
-  if (tasks + batch < static_cast<std::uint64_t>(state.iterations()) * batch) state.SkipWithError("tasks are left behind");
+  if (tasks + batch < static_cast<std::uint64_t>(state.iterations()) * batch)
+    state.SkipWithError("tasks are left behind");
   state.SetItemsProcessed(static_cast<std::int64_t>(tasks));
 }
 BENCHMARK(through_the_broker)->ArgName("keys")->Arg(0)->Arg(1);

@@ -6,13 +6,13 @@
 #include <baozi/worker.hpp>
 
 BAOZI_TASKS(registry) {
-  registry.task(
-      "b.work",
-      [](std::int64_t us) {
-        const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds{us};
-        while (std::chrono::steady_clock::now() < until) {
-        }
-      },
-      {"us"});
+  registry.task("b.work",
+                [](std::int64_t us) {
+                  const auto until =
+                      std::chrono::steady_clock::now() + std::chrono::microseconds{us};
+                  while (std::chrono::steady_clock::now() < until) {
+                  }
+                },
+                {"us"});
   registry.task("b.crash", [] { std::raise(SIGSEGV); });
 }

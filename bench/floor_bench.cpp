@@ -1,6 +1,8 @@
-// What this machine allows before any of our own work: ZeroMQ's sockets between processes over tcp loopback, SQLite
-// with a sync per commit, and the disk. One JSON line per figure; scripts/bench floor runs it beside our own figures.
-//   floor_bench [N]   N round trips (5,000), 200 times as many one-way messages and 100 times as many rows
+// What this machine allows before any of our own work: ZeroMQ's sockets between processes over tcp
+// loopback, SQLite with a sync per commit, and the disk. One JSON line per figure; scripts/bench
+// floor runs it beside our own figures.
+//   floor_bench [N]   N round trips (5,000), 200 times as many one-way messages and 100 times as
+//   many rows
 //
 // Raw on purpose: no room of ours is in it, so that a ratio to it says what we add.
 #include <algorithm>
@@ -65,7 +67,9 @@ class Socket {
   Socket& operator=(const Socket&) = delete;
   ~Socket() { zmq_close(raw_); }
 
-  void connect(const std::string& endpoint) { check(zmq_connect(raw_, endpoint.c_str()), endpoint.c_str()); }
+  void connect(const std::string& endpoint) {
+    check(zmq_connect(raw_, endpoint.c_str()), endpoint.c_str());
+  }
   std::string bind() {
     check(zmq_bind(raw_, "tcp://127.0.0.1:*"), "bind");
     std::array<char, 64> endpoint{};
@@ -73,7 +77,9 @@ class Socket {
     check(zmq_getsockopt(raw_, ZMQ_LAST_ENDPOINT, endpoint.data(), &size), "bind");
     return endpoint.data();
   }
-  void send(std::string_view bytes, int flags = 0) { check(zmq_send(raw_, bytes.data(), bytes.size(), flags), "send"); }
+  void send(std::string_view bytes, int flags = 0) {
+    check(zmq_send(raw_, bytes.data(), bytes.size(), flags), "send");
+  }
   std::string_view receive() {
     const int size = zmq_recv(raw_, buffer_.data(), buffer_.size(), 0);
     check(size, "receive");
@@ -81,7 +87,9 @@ class Socket {
   }
 
  private:
-  void set(int option, int value) { check(zmq_setsockopt(raw_, option, &value, sizeof value), "socket option"); }
+  void set(int option, int value) {
+    check(zmq_setsockopt(raw_, option, &value, sizeof value), "socket option");
+  }
 
   void* raw_;
   std::array<char, 256> buffer_{};
@@ -134,10 +142,12 @@ class Word {
   std::array<int, 2> ends_{};
 };
 
-std::string_view bytes_of(const std::array<char, message_bytes>& bytes) { return {bytes.data(), bytes.size()}; }
+std::string_view bytes_of(const std::array<char, message_bytes>& bytes) {
+  return {bytes.data(), bytes.size()};
+}
 
-/// client DEALER, ROUTER broker ROUTER, DEALER worker DEALER, ROUTER collector ROUTER, DEALER client: our own four
-/// hops, with nothing done at any of them.
+/// client DEALER, ROUTER broker ROUTER, DEALER worker DEALER, ROUTER collector ROUTER, DEALER
+/// client: our own four hops, with nothing done at any of them.
 void four_hops(long count) {
   const long total = count + warm_up;
   Word broker_at;
@@ -194,7 +204,8 @@ void four_hops(long count) {
   }
   zmq_ctx_term(context);
   processes.join();
-  percentiles(us, "floor_four_hops", "DEALER-ROUTER-DEALER-ROUTER-DEALER over tcp, 64 B, 4 processes, one at a time");
+  percentiles(us, "floor_four_hops",
+              "DEALER-ROUTER-DEALER-ROUTER-DEALER over tcp, 64 B, 4 processes, one at a time");
 }
 
 void one_way(long count) {
@@ -218,8 +229,8 @@ void one_way(long count) {
       router.receive();
       router.receive();
     }
-    figure("floor_dealer_router", static_cast<double>(count - 1) / seconds(Clock::now() - start), "msg/s",
-           "one way over tcp, 64 B a message, 2 processes");
+    figure("floor_dealer_router", static_cast<double>(count - 1) / seconds(Clock::now() - start),
+           "msg/s", "one way over tcp, 64 B a message, 2 processes");
     router.send(sender, ZMQ_SNDMORE);
     router.send("all");
   }
@@ -230,7 +241,8 @@ void one_way(long count) {
 // The disk ----------------------------------------------------------------------------------------
 
 void sql(sqlite3* db, const char* text) {
-  if (sqlite3_exec(db, text, nullptr, nullptr, nullptr) != SQLITE_OK) fail(text, sqlite3_errmsg(db));
+  if (sqlite3_exec(db, text, nullptr, nullptr, nullptr) != SQLITE_OK)
+    fail(text, sqlite3_errmsg(db));
 }
 
 /// 200-byte rows under growing keys, 1,000 a commit, each commit synced; one thread.
@@ -238,7 +250,9 @@ void sqlite_rows(const std::string& file, long count) {
   constexpr long rows_a_commit = 1'000;
   sqlite3* db = nullptr;
   if (sqlite3_open(file.c_str(), &db) != SQLITE_OK) fail(file.c_str(), sqlite3_errmsg(db));
-  sql(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(k INTEGER PRIMARY KEY, v BLOB)");
+  sql(db,
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(k INTEGER PRIMARY KEY, v "
+      "BLOB)");
   sqlite3_stmt* put = nullptr;
   sqlite3_prepare_v2(db, "INSERT INTO t VALUES(?, ?)", -1, &put, nullptr);
   const std::string row(200, 'x');
@@ -264,7 +278,8 @@ void syncs(const std::string& file) {
   std::vector<double> us;
   for (int i = 0; i < 500; ++i) {
     const auto start = Clock::now();
-    if (write(fd, page.data(), page.size()) < 0 || fdatasync(fd) != 0) fail(file.c_str(), "cannot be written");
+    if (write(fd, page.data(), page.size()) < 0 || fdatasync(fd) != 0)
+      fail(file.c_str(), "cannot be written");
     us.push_back(seconds(Clock::now() - start) * 1e6);
   }
   close(fd);

@@ -1,9 +1,13 @@
-// The worker's pools alone, without network and broker. scripts/bench pool runs it once for each kind. One JSON line per
-// figure.
-//   pool_bench threads|solo|prefork LIBRARY SLOTS N   c.add, whose own work is nothing: tasks/s, processor time a task
-//                                                     (of the worker and its children), memory of a child
-//   pool_bench crashes LIBRARY SLOTS SECONDS          tasks of 200 us, while 10 others a second cost their process and
-//                                                     while none does, in turns: the first rate as part of the second
+// The worker's pools alone, without network and broker. scripts/bench pool runs it once for each
+// kind. One JSON line per figure.
+//   pool_bench threads|solo|prefork LIBRARY SLOTS N   c.add, whose own work is nothing: tasks/s,
+//   processor time a task
+//                                                     (of the worker and its children), memory of a
+//                                                     child
+//   pool_bench crashes LIBRARY SLOTS SECONDS          tasks of 200 us, while 10 others a second
+//   cost their process and
+//                                                     while none does, in turns: the first rate as
+//                                                     part of the second
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -37,7 +41,8 @@ using namespace baozi::worker;
 constexpr std::size_t in_hand_max = 514;  // as many as the core hands to a pool of two slots
 constexpr std::size_t batch = 64;
 
-void figure(const std::string& metric, double value, const char* unit, const std::string& settings) {
+void figure(const std::string& metric, double value, const char* unit,
+            const std::string& settings) {
   std::printf(R"({"metric":"%s","value":%.1f,"unit":"%s","settings":"%s"})"
               "\n",
               metric.c_str(), value, unit, settings.c_str());
@@ -67,22 +72,27 @@ double cpu_seconds_of_children(const Pool& pool) {
 double cpu_seconds_of_self() {
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 /// A pool, and the loop that feeds it.
 class Bench {
  public:
-  Bench(const std::string& kind, const std::string& library, std::size_t slots) : bell_{eventfd(0, EFD_NONBLOCK)} {
+  Bench(const std::string& kind, const std::string& library, std::size_t slots)
+      : bell_{eventfd(0, EFD_NONBLOCK)} {
     const Pool::Notify notify = [this] {
       const std::uint64_t one = 1;
       if (write(bell_, &one, sizeof one) < 0) std::abort();
     };
     if (kind == "prefork") {
-      pool_ = std::make_unique<PreforkPool>(PreforkPool::Options{.children = slots, .worker_name = "w", .apps = {library}});
+      pool_ = std::make_unique<PreforkPool>(
+          PreforkPool::Options{.children = slots, .worker_name = "w", .apps = {library}});
     } else if (kind == "threads") {
-      pool_ = std::make_unique<ThreadPool>(ThreadPool::Options{.threads = slots, .worker_name = "w"}, notify);
+      pool_ = std::make_unique<ThreadPool>(
+          ThreadPool::Options{.threads = slots, .worker_name = "w"}, notify);
     } else {
       pool_ = std::make_unique<SoloPool>(ThreadPool::Options{.worker_name = "w"}, notify);
     }
@@ -92,7 +102,11 @@ class Bench {
   [[nodiscard]] Start item(const char* name, BytesView body) {
     const TaskFacts* const facts = tasks_.find(name);
     if (facts == nullptr) throw std::runtime_error{std::string{"there is no task "} + name};
-    return {.token = {}, .definition = facts->definition, .id = {false, "0123456789abcdef"}, .name = name, .body = body};
+    return {.token = {},
+            .definition = facts->definition,
+            .id = {false, "0123456789abcdef"},
+            .name = name,
+            .body = body};
   }
   void submit(std::span<Start> items) {
     for (Start& one : items) one.token = Token{++token_};
@@ -107,7 +121,8 @@ class Bench {
     if (news[0].revents != 0 && read(bell_, &rung, sizeof rung) < 0) std::abort();
     pool_->tick(base::mono_now());
     pool_->take_events(events_);
-    for (const Ended& one : events_.completions) ++(one.verdict == Verdict::success ? succeeded_ : failed_);
+    for (const Ended& one : events_.completions)
+      ++(one.verdict == Verdict::success ? succeeded_ : failed_);
   }
   [[nodiscard]] std::size_t in_hand() const { return submitted_ - succeeded_ - failed_; }
   [[nodiscard]] std::size_t submitted() const { return submitted_; }
@@ -126,7 +141,8 @@ class Bench {
   std::size_t failed_ = 0;
 };
 
-void noops(const std::string& kind, const std::string& library, std::size_t slots, std::size_t count) {
+void noops(const std::string& kind, const std::string& library, std::size_t slots,
+           std::size_t count) {
   Bench bench{kind, library, slots};
   const std::string body = pack_body(1, 2);
   std::vector<Start> items(batch, bench.item("c.add", body));
@@ -149,9 +165,11 @@ void noops(const std::string& kind, const std::string& library, std::size_t slot
   const double seconds = std::chrono::duration<double>(base::mono_now() - from).count();
   const double cpu = cpu_seconds_of_self() + cpu_seconds_of_children(bench.pool()) - cpu_before;
   const auto done = static_cast<double>(bench.succeeded() - warm);
-  const std::string settings = std::to_string(slots) + " slots, " + std::to_string(count) + " tasks";
+  const std::string settings =
+      std::to_string(slots) + " slots, " + std::to_string(count) + " tasks";
   figure("pool_" + kind, done / seconds, "tasks/s", settings);
-  figure("pool_" + kind + "_cpu", cpu / done * 1e9, "ns", settings + ", of processor time for each");
+  figure("pool_" + kind + "_cpu", cpu / done * 1e9, "ns",
+         settings + ", of processor time for each");
   if (kind != "prefork") return;
   double share = 0;
   double own = 0;
@@ -226,7 +244,10 @@ void crashes(const std::string& library, std::size_t slots, double seconds) {
 int main(int argc, char** argv) {
   if (const auto code = prefork::run_if_asked(argc, argv)) return *code;
   if (argc != 5) {
-    std::fputs("usage: pool_bench threads|solo|prefork LIBRARY SLOTS N\n       pool_bench crashes LIBRARY SLOTS SECONDS\n", stderr);
+    std::fputs(
+        "usage: pool_bench threads|solo|prefork LIBRARY SLOTS N\n       pool_bench crashes LIBRARY "
+        "SLOTS SECONDS\n",
+        stderr);
     return 2;
   }
   try {

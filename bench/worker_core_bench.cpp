@@ -144,7 +144,12 @@ void through_the_worker(benchmark::State& state) {
   if (bench.events_lost() > 0) state.SkipWithError("events are lost");
   state.SetItemsProcessed(static_cast<std::int64_t>(bench.settled()));
 }
-BENCHMARK(through_the_worker)->ArgName("events")->Arg(0)->Arg(1)->Iterations(rounds)->Unit(benchmark::kMicrosecond);
+BENCHMARK(through_the_worker)
+    ->ArgName("events")
+    ->Arg(0)
+    ->Arg(1)
+    ->Iterations(rounds)
+    ->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace baozi::worker

@@ -1,5 +1,5 @@
-// Every option of a call, as docs/tasks.md explains them. `call_options show` calls nothing and says
-// what it would; without an argument it needs a broker, a collector and a worker with
+// Every option of a call, as docs/tasks.md explains them. `call_options show` calls nothing and
+// says what it would; without an argument it needs a broker, a collector and a worker with
 // libtask_options.so.
 #include <chrono>
 #include <cstdint>
@@ -23,11 +23,10 @@ int main(int argc, char**) {
   if (argc > 1) return std::puts("web.fetch, report.build, shop.order") < 0;
 
   auto page = fetch.with().shadow("fetch").shown_arguments("***").delay("http://x", "secret");
-  page = fetch.apply_async({"http://x", "secret"}, {.on_failure = baozi::RetryPolicy{
-                                                        .max_retries = -1,
-                                                        .interval_start = 1s,
-                                                        .interval_max = 1min,
-                                                        .retry_for = 2h}});
+  page = fetch.apply_async(
+      {"http://x", "secret"},
+      {.on_failure = baozi::RetryPolicy{
+           .max_retries = -1, .interval_start = 1s, .interval_max = 1min, .retry_for = 2h}});
 
   // One report per day is enough, whoever asks for it, and however often.
   auto daily = report.with().unique("report 2026-11-25", 24h).delay(7);

@@ -1,4 +1,5 @@
-// The first hour with baozi, in one program: calls, results, a countdown, a failure. scripts/quickstart runs it.
+// The first hour with baozi, in one program: calls, results, a countdown, a failure.
+// scripts/quickstart runs it.
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -23,7 +24,8 @@ int main() {
     const auto start = std::chrono::steady_clock::now();
     const int later = add.with().countdown(1s).delay(20, 22).get(30s);
     const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
-    std::printf("  with a countdown of 1 s: c.add(20, 22) = %d after %.2f s\n", later, waited.count());
+    std::printf("  with a countdown of 1 s: c.add(20, 22) = %d after %.2f s\n", later,
+                waited.count());
 
     auto fail = app.task<void(std::string)>("c.fail");
     try {

@@ -1,7 +1,9 @@
-// A real job: counts the words of every text file under a folder, one task a file, and merges what comes back.
+// A real job: counts the words of every text file under a folder, one task a file, and merges what
+// comes back.
 //   word_count FOLDER     the network is $BAOZI_BROKER's, else tcp://127.0.0.1:7170
-// `word_count FOLDER REPEAT` counts each file REPEAT times and says "HALFWAY" on its standard output when half is done:
-// scripts/quickstart kills a worker then, and the counts still come out right.
+// `word_count FOLDER REPEAT` counts each file REPEAT times and says "HALFWAY" on its standard
+// output when half is done: scripts/quickstart kills a worker then, and the counts still come out
+// right.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -32,8 +34,10 @@ BAOZI_FIELDS(WordCount, path, bytes, lines, words, counts)
 
 std::vector<std::string> files_under(const fs::path& folder) {
   std::vector<std::string> paths;
-  for (const auto& entry : fs::recursive_directory_iterator{folder, fs::directory_options::skip_permission_denied}) {
-    if (entry.is_regular_file() && !entry.is_symlink()) paths.push_back(fs::canonical(entry.path()).string());
+  for (const auto& entry :
+       fs::recursive_directory_iterator{folder, fs::directory_options::skip_permission_denied}) {
+    if (entry.is_regular_file() && !entry.is_symlink())
+      paths.push_back(fs::canonical(entry.path()).string());
   }
   std::sort(paths.begin(), paths.end());
   return paths;
@@ -75,9 +79,11 @@ int count(const fs::path& folder, std::size_t repeat) {
   std::vector<std::pair<std::uint64_t, std::string>> top;
   for (const auto& [word, times] : words) top.emplace_back(times, word);
   const std::size_t shown = std::min<std::size_t>(top.size(), 10);
-  std::partial_sort(top.begin(), top.begin() + static_cast<std::ptrdiff_t>(shown), top.end(), std::greater<>{});
+  std::partial_sort(top.begin(), top.begin() + static_cast<std::ptrdiff_t>(shown), top.end(),
+                    std::greater<>{});
   for (std::size_t i = 0; i < shown; ++i) {
-    std::printf("  %8llu  %s\n", static_cast<unsigned long long>(top[i].first), top[i].second.c_str());
+    std::printf("  %8llu  %s\n", static_cast<unsigned long long>(top[i].first),
+                top[i].second.c_str());
   }
   std::printf("  %zu files in %.2f s, %.0f tasks/s\n", paths.size(), took.count(),
               static_cast<double>(paths.size()) / took.count());

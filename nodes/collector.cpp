@@ -3,8 +3,8 @@
 int main(int argc, char** argv) {
   baozi::collector::CollectorConfig config;
   return baozi::base::run_node(
-      {"baozi-collector", "Keeps results and shows them to those who wait.", "collector@%h"}, argc, argv,
-      [&](baozi::base::OptionTable& table) { config.declare(table); },
+      {"baozi-collector", "Keeps results and shows them to those who wait.", "collector@%h"}, argc,
+      argv, [&](baozi::base::OptionTable& table) { config.declare(table); },
       [&](baozi::base::NodeContext& program) {
         baozi::collector::CollectorNode node{config, program.name()};
         node.obey(program);

@@ -1,4 +1,5 @@
-// Several roles in one process: they talk over inproc, and to others on the endpoints that they listen on.
+// Several roles in one process: they talk over inproc, and to others on the endpoints that they
+// listen on.
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -20,7 +21,8 @@ using namespace baozi;
 struct NodeConfig {
   std::vector<std::string> roles{"broker", "collector"};
   std::vector<std::string> brokers;
-  broker::BrokerConfig broker;  // where roles share an option, this one's is declared, and for events the worker's
+  broker::BrokerConfig
+      broker;  // where roles share an option, this one's is declared, and for events the worker's
   collector::CollectorConfig collector;
   worker::WorkerConfig worker;
   beat::BeatConfig beat;
@@ -38,16 +40,38 @@ struct NodeConfig {
           }
           return given.empty() ? std::string{"at least one role"} : std::string{};
         });
-    table.add("broker-listen", broker.listen, "where producers, workers and collectors connect to the broker").word("ENDPOINT");
-    table.add("broker-store", broker.store, "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
-    table.add("collector-listen", collector.listen, "where producers and workers connect to the collector").word("ENDPOINT");
-    table.add("collector-store", collector.store, "where results are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
-    table.add("broker", brokers, "brokers of other processes that collector, worker and beat serve too").word("ENDPOINT");
-    table.add("insecure", broker.insecure, "listen beyond this machine although nobody has to show a key");
-    table.add("heartbeat", broker.heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
-    table.add("liveness", broker.liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
-    table.add("peers-max", broker.peers_max, "sessions that each role serves at once").range(1, 1'000'000);
-    table.add("reserve", broker.reserve, "free disk space below which new tasks are refused, so that results and acks go on");
+    table
+        .add("broker-listen", broker.listen,
+             "where producers, workers and collectors connect to the broker")
+        .word("ENDPOINT");
+    table
+        .add("broker-store", broker.store,
+             "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)")
+        .word("URL");
+    table
+        .add("collector-listen", collector.listen,
+             "where producers and workers connect to the collector")
+        .word("ENDPOINT");
+    table
+        .add("collector-store", collector.store,
+             "where results are kept: sqlite:PATH, or memory: (nothing survives a stop)")
+        .word("URL");
+    table
+        .add("broker", brokers,
+             "brokers of other processes that collector, worker and beat serve too")
+        .word("ENDPOINT");
+    table.add("insecure", broker.insecure,
+              "listen beyond this machine although nobody has to show a key");
+    table
+        .add("heartbeat", broker.heartbeat,
+             "a peer that sent nothing for so long sends a sign of life")
+        .range(10ms, 10min);
+    table.add("liveness", broker.liveness, "a peer that was silent for so long is lost")
+        .range(50ms, 1h);
+    table.add("peers-max", broker.peers_max, "sessions that each role serves at once")
+        .range(1, 1'000'000);
+    table.add("reserve", broker.reserve,
+              "free disk space below which new tasks are refused, so that results and acks go on");
     broker.declare_own(table);
     collector.declare_own(table);
     worker.declare_own(table, false);
@@ -136,21 +160,28 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
   }
   std::unique_ptr<Role<broker::BrokerNode>> broker_role;
   std::unique_ptr<Role<collector::CollectorNode>> collector_role;
-  if (broker_node) broker_role = std::make_unique<Role<broker::BrokerNode>>(std::move(broker_node), failures, ended);
+  if (broker_node)
+    broker_role =
+        std::make_unique<Role<broker::BrokerNode>>(std::move(broker_node), failures, ended);
   if (collector_node) {
-    collector_role = std::make_unique<Role<collector::CollectorNode>>(std::move(collector_node), failures, ended);
+    collector_role = std::make_unique<Role<collector::CollectorNode>>(std::move(collector_node),
+                                                                      failures, ended);
   }
   std::unique_ptr<Role<worker::WorkerNode>> worker_role;
   std::unique_ptr<Role<beat::BeatNode>> beat_role;
-  if (worker_node) worker_role = std::make_unique<Role<worker::WorkerNode>>(std::move(worker_node), failures, ended);
-  if (beat_node) beat_role = std::make_unique<Role<beat::BeatNode>>(std::move(beat_node), failures, ended);
-  const auto drain_all = [&] {  // beat and worker first, while there is somebody to hand in to and settle with
-    if (beat_role) beat_role->ask_to_drain();
-    if (worker_role) return worker_role->ask_to_drain();
-    if (beat_role) return;
-    if (broker_role) broker_role->ask_to_drain();
-    if (collector_role) collector_role->ask_to_drain();
-  };
+  if (worker_node)
+    worker_role =
+        std::make_unique<Role<worker::WorkerNode>>(std::move(worker_node), failures, ended);
+  if (beat_node)
+    beat_role = std::make_unique<Role<beat::BeatNode>>(std::move(beat_node), failures, ended);
+  const auto drain_all =
+      [&] {  // beat and worker first, while there is somebody to hand in to and settle with
+        if (beat_role) beat_role->ask_to_drain();
+        if (worker_role) return worker_role->ask_to_drain();
+        if (beat_role) return;
+        if (broker_role) broker_role->ask_to_drain();
+        if (collector_role) collector_role->ask_to_drain();
+      };
   loop.watch(program.signals().fd(), [&] {
     const auto asked = program.signals().asked();
     if (asked == base::Signals::Asked::nothing) return;
@@ -177,7 +208,8 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
   if (collector_role) collector_role->ask_to_drain();
   broker_role.reset();
   collector_role.reset();
-  if (tasks_left) static_cast<void>(worker_role.release());  // its threads go on until the process ends
+  if (tasks_left)
+    static_cast<void>(worker_role.release());  // its threads go on until the process ends
   return failures == 0 ? 0 : 1;
 }
 
@@ -186,9 +218,10 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
 int main(int argc, char** argv) {
   NodeConfig config;
   bool tasks_left = false;
-  const int code = base::run_node({"baozi-node", "Several roles in one process.", "node@%h"}, argc, argv,
-                                  [&](base::OptionTable& table) { config.declare(table); },
-                                  [&](base::NodeContext& program) { return run(config, program, tasks_left); });
+  const int code = base::run_node(
+      {"baozi-node", "Several roles in one process.", "node@%h"}, argc, argv,
+      [&](base::OptionTable& table) { config.declare(table); },
+      [&](base::NodeContext& program) { return run(config, program, tasks_left); });
   if (tasks_left) std::_Exit(code);
   return code;
 }

@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
       [&](baozi::base::OptionTable& table) {
         config.declare(table);
         table.begin_group("Beat");
-        table.add("beat", has_beat, "send periodic tasks as well, as baozi-beat does").short_name('B');
+        table.add("beat", has_beat, "send periodic tasks as well, as baozi-beat does")
+            .short_name('B');
         beat_config.declare_own(table, "schedule-store");
       },
       [&](baozi::base::NodeContext& program) {

@@ -115,7 +115,8 @@ struct WorkerReplies {
   std::vector<WorkerReply> workers;  ///< everyone that was addressed, by name
   std::vector<std::string> missing;  ///< destinations that match no worker
   std::vector<NodeReply> refusals;   ///< brokers that did not pass the question on, and why
-  std::vector<std::string> silent;   ///< brokers that could not be asked: their workers may be missing above
+  std::vector<std::string>
+      silent;  ///< brokers that could not be asked: their workers may be missing above
 
   /// Somebody was addressed, and everybody answered without an error.
   [[nodiscard]] bool all_answered() const;
@@ -355,7 +356,8 @@ class App {
     if constexpr (detail::last_is_options<A...>) {
       const auto all = std::tie(args...);
       pack_first(body.bytes(), all, std::make_index_sequence<sizeof...(A) - 1>{});
-      return AsyncResult<R>{submitter().submit(name, body.bytes(), &std::get<sizeof...(A) - 1>(all))};
+      return AsyncResult<R>{
+          submitter().submit(name, body.bytes(), &std::get<sizeof...(A) - 1>(all))};
     } else {
       pack_body_into(body.bytes(), args...);
       return AsyncResult<R>{submitter().submit(name, body.bytes(), nullptr)};

@@ -222,7 +222,8 @@ class Context {
   [[noreturn]] void ignore() const { throw Ignore{}; }
   /// Runs the task again after `delay`, not counted as a retry: not the right time, and no failure.
   template <class Rep, class Period>
-  [[noreturn]] void snooze(std::chrono::duration<Rep, Period> delay, std::string reason = {}) const {
+  [[noreturn]] void snooze(std::chrono::duration<Rep, Period> delay,
+                           std::string reason = {}) const {
     throw Snooze{std::chrono::duration_cast<std::chrono::microseconds>(delay), std::move(reason)};
   }
 

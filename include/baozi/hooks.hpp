@@ -21,7 +21,7 @@ struct ExecutionEnd {
   /// success; failure (a rejection included); retry, when it will run again (a snooze included);
   /// revoked; ignored.
   State state = State::pending;
-  std::string_view packed_value{};    ///< success: what the function returned, packed
+  std::string_view packed_value{};   ///< success: what the function returned, packed
   std::optional<TaskError> error{};  ///< failure, retry, revoked
 
   /// Of a success; null otherwise.
@@ -34,7 +34,8 @@ struct TaskHooks {
   std::function<void(Context&)> before_start{};
   std::function<void(Context&, const ExecutionEnd&)> on_success{};
   std::function<void(Context&, const ExecutionEnd&)> on_failure{};  ///< for good
-  std::function<void(Context&, const ExecutionEnd&)> on_retry{};    ///< it asked, or its policy says so
+  std::function<void(Context&, const ExecutionEnd&)>
+      on_retry{};  ///< it asked, or its policy says so
   std::function<void(Context&, const ExecutionEnd&)> after_return{};  ///< last, whatever the end
 };
 
@@ -53,8 +54,8 @@ class TaskNext {
   void* state_;
 };
 
-/// Around an execution: `[](Context& ctx, const TaskNext& next) { Span span{ctx.name()}; next(); }`.
-/// One that neither calls `next` nor throws has failed the task.
+/// Around an execution: `[](Context& ctx, const TaskNext& next) { Span span{ctx.name()}; next();
+/// }`. One that neither calls `next` nor throws has failed the task.
 struct TaskMiddleware {
   std::string name;  ///< for error messages
   std::function<void(Context&, const TaskNext&)> around;

@@ -1,10 +1,10 @@
 /// \file packing.hpp
-/// msgpack (https://msgpack.org, spec of 2013 with str/bin) as a bounded cursor and an appender: `Reader` and
-/// `Writer`. The protocol's envelope and users' values both go through these two classes.
-/// Threading: none inside; one Reader or Writer belongs to one thread.
-/// Safety: a Reader never allocates and never reads outside its view. A count that the bytes left cannot
-/// hold is refused before anybody reserves memory for it; `skip` refuses nesting deeper than 32.
-/// Speed: one-byte values and short strings are read inline; what is rare or wrong is kept out of line.
+/// msgpack (https://msgpack.org, spec of 2013 with str/bin) as a bounded cursor and an appender:
+/// `Reader` and `Writer`. The protocol's envelope and users' values both go through these two
+/// classes. Threading: none inside; one Reader or Writer belongs to one thread. Safety: a Reader
+/// never allocates and never reads outside its view. A count that the bytes left cannot hold is
+/// refused before anybody reserves memory for it; `skip` refuses nesting deeper than 32. Speed:
+/// one-byte values and short strings are read inline; what is rare or wrong is kept out of line.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace baozi {
 
-/// Appends msgpack to a string that it does not own; the smallest encoding of each number is chosen.
+/// Appends msgpack to a string that it does not own; the smallest encoding of each number is
+/// chosen.
 class Writer {
  public:
   explicit Writer(std::string& out) : out_{out} {}
@@ -109,7 +110,8 @@ class Writer {
     char bytes[1 + sizeof(Unsigned)];
     bytes[0] = static_cast<char>(head);
     for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
-      bytes[1 + i] = static_cast<char>(static_cast<std::uint8_t>(value >> (8 * (sizeof(Unsigned) - 1 - i))));
+      bytes[1 + i] =
+          static_cast<char>(static_cast<std::uint8_t>(value >> (8 * (sizeof(Unsigned) - 1 - i))));
     }
     out_.append(bytes, sizeof bytes);
   }
@@ -117,20 +119,34 @@ class Writer {
   std::string& out_;
 };
 
-/// Reads msgpack from a view, one value after the other. The first thing that does not fit latches an error:
-/// from then on every read returns an empty value and `ok()` is false, so a caller reads a whole structure
-/// and asks once. Strings and binaries come back as views into the input.
+/// Reads msgpack from a view, one value after the other. The first thing that does not fit latches
+/// an error: from then on every read returns an empty value and `ok()` is false, so a caller reads
+/// a whole structure and asks once. Strings and binaries come back as views into the input.
 class Reader {
  public:
-  enum class Kind : std::uint8_t { nil, boolean, integer, real, str, bin, array, map, ext, end, invalid };
+  enum class Kind : std::uint8_t {
+    nil,
+    boolean,
+    integer,
+    real,
+    str,
+    bin,
+    array,
+    map,
+    ext,
+    end,
+    invalid
+  };
 
   explicit Reader(std::string_view input)
-      : cursor_{reinterpret_cast<const std::uint8_t*>(input.data())}, end_{cursor_ + input.size()} {}
+      : cursor_{reinterpret_cast<const std::uint8_t*>(input.data())},
+        end_{cursor_ + input.size()} {}
 
   [[nodiscard]] bool ok() const { return error_ == nullptr; }
   /// What went wrong first, a static text; nullptr while all is well.
   [[nodiscard]] const char* error() const { return error_; }
-  /// True when the error is a passed limit: the bytes may be msgpack, but more than the reader takes.
+  /// True when the error is a passed limit: the bytes may be msgpack, but more than the reader
+  /// takes.
   [[nodiscard]] bool over_limit() const { return over_limit_; }
   [[gnu::cold, gnu::noinline]] void fail(const char* why) {
     if (error_ == nullptr) error_ = why;
@@ -158,10 +174,12 @@ class Reader {
     if (head < 0xA0) return Kind::array;
     if (head < 0xC0) return Kind::str;
     static constexpr Kind kinds[32] = {
-        Kind::nil,     Kind::invalid, Kind::boolean, Kind::boolean, Kind::bin,     Kind::bin,  Kind::bin,   Kind::ext,
-        Kind::ext,     Kind::ext,     Kind::real,    Kind::real,    Kind::integer, Kind::integer, Kind::integer, Kind::integer,
-        Kind::integer, Kind::integer, Kind::integer, Kind::integer, Kind::ext,     Kind::ext,  Kind::ext,   Kind::ext,
-        Kind::ext,     Kind::str,     Kind::str,     Kind::str,     Kind::array,   Kind::array, Kind::map,  Kind::map};
+        Kind::nil,     Kind::invalid, Kind::boolean, Kind::boolean, Kind::bin,     Kind::bin,
+        Kind::bin,     Kind::ext,     Kind::ext,     Kind::ext,     Kind::real,    Kind::real,
+        Kind::integer, Kind::integer, Kind::integer, Kind::integer, Kind::integer, Kind::integer,
+        Kind::integer, Kind::integer, Kind::ext,     Kind::ext,     Kind::ext,     Kind::ext,
+        Kind::ext,     Kind::str,     Kind::str,     Kind::str,     Kind::array,   Kind::array,
+        Kind::map,     Kind::map};
     return kinds[head - 0xC0];
   }
 
@@ -186,7 +204,8 @@ class Reader {
         ++cursor_;
         return head;
       }
-      // CC to CF: 1, 2, 4 or 8 bytes follow. While nine bytes are at hand, one load serves all four.
+      // CC to CF: 1, 2, 4 or 8 bytes follow. While nine bytes are at hand, one load serves all
+      // four.
       if (const unsigned size = head - 0xCCU; size < 4 && left() >= 9) [[likely]] {
         const std::uint64_t value = big64(cursor_ + 1) >> (64U - (8U << size));
         cursor_ += 1 + (1U << size);
@@ -196,7 +215,8 @@ class Reader {
     return uinteger_rare();
   }
   std::int64_t integer() {
-    if (cursor_ != end_ && *cursor_ >= 0xD0) [[unlikely]] return integer_negative();
+    if (cursor_ != end_ && *cursor_ >= 0xD0) [[unlikely]]
+      return integer_negative();
     const std::uint64_t value = uinteger();
     if (value > static_cast<std::uint64_t>(INT64_MAX)) [[unlikely]] {
       fail("integer out of range");
@@ -220,7 +240,8 @@ class Reader {
     return static_cast<double>(integer());
   }
   std::string_view str() {
-    if (cursor_ != end_ && (*cursor_ & 0xE0U) == 0xA0) [[likely]] return bytes(*cursor_++ & 0x1FU);
+    if (cursor_ != end_ && (*cursor_ & 0xE0U) == 0xA0) [[likely]]
+      return bytes(*cursor_++ & 0x1FU);
     return str_long();
   }
   std::string_view bin() {
@@ -231,8 +252,9 @@ class Reader {
     }
     return bin_long();
   }
-  /// The number of elements that follow; never more than the bytes left could hold when each of them takes
-  /// at least `bytes_each`: so a caller who reserves room for them is bounded by what was sent.
+  /// The number of elements that follow; never more than the bytes left could hold when each of
+  /// them takes at least `bytes_each`: so a caller who reserves room for them is bounded by what
+  /// was sent.
   std::uint32_t array(std::size_t bytes_each = 1) {
     if (cursor_ != end_ && (*cursor_ & 0xF0U) == 0x90) [[likely]] {
       return counted(*cursor_++ & 0x0FU, bytes_each);
@@ -241,7 +263,8 @@ class Reader {
   }
   /// The number of key-value pairs that follow; never more than the bytes left could hold.
   std::uint32_t map() {
-    if (cursor_ != end_ && (*cursor_ & 0xF0U) == 0x80) [[likely]] return counted(*cursor_++ & 0x0FU, 2);
+    if (cursor_ != end_ && (*cursor_ & 0xF0U) == 0x80) [[likely]]
+      return counted(*cursor_++ & 0x0FU, 2);
     return counted(map_long(), 2);
   }
   /// Steps over one whole value, whatever it is, and returns its bytes.

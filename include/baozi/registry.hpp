@@ -263,16 +263,18 @@ class Registry {
   template <class F>
   TaskDefinition& task(std::string name, F function, std::initializer_list<Arg> parameters = {});
 
-  /// Registers a program: `registry.exec("shrink", {"convert", "{0}", "-resize", "{size}", "png:-"})`.
-  /// It runs as a process of its own, in a process group of its own, and nothing that it started
-  /// outlives the task. Exit code 0 is a success; anything else is a FAILURE of type `ExecError`
-  /// with the end of stderr as its traceback.
-  /// \param command  the program (looked for in PATH when it has no slash) and its arguments. In
-  /// them `{0}`, `{1}` … stand for the call's positional arguments and `{name}` for the named ones;
+  /// Registers a program: `registry.exec("shrink", {"convert", "{0}", "-resize", "{size}",
+  /// "png:-"})`. It runs as a process of its own, in a process group of its own, and nothing that
+  /// it started outlives the task. Exit code 0 is a success; anything else is a FAILURE of type
+  /// `ExecError` with the end of stderr as its traceback. \param command  the program (looked for
+  /// in PATH when it has no slash) and its arguments. In them `{0}`, `{1}` … stand for the call's
+  /// positional arguments and `{name}` for the named ones;
   /// `{{` and `}}` are braces. What else a call brings is found on stdin.
-  TaskDefinition& exec(std::string name, std::vector<std::string> command, ExecOptions options = {});
+  TaskDefinition& exec(std::string name, std::vector<std::string> command,
+                       ExecOptions options = {});
   /// Around every execution of the worker, those of other libraries' tasks included; the first one
-  /// that is given is the outermost. A worker with coroutine tasks cannot have any. \param name  for error messages.
+  /// that is given is the outermost. A worker with coroutine tasks cannot have any. \param name for
+  /// error messages.
   Registry& middleware(std::string name, std::function<void(Context&, const TaskNext&)> around);
 
   [[nodiscard]] const std::deque<TaskDefinition>& tasks() const { return tasks_; }

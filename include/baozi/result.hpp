@@ -101,8 +101,8 @@ class AsyncResult : public detail::CallHandle {
   }
 
   /// Calls `f(const std::string& word, const Value& value)` for each state that the running task
-  /// reports (Context::progress, Context::update_state, STARTED, RETRY), and soon for the latest one
-  /// that has come already: on the callback thread, in order, until it has ended. A state that
+  /// reports (Context::progress, Context::update_state, STARTED, RETRY), and soon for the latest
+  /// one that has come already: on the callback thread, in order, until it has ended. A state that
   /// nobody took in time may be left out.
   template <class F>
   void on_progress(F&& f) const {

@@ -187,7 +187,8 @@ struct CallOptions {
   std::optional<Instant> once_until{};
   /// With several brokers: all calls with the same home go to one of them, always the same one, and
   /// wait for it while it is away. Empty: that of the ordering, unique or concurrency key, or of
-  /// the id with `once_until`, or any broker. Says nothing about order or number; follow-ups stay with their parent's broker.
+  /// the id with `once_until`, or any broker. Says nothing about order or number; follow-ups stay
+  /// with their parent's broker.
   std::string home{};
 };
 

@@ -16,10 +16,10 @@
 /// its FAILURE: type, message, and the stack of the place that threw. Arguments that do not fit are
 /// a FAILURE too, of type `baozi::ArgumentError`, and the function is not called.
 #pragma once
-#include "baozi/context.hpp"   // IWYU pragma: export
+#include "baozi/context.hpp"    // IWYU pragma: export
 #include "baozi/coroutine.hpp"  // IWYU pragma: export
-#include "baozi/exec.hpp"      // IWYU pragma: export
-#include "baozi/hooks.hpp"     // IWYU pragma: export
-#include "baozi/plugin.hpp"    // IWYU pragma: export
-#include "baozi/registry.hpp"  // IWYU pragma: export
-#include "baozi/task.hpp"      // IWYU pragma: export
+#include "baozi/exec.hpp"       // IWYU pragma: export
+#include "baozi/hooks.hpp"      // IWYU pragma: export
+#include "baozi/plugin.hpp"     // IWYU pragma: export
+#include "baozi/registry.hpp"   // IWYU pragma: export
+#include "baozi/task.hpp"       // IWYU pragma: export

@@ -24,8 +24,10 @@ Link::Event Link::lose() {
 
 bool Link::slept(Now now) {
   const MonoTime before = std::exchange(last_run_, now.mono);
-  // Also when it slept for less, but has said nothing for nearly the liveness: the peer may have given it up.
-  const bool mute = now.mono - last_sent_ >= std::max(liveness() * 5 / 6, heartbeat() + liveness() / 6);
+  // Also when it slept for less, but has said nothing for nearly the liveness: the peer may have
+  // given it up.
+  const bool mute =
+      now.mono - last_sent_ >= std::max(liveness() * 5 / 6, heartbeat() + liveness() / 6);
   if (state_ != State::open || (now.mono - before <= liveness() && !mute)) return false;
   ++counters_.slept;
   return true;

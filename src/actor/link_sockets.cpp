@@ -31,8 +31,10 @@ void LinkSockets::perform(NetEffects& effects) {
     links_[open.link] = std::move(connector);
   }
   for (NetEffects::ToLink& sent : effects.to_links) {
-    // A frame that finds no connection is dropped: `gone` tells the core, which sends what matters again.
-    if (const auto found = links_.find(sent.link); found != links_.end()) found->second->send(std::move(sent.frame));
+    // A frame that finds no connection is dropped: `gone` tells the core, which sends what matters
+    // again.
+    if (const auto found = links_.find(sent.link); found != links_.end())
+      found->second->send(std::move(sent.frame));
   }
 }
 

@@ -1,6 +1,6 @@
 /// \file link_sockets.hpp
-/// The connections that a core's links run on: one Connector per link, made, reset and closed as the core
-/// asks. Threading: owned by the loop's thread.
+/// The connections that a core's links run on: one Connector per link, made, reset and closed as
+/// the core asks. Threading: owned by the loop's thread.
 #pragma once
 #include <functional>
 #include <map>
@@ -15,13 +15,14 @@ namespace baozi::actor {
 
 class LinkSockets {
  public:
-  explicit LinkSockets(net::Loop& loop, const net::ConnectorOptions& options = {}) : loop_{loop}, options_{options} {}
+  explicit LinkSockets(net::Loop& loop, const net::ConnectorOptions& options = {})
+      : loop_{loop}, options_{options} {}
   ~LinkSockets();
   LinkSockets(const LinkSockets&) = delete;
   LinkSockets& operator=(const LinkSockets&) = delete;
 
-  /// Does what concerns links in `effects`: resets, closes, opens, then frames. Not the frames to peers.
-  /// An endpoint that cannot be read is logged once and never connected.
+  /// Does what concerns links in `effects`: resets, closes, opens, then frames. Not the frames to
+  /// peers. An endpoint that cannot be read is logged once and never connected.
   void perform(NetEffects& effects);
 
   struct Handler {

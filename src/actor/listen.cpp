@@ -11,9 +11,10 @@ std::vector<net::Endpoint> listen_endpoints(const std::vector<std::string>& text
     if (!parsed) throw base::ConfigError{"--listen: " + parsed.error().message};
     for (const net::Endpoint& endpoint : *parsed) {
       if (!net::is_loopback(endpoint) && !insecure) {
-        throw base::ConfigError{"--listen " + endpoint.to_string() +
-                                ": this address can be reached from other machines, and nobody has to show a key; "
-                                "listen on 127.0.0.1, or say --insecure"};
+        throw base::ConfigError{
+            "--listen " + endpoint.to_string() +
+            ": this address can be reached from other machines, and nobody has to show a key; "
+            "listen on 127.0.0.1, or say --insecure"};
       }
       endpoints.push_back(endpoint);
     }

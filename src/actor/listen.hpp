@@ -10,6 +10,7 @@ namespace baozi::actor {
 
 /// Reads `--listen`. Beyond loopback a node refuses to start without keys unless told `--insecure`.
 /// \throws base::ConfigError  naming the endpoint and what to do.
-[[nodiscard]] std::vector<net::Endpoint> listen_endpoints(const std::vector<std::string>& texts, bool insecure);
+[[nodiscard]] std::vector<net::Endpoint> listen_endpoints(const std::vector<std::string>& texts,
+                                                          bool insecure);
 
 }  // namespace baozi::actor

@@ -1,5 +1,6 @@
 /// \file assert.hpp
-/// BAOZI_ASSERT: for our own bugs only, kept in release builds. What a peer sends is never grounds for one.
+/// BAOZI_ASSERT: for our own bugs only, kept in release builds. What a peer sends is never grounds
+/// for one.
 #pragma once
 
 namespace baozi::base {

@@ -55,7 +55,8 @@ std::string wrapped_line(std::string_view text, std::size_t indent, std::size_t 
   return out;
 }
 
-/// The same of each line of a text; one that begins with a blank stays as it is, for lists and examples.
+/// The same of each line of a text; one that begins with a blank stays as it is, for lists and
+/// examples.
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
   std::string out;
   while (true) {

@@ -5,7 +5,8 @@ namespace baozi {
 Uuid make_uuid7(WallTime wall, std::uint64_t random_a, std::uint64_t random_b) {
   Uuid id;
   const auto ms = static_cast<std::uint64_t>(micros(wall) / 1000);
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
+  for (int i = 0; i < 6; ++i)
+    id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
   std::memcpy(id.bytes.data() + 6, &random_a, 2);
   std::memcpy(id.bytes.data() + 8, &random_b, 8);
   id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0FU) | 0x70U);
@@ -15,8 +16,8 @@ Uuid make_uuid7(WallTime wall, std::uint64_t random_a, std::uint64_t random_b) {
 
 std::string to_string(const Uuid& id) {
   const std::string hex = to_hex(id.view());
-  return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' + hex.substr(16, 4) +
-         '-' + hex.substr(20);
+  return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' +
+         hex.substr(16, 4) + '-' + hex.substr(20);
 }
 
 std::optional<Uuid> parse_uuid(std::string_view text) {

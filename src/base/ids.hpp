@@ -29,15 +29,16 @@ struct Uuid {
   auto operator<=>(const Uuid&) const = default;
 };
 
-/// Version 7: milliseconds of `wall`, then 74 random bits out of the two words. Pure; the caller brings chance.
+/// Version 7: milliseconds of `wall`, then 74 random bits out of the two words. Pure; the caller
+/// brings chance.
 [[nodiscard]] Uuid make_uuid7(WallTime wall, std::uint64_t random_a, std::uint64_t random_b);
 /// "01890a5d-ac96-774b-bcce-b302099a8057".
 [[nodiscard]] std::string to_string(const Uuid& id);
 /// Only the canonical 36-character form, in either case.
 [[nodiscard]] std::optional<Uuid> parse_uuid(std::string_view text);
 
-/// A task's id: a UUID (`bin 16` on the wire) or any other string of 1 to 255 bytes (`str`). Canonical UUID
-/// text means the same id as its 16 bytes, so `from_text` turns it into a UUID.
+/// A task's id: a UUID (`bin 16` on the wire) or any other string of 1 to 255 bytes (`str`).
+/// Canonical UUID text means the same id as its 16 bytes, so `from_text` turns it into a UUID.
 class TaskId {
  public:
   TaskId() = default;
@@ -48,7 +49,9 @@ class TaskId {
   [[nodiscard]] bool empty() const { return text_.empty() && uuid_.is_nil(); }
   [[nodiscard]] const Uuid& uuid() const { return uuid_; }
   [[nodiscard]] const std::string& text() const { return text_; }  ///< empty for a UUID
-  [[nodiscard]] std::string to_string() const { return is_uuid() ? baozi::to_string(uuid_) : text_; }
+  [[nodiscard]] std::string to_string() const {
+    return is_uuid() ? baozi::to_string(uuid_) : text_;
+  }
   bool operator==(const TaskId&) const = default;
   auto operator<=>(const TaskId&) const = default;
 
@@ -57,11 +60,12 @@ class TaskId {
   std::string text_;
 };
 
-/// Random per `App` and process; also the *origin* under which the producer's results are pushed (D4).
+/// Random per `App` and process; also the *origin* under which the producer's results are pushed
+/// (D4).
 using ProducerId = Uuid;
 
-/// A 64-bit delivery number that never repeats (D13): 20 bits epoch, 22 bits slot generation, 22 bits slot.
-/// So it is also the index into the broker's table. 0 is no delivery.
+/// A 64-bit delivery number that never repeats (D13): 20 bits epoch, 22 bits slot generation, 22
+/// bits slot. So it is also the index into the broker's table. 0 is no delivery.
 enum class DeliveryNumber : std::uint64_t {};
 
 inline constexpr unsigned delivery_slot_bits = 22;
@@ -75,7 +79,8 @@ inline constexpr unsigned delivery_epoch_bits = 20;
                         (std::uint64_t{generation} << delivery_slot_bits) | slot};
 }
 [[nodiscard]] constexpr std::uint32_t slot_of(DeliveryNumber n) {
-  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(n) & ((1U << delivery_slot_bits) - 1));
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(n) &
+                                    ((1U << delivery_slot_bits) - 1));
 }
 [[nodiscard]] constexpr std::uint32_t generation_of(DeliveryNumber n) {
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(n) >> delivery_slot_bits) &

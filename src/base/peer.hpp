@@ -5,7 +5,8 @@
 
 namespace baozi {
 
-/// Listening side: a connection, by the routing id that ROUTER made for it. A reconnect is a new PeerKey.
+/// Listening side: a connection, by the routing id that ROUTER made for it. A reconnect is a new
+/// PeerKey.
 enum class PeerKey : std::uint64_t {};
 /// Connecting side: an index into the node's table of connections; it stays through reconnects.
 enum class LinkId : std::uint32_t {};

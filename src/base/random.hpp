@@ -1,6 +1,6 @@
 /// \file random.hpp
-/// A small seeded generator (xoshiro256**, Blackman and Vigna, public domain algorithm) for cores and the
-/// simulator: the same seed gives the same run on every machine. Not for secrets.
+/// A small seeded generator (xoshiro256**, Blackman and Vigna, public domain algorithm) for cores
+/// and the simulator: the same seed gives the same run on every machine. Not for secrets.
 #pragma once
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 /// \file result.hpp
-/// Result<T>: a value or an Error, with the interface of C++23's std::expected<T, Error>, so that one
-/// alias replaces it later. For what the peer can act on; operators' mistakes are exceptions.
+/// Result<T>: a value or an Error, with the interface of C++23's std::expected<T, Error>, so that
+/// one alias replaces it later. For what the peer can act on; operators' mistakes are exceptions.
 #pragma once
 #include <string>
 #include <utility>
@@ -9,18 +9,19 @@
 namespace baozi {
 
 enum class Errc {
-  malformed,         ///< bytes do not parse, or a field has the wrong type or range
-  unknown_version,   ///< a protocol version that we do not speak
-  unknown_type,      ///< a message type that we do not know
-  too_large,         ///< a size, count or depth limit was passed
-  store_corrupt,     ///< the store's file is damaged; nothing was changed
-  store_newer,       ///< the store was written by a newer baozi
-  store_locked,      ///< another process has the store open
-  store_read_only,   ///< the store cannot be written (permissions, read-only file system)
-  store_full,        ///< no space left: new tasks are refused, acks and results go on
-  store_failed,      ///< a write or sync failed: stop (delivery.md D9, reliability: never retry an fsync)
+  malformed,        ///< bytes do not parse, or a field has the wrong type or range
+  unknown_version,  ///< a protocol version that we do not speak
+  unknown_type,     ///< a message type that we do not know
+  too_large,        ///< a size, count or depth limit was passed
+  store_corrupt,    ///< the store's file is damaged; nothing was changed
+  store_newer,      ///< the store was written by a newer baozi
+  store_locked,     ///< another process has the store open
+  store_read_only,  ///< the store cannot be written (permissions, read-only file system)
+  store_full,       ///< no space left: new tasks are refused, acks and results go on
+  store_failed,     ///< a write or sync failed: stop (delivery.md D9, reliability: never retry an
+                    ///< fsync)
   not_found,
-  invalid,           ///< a bad argument or option
+  invalid,  ///< a bad argument or option
 };
 
 [[nodiscard]] const char* to_string(Errc code);

@@ -1,6 +1,6 @@
 /// \file time.hpp
-/// The two clocks as values (delivery.md D30). Cores never read a clock: the shell reads both once per
-/// turn and passes a `Now` down.
+/// The two clocks as values (delivery.md D30). Cores never read a clock: the shell reads both once
+/// per turn and passes a `Now` down.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -14,7 +14,8 @@ struct WallClock {};
 
 /// Steady clock: leases, liveness, retry delays, timeouts. Only moves forward.
 using MonoTime = std::chrono::time_point<MonoClock, Micros>;
-/// Wall clock, microseconds since the Unix epoch, UTC: eta, expiry, ticks. May be moved by an operator.
+/// Wall clock, microseconds since the Unix epoch, UTC: eta, expiry, ticks. May be moved by an
+/// operator.
 using WallTime = std::chrono::time_point<WallClock, Micros>;
 
 struct Now {

@@ -6,7 +6,8 @@
 
 namespace baozi::beat {
 
-BeatThread::BeatThread(BeatConfig config, const std::string& name) : node_{std::move(config), name} {
+BeatThread::BeatThread(BeatConfig config, const std::string& name)
+    : node_{std::move(config), name} {
   thread_ = std::thread{[this] { node_.run(); }};
   pthread_setname_np(thread_.native_handle(), "baozi-beat");
 }

@@ -1,4 +1,5 @@
-// Group commit: what changed since the last batch, and the answers that wait for it (delivery.md D9 to D12).
+// Group commit: what changed since the last batch, and the answers that wait for it (delivery.md D9
+// to D12).
 #include <algorithm>
 
 #include "baozi/packing.hpp"
@@ -7,7 +8,8 @@
 namespace baozi::broker {
 
 namespace {
-constexpr std::uint64_t sequence_block = 1U << 22U;  // sequences reserved ahead by one durable record
+constexpr std::uint64_t sequence_block = 1U
+                                         << 22U;  // sequences reserved ahead by one durable record
 constexpr std::uint64_t commits_in_flight_max = 2;
 constexpr std::size_t answers_exceptions_max = 5'000;
 }  // namespace
@@ -54,8 +56,10 @@ void BrokerCore::commit_if_due(Now now, BrokerEffects& out) {
     for (const SlotRef& ref : taken_this_turn_) {
       if (!alive(ref)) continue;
       const Task& task = tasks_[ref.slot];
-      const bool waits = task.stage == Stage::scheduled || task.stage == Stage::paged || task.stage == Stage::blocked ||
-                         (task.stage == Stage::ready && (task.home_chosen || queues_[task.queue].ready > soon));
+      const bool waits =
+          task.stage == Stage::scheduled || task.stage == Stage::paged ||
+          task.stage == Stage::blocked ||
+          (task.stage == Stage::ready && (task.home_chosen || queues_[task.queue].ready > soon));
       if (waits) {
         urgent_ = true;
         break;
@@ -65,8 +69,10 @@ void BrokerCore::commit_if_due(Now now, BrokerEffects& out) {
   taken_this_turn_.clear();
   if (in_flight_ >= commits_in_flight_max) return;
   const std::size_t rows = open_inserts_.size() + open_updates_.size() + open_erases_.size();
-  const bool due = urgent_ || rows >= options_.commit_rows || now.mono - open_since_ >= Micros{options_.commit_delay_us};
-  // While one commit is under way the next one gathers; a second is handed over only when it is worth it.
+  const bool due = urgent_ || rows >= options_.commit_rows ||
+                   now.mono - open_since_ >= Micros{options_.commit_delay_us};
+  // While one commit is under way the next one gathers; a second is handed over only when it is
+  // worth it.
   if (due && (in_flight_ == 0 || rows >= options_.commit_rows)) close_batch(now, out);
 }
 
@@ -135,7 +141,8 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
   ++in_flight_;
 }
 
-void BrokerCore::on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now, BrokerEffects& out) {
+void BrokerCore::on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now,
+                              BrokerEffects& out) {
   last_now_ = now;
   committed_ = std::max(committed_, n);
   in_flight_ = open_ - 1 - committed_;
@@ -155,7 +162,8 @@ void BrokerCore::on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now
 
 void BrokerCore::on_store_full(Now now, BrokerEffects& out) {
   last_now_ = now;
-  if (!store_full_) out.warnings.emplace_back("the store is full: new tasks are refused until there is space");
+  if (!store_full_)
+    out.warnings.emplace_back("the store is full: new tasks are refused until there is space");
   store_full_ = true;
 }
 
@@ -187,7 +195,8 @@ void BrokerCore::answer_committed(Now now, BrokerEffects& out) {
     message.upto = worker->answered;
     std::erase_if(worker->held, [&](const Answer& entry) {
       if (entry.n > committed_) return false;
-      message.exceptions.push_back({entry.upto, entry.stale ? wire::Settled::stale : wire::Settled::ok});
+      message.exceptions.push_back(
+          {entry.upto, entry.stale ? wire::Settled::stale : wire::Settled::ok});
       return true;
     });
     while (!worker->answers.empty() && message.exceptions.size() < answers_exceptions_max) {

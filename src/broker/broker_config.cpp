@@ -1,9 +1,9 @@
 #include "broker/broker_config.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+
+#include <unistd.h>
 
 #include "baozi/version.hpp"
 #include "base/units.hpp"
@@ -13,15 +13,20 @@ namespace baozi::broker {
 namespace {
 
 const std::vector<std::pair<std::string, FullPolicy>> policies = {
-    {"block", FullPolicy::block}, {"reject", FullPolicy::reject}, {"drop-head", FullPolicy::drop_head}};
+    {"block", FullPolicy::block},
+    {"reject", FullPolicy::reject},
+    {"drop-head", FullPolicy::drop_head}};
 
 constexpr std::uint32_t overflow_max = 10'000;  // percent
 
-/// NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT, the parts after the name in any order.
+/// NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT, the parts after the
+/// name in any order.
 void read_queue(const std::string& text, BrokerOptions& options) {
   const auto wrong = [&](const std::string& why) {
-    throw base::ConfigError{"--queue '" + text + "': " + why +
-                            "; write NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head:limit=4:rate=10/s:overflow=50"};
+    throw base::ConfigError{
+        "--queue '" + text + "': " + why +
+        "; write "
+        "NAME:tasks=1000:bytes=1GiB:policy=block|reject|drop-head:limit=4:rate=10/s:overflow=50"};
   };
   std::size_t at = text.find(':');
   const std::string name = text.substr(0, at);
@@ -45,7 +50,8 @@ void read_queue(const std::string& text, BrokerOptions& options) {
       queue.bytes_max = parsed->value;
     } else if (key == "limit") {
       const auto parsed = base::ConfigValue<std::uint64_t>::parse(value);
-      if (!parsed || *parsed == 0 || *parsed > UINT32_MAX) wrong("limit is how many of its tasks may run at the same time, from 1");
+      if (!parsed || *parsed == 0 || *parsed > UINT32_MAX)
+        wrong("limit is how many of its tasks may run at the same time, from 1");
       queue.concurrency_limit = static_cast<std::uint32_t>(*parsed);
     } else if (key == "rate") {
       const auto parsed = base::parse_rate(value);
@@ -53,7 +59,8 @@ void read_queue(const std::string& text, BrokerOptions& options) {
       queue.interval_us = std::max<std::int64_t>(static_cast<std::int64_t>(1e6 / *parsed), 1);
     } else if (key == "overflow") {
       const auto parsed = base::ConfigValue<std::uint64_t>::parse(value);
-      if (!parsed || *parsed > overflow_max) wrong("overflow is a number of percent, from 0 to " + std::to_string(overflow_max));
+      if (!parsed || *parsed > overflow_max)
+        wrong("overflow is a number of percent, from 0 to " + std::to_string(overflow_max));
       queue.overflow_percent = static_cast<std::uint32_t>(*parsed);
     } else if (key == "policy") {
       bool known = false;
@@ -76,45 +83,87 @@ void BrokerConfig::declare(base::OptionTable& table) {
   using namespace std::chrono_literals;
   table.begin_group("Broker");
   table.add("listen", listen, "where producers, workers and collectors connect").word("ENDPOINT");
-  table.add("store", store, "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)").word("URL");
+  table
+      .add("store", store,
+           "where tasks are kept: sqlite:PATH, or memory: (nothing survives a stop)")
+      .word("URL");
   table.add("insecure", insecure, "listen beyond this machine although nobody has to show a key");
-  table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life").range(10ms, 10min);
+  table.add("heartbeat", heartbeat, "a peer that sent nothing for so long sends a sign of life")
+      .range(10ms, 10min);
   table.add("liveness", liveness, "a peer that was silent for so long is lost").range(50ms, 1h);
-  table.add("task-events", task_events, "tell of every task that is taken, or ended here, for who follows events").short_name('E');
-  table.add("event-heartbeat", event_heartbeat, "how often the broker tells how it is, for who follows events; 0: never").range(0us, 1h);
+  table
+      .add("task-events", task_events,
+           "tell of every task that is taken, or ended here, for who follows events")
+      .short_name('E');
+  table
+      .add("event-heartbeat", event_heartbeat,
+           "how often the broker tells how it is, for who follows events; 0: never")
+      .range(0us, 1h);
   table.add("peers-max", peers_max, "sessions served at once").range(1, 1'000'000);
-  table.add("reserve", reserve, "free disk space below which new tasks are refused, so that results and acks go on");
+  table.add("reserve", reserve,
+            "free disk space below which new tasks are refused, so that results and acks go on");
   declare_own(table);
 }
 
 void BrokerConfig::declare_own(base::OptionTable& table) {
   using namespace std::chrono_literals;
   table.begin_group("Queues");
-  table.add("delivery-limit", delivery_limit, "lost deliveries after which a task is a dead letter").range(1, 1000);
+  table.add("delivery-limit", delivery_limit, "lost deliveries after which a task is a dead letter")
+      .range(1, 1000);
   table.add("default-queue", default_queue, "the queue of tasks that name none");
   table.add("queue-tasks", queue_tasks, "tasks that a queue may hold").range(1, UINT64_MAX / 2);
   table.add("queue-bytes", queue_bytes, "bytes of tasks that a queue may hold");
-  table.add("queue-policy", queue_policy, "what a full queue does: block, reject or drop-head").choices(policies).word("POLICY");
-  table.add("queue-overflow", queue_overflow, "how far follow-ups may fill a queue beyond its limits, in percent of them").range(0, overflow_max);
-  table.add("queue-patience", queue_patience, "how long follow-ups wait for a queue that is that full while nobody takes tasks from it; then they are failures").range(0us, 24h);
-  table.add("queue", queues, "limits of one queue, instead of these: NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT").word("LIMITS");
+  table.add("queue-policy", queue_policy, "what a full queue does: block, reject or drop-head")
+      .choices(policies)
+      .word("POLICY");
+  table
+      .add("queue-overflow", queue_overflow,
+           "how far follow-ups may fill a queue beyond its limits, in percent of them")
+      .range(0, overflow_max);
+  table
+      .add("queue-patience", queue_patience,
+           "how long follow-ups wait for a queue that is that full while nobody takes tasks from "
+           "it; then they are failures")
+      .range(0us, 24h);
+  table
+      .add("queue", queues,
+           "limits of one queue, instead of these: "
+           "NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT")
+      .word("LIMITS");
   table.add("task-max", task_max, "bytes of one packed task")
       .range(ByteCount{64}, ByteCount{limits::frame_bytes_max - 65'536});
   table.begin_group("Tasks in memory");
-  table.add("window", window, "ready tasks of a queue that are kept in memory; the rest rests in the store").range(10, 1'000'000);
-  table.add("memory-tasks", memory_tasks, "tasks in memory, of all queues, before producers wait").range(1'000, 3'000'000);
+  table
+      .add("window", window,
+           "ready tasks of a queue that are kept in memory; the rest rests in the store")
+      .range(10, 1'000'000);
+  table.add("memory-tasks", memory_tasks, "tasks in memory, of all queues, before producers wait")
+      .range(1'000, 3'000'000);
   table.add("memory", memory, "bytes of tasks in memory before producers wait");
-  table.add("dead-max", dead_max, "dead letters that are kept; the oldest make room").range(1, 10'000'000);
-  table.add("commit-delay", commit_delay, "how long a commit may wait for tasks that are being worked on").range(0us, 1s);
-  table.add("producer-age", producer_age, "how long a silent producer's last batch is remembered").range(1min, Micros{std::int64_t{366} * 24 * 3600 * 1'000'000});
-  table.add("once-max", once_max, "ids that are remembered until their once_until (27 to 45 bytes of memory each); more are refused").range(100, 50'000'000);
-  table.add("producers-max", producers_max, "producers that are remembered; those that were silent for longest make room").range(100, 10'000'000);
+  table.add("dead-max", dead_max, "dead letters that are kept; the oldest make room")
+      .range(1, 10'000'000);
+  table
+      .add("commit-delay", commit_delay,
+           "how long a commit may wait for tasks that are being worked on")
+      .range(0us, 1s);
+  table.add("producer-age", producer_age, "how long a silent producer's last batch is remembered")
+      .range(1min, Micros{std::int64_t{366} * 24 * 3600 * 1'000'000});
+  table
+      .add("once-max", once_max,
+           "ids that are remembered until their once_until (27 to 45 bytes of memory each); more "
+           "are refused")
+      .range(100, 50'000'000);
+  table
+      .add("producers-max", producers_max,
+           "producers that are remembered; those that were silent for longest make room")
+      .range(100, 10'000'000);
 }
 
 BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
   if (liveness < heartbeat * 2) {
-    throw base::ConfigError{"--liveness " + base::to_text(liveness) + " is less than twice --heartbeat " +
-                            base::to_text(heartbeat) + ": healthy peers would be taken for lost"};
+    throw base::ConfigError{"--liveness " + base::to_text(liveness) +
+                            " is less than twice --heartbeat " + base::to_text(heartbeat) +
+                            ": healthy peers would be taken for lost"};
   }
   BrokerOptions options;
   options.name = node_name;
@@ -128,7 +177,9 @@ BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
   options.task_events = task_events;
   options.event_heartbeat = event_heartbeat;
   options.default_queue = default_queue;
-  options.queue_defaults = {.tasks_max = queue_tasks, .bytes_max = queue_bytes.value, .policy = queue_policy,
+  options.queue_defaults = {.tasks_max = queue_tasks,
+                            .bytes_max = queue_bytes.value,
+                            .policy = queue_policy,
                             .overflow_percent = queue_overflow};
   for (const std::string& text : queues) read_queue(text, options);
   options.queue_patience = queue_patience;

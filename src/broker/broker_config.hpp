@@ -38,9 +38,11 @@ struct BrokerConfig {
   Micros event_heartbeat{2'000'000};
 
   void declare(base::OptionTable& table);
-  /// Without what several roles in one process share or must tell apart: endpoints, store, heartbeats, limits of peers.
+  /// Without what several roles in one process share or must tell apart: endpoints, store,
+  /// heartbeats, limits of peers.
   void declare_own(base::OptionTable& table);
-  /// \throws base::ConfigError  for a `--queue` that cannot be read, or values that contradict each other.
+  /// \throws base::ConfigError  for a `--queue` that cannot be read, or values that contradict each
+  /// other.
   [[nodiscard]] BrokerOptions core_options(const std::string& node_name) const;
 };
 

@@ -108,7 +108,8 @@ void BrokerCore::on_control(actor::Session& session, const wire::Control& messag
   Bytes payload;
   bool changed = false;
   if (dead_command(message, now, payload, changed)) {
-    return changed ? reply_after_commit(session.number, message.request, std::move(payload)) : answer(payload);
+    return changed ? reply_after_commit(session.number, message.request, std::move(payload))
+                   : answer(payload);
   }
   fail("unknown command '" + std::string{command} + "'");
 }
@@ -212,7 +213,8 @@ Bytes BrokerCore::queues_payload() {
 
 Bytes BrokerCore::scheduled_payload(std::uint64_t limit) {
   std::uint64_t total = 0;
-  for (std::uint32_t i = 0; i < queues_.size(); ++i) total += queues_[i].scheduled + queues_[i].scheduled_on_disk;
+  for (std::uint32_t i = 0; i < queues_.size(); ++i)
+    total += queues_[i].scheduled + queues_[i].scheduled_on_disk;
   // Retries wait by the steady clock; their instants are shown by the wall clock of the last turn.
   std::vector<std::pair<std::int64_t, Slot>> next;
   for (auto at = schedule_.begin(); at != schedule_.end() && next.size() < limit; ++at)

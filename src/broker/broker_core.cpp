@@ -21,8 +21,8 @@ constexpr std::size_t epochs_kept = 1'000;
 
 }  // namespace
 
-BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered, std::uint64_t session_seed,
-                       Now now, const Rules& rules)
+BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
+                       std::uint64_t session_seed, Now now, const Rules& rules)
     : options_{options},
       rules_{rules},
       epoch_{next_epoch(recovered, rules)},
@@ -34,7 +34,8 @@ BrokerCore::BrokerCore(const BrokerOptions& options, const Recovered& recovered,
       task_events_{options.task_events},
       once_{options.once_max},
       revocations_{options.revocations_max},
-      questions_{{.questions_max = options.questions_max, .frame_bytes_max = options.frame_bytes_max}} {
+      questions_{
+          {.questions_max = options.questions_max, .frame_bytes_max = options.frame_bytes_max}} {
   const auto limited = [](const QueueOptions& queue) {
     return queue.concurrency_limit != 0 || queue.interval_us != 0;
   };
@@ -73,9 +74,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
         producers_[producer->id] = std::move(producer);
         break;
       }
-      case store::Space::roster:
-        roster_.insert(key_value(record.key));
-        break;
+      case store::Space::roster: roster_.insert(key_value(record.key)); break;
       case store::Space::dead:
         if (auto letter = unpack_dead(value)) {
           dead_bytes_ += letter->task.size();
@@ -133,7 +132,8 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
   committed_books_ = books_;
   old_sequence_end_ = sequence_;
   sequence_reserved_ = sequence_;
-  for (auto it = last_of_epoch_.begin(); last_of_epoch_.size() > epochs_kept; it = last_of_epoch_.erase(it)) {
+  for (auto it = last_of_epoch_.begin(); last_of_epoch_.size() > epochs_kept;
+       it = last_of_epoch_.erase(it)) {
     note_record(store::Space::epochs, key_bytes(it->first), std::nullopt);
   }
   if (rules_.d14_hold_after_restart && !roster_.empty()) {
@@ -152,7 +152,9 @@ void BrokerCore::on_frame(actor::PeerKey peer, BytesView frame, Now now, BrokerE
   sessions_.on_frame(peer, frame, now, received_);
   switch (received_.event) {
     case actor::SessionTable::Event::nothing: break;
-    case actor::SessionTable::Event::answer: out.net.to_peers.push_back({peer, std::move(received_.reply)}); break;
+    case actor::SessionTable::Event::answer:
+      out.net.to_peers.push_back({peer, std::move(received_.reply)});
+      break;
     case actor::SessionTable::Event::ended:
       out.net.to_peers.push_back({peer, std::move(received_.reply)});
       session_ended(received_.closed, now);
@@ -170,18 +172,23 @@ void BrokerCore::on_gone(actor::PeerKey peer, Now now) {
   }
 }
 
-void BrokerCore::refuse(actor::Session& session, wire::ErrorCode code, std::string_view text, BrokerEffects& out) {
+void BrokerCore::refuse(actor::Session& session, wire::ErrorCode code, std::string_view text,
+                        BrokerEffects& out) {
   out.net.to_peers.push_back(
-      {session.peer, wire::encode(session.number, 0, wire::ErrorMessage{.code = code, .text = text})});
+      {session.peer,
+       wire::encode(session.number, 0, wire::ErrorMessage{.code = code, .text = text})});
 }
 
-void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now now, BrokerEffects& out) {
+void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now now,
+                                  BrokerEffects& out) {
   actor::Session& session = *received.session;
   wire::OpenFrame& frame = received.frame;
   const wire::Role role = session.role;
   Worker* const worker = role == wire::Role::worker ? worker_of_session(session) : nullptr;
-  const auto collector = role == wire::Role::collector ? collectors_.find(session.name) : collectors_.end();
-  const bool collects = collector != collectors_.end() && collector->second.session == session.number;
+  const auto collector =
+      role == wire::Role::collector ? collectors_.find(session.name) : collectors_.end();
+  const bool collects =
+      collector != collectors_.end() && collector->second.session == session.number;
   // A message that does not parse ends nothing: it is counted, answered and forgotten.
   const auto parsed = [&](const Result<void>& result) {
     if (result) return true;
@@ -193,7 +200,9 @@ void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now n
   const auto forbidden = [&] {
     ++counters_.not_allowed;
     refuse(session, wire::ErrorCode::not_allowed,
-           std::string{"a "} + wire::to_string(role) + " may not send " + wire::to_string(frame.header.type), out);
+           std::string{"a "} + wire::to_string(role) + " may not send " +
+               wire::to_string(frame.header.type),
+           out);
   };
   switch (frame.header.type) {
     case wire::Type::ping: send(session, wire::Pong{}, out); return;
@@ -269,10 +278,13 @@ void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now n
   }
 }
 
-void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now, BrokerEffects& out) {
+void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now,
+                          BrokerEffects& out) {
   if (draining_) {
-    out.net.to_peers.push_back({peer, wire::encode(0, 0, wire::ErrorMessage{.code = wire::ErrorCode::draining,
-                                                                            .text = "this broker is stopping"})});
+    out.net.to_peers.push_back(
+        {peer, wire::encode(0, 0,
+                            wire::ErrorMessage{.code = wire::ErrorCode::draining,
+                                               .text = "this broker is stopping"})});
     return;
   }
   std::vector<actor::Session> ended;
@@ -312,8 +324,8 @@ void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now
   send_welcome(session, hello, producer, out);
 }
 
-void BrokerCore::send_welcome(actor::Session& session, const wire::Hello& hello, const Producer* producer,
-                              BrokerEffects& out) {
+void BrokerCore::send_welcome(actor::Session& session, const wire::Hello& hello,
+                              const Producer* producer, BrokerEffects& out) {
   wire::Welcome welcome;
   welcome.nonce = hello.nonce;
   welcome.name = options_.name;
@@ -325,8 +337,9 @@ void BrokerCore::send_welcome(actor::Session& session, const wire::Hello& hello,
   welcome.task_bytes_max = options_.task_bytes_max;
   welcome.collectors = collector_list();
   if (producer != nullptr) {
-    welcome.resume = wire::ProducerResume{
-        .known = producer->known || producer->accepted > 0, .accepted = producer->accepted, .committed = producer->committed};
+    welcome.resume = wire::ProducerResume{.known = producer->known || producer->accepted > 0,
+                                          .accepted = producer->accepted,
+                                          .committed = producer->committed};
   }
   out.net.to_peers.push_back({session.peer, wire::encode(session.number, 0, welcome)});
 }
@@ -367,7 +380,9 @@ void BrokerCore::session_ended(const actor::Session& session, Now now) {
 void BrokerCore::turn(Now now, BrokerEffects& out) {
   if (first_turn_) {
     first_turn_ = false;
-    if (holding_) holding_until_ = now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
+    if (holding_)
+      holding_until_ =
+          now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
   }
   last_now_ = now;
   events_.at(now);
@@ -376,17 +391,21 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   const Micros deaf = sessions_.expire(now, ended);
   if (deaf > Micros{0}) {  // workers that are away could not tell us that they are back
     for (auto& worker : workers_) {
-      if (worker != nullptr && worker->session == 0) worker->last_heard = std::min(worker->last_heard + deaf, now.mono);
+      if (worker != nullptr && worker->session == 0)
+        worker->last_heard = std::min(worker->last_heard + deaf, now.mono);
     }
     if (holding_until_) *holding_until_ += deaf;
   }
   for (const actor::Session& session : ended) session_ended(session, now);
   if (sessions_.counters().slept != slept_before) {
-    // We slept, not they: the time is not held against the workers (D2), nor against those still awaited.
+    // We slept, not they: the time is not held against the workers (D2), nor against those still
+    // awaited.
     for (auto& worker : workers_) {
       if (worker != nullptr) worker->last_heard = now.mono;
     }
-    if (holding_until_) holding_until_ = now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
+    if (holding_until_)
+      holding_until_ =
+          now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
   }
   leave_memory();
   load_keyed(out);
@@ -415,7 +434,8 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     expire_producers(now);
     expire_revocations(now);
     trim_dead();
-    // Only a commit tells how much room there is, and without new tasks nothing else may ask for one.
+    // Only a commit tells how much room there is, and without new tasks nothing else may ask for
+    // one.
     if (free_bytes_ < options_.reserve_bytes && !store_full_ && in_flight_ == 0) touch(now);
   }
   purge_once(now);
@@ -427,29 +447,39 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     said_goodbye_ = true;
     if (options_.event_heartbeat > Micros{0}) tell_broker(wire::EventType::broker_offline);
     flush_events(true, now, out);
-    sessions_.for_each([&](actor::Session& session) { send(session, wire::Goodbye{.reason = "draining"}, out); });
+    sessions_.for_each(
+        [&](actor::Session& session) { send(session, wire::Goodbye{.reason = "draining"}, out); });
   }
 }
 
 std::optional<MonoTime> BrokerCore::next_deadline() const {
-  MonoTime next = next_housekeeping_;  // at most a second, so a wall clock that jumps is soon noticed
+  MonoTime next =
+      next_housekeeping_;  // at most a second, so a wall clock that jumps is soon noticed
   const auto sooner = [&](MonoTime at) { next = std::min(next, at); };
-  const auto wall = [&](std::int64_t at_us) { sooner(last_now_.mono + Micros{at_us - micros(last_now_.wall)}); };
+  const auto wall = [&](std::int64_t at_us) {
+    sooner(last_now_.mono + Micros{at_us - micros(last_now_.wall)});
+  };
   if (open_dirty_ && in_flight_ == 0) {
     sooner(urgent_ ? last_now_.mono : open_since_ + Micros{options_.commit_delay_us});
   }
   // What is due but has to wait for something else wakes nobody: that something brings the turn.
-  if (!schedule_.empty() && !holding_ && !is_crowded(queues_[tasks_[schedule_.begin()->second].queue])) {
+  if (!schedule_.empty() && !holding_ &&
+      !is_crowded(queues_[tasks_[schedule_.begin()->second].queue])) {
     wall(schedule_.begin()->first.first);
   }
   if (!expiries_.empty() && may_end_more()) wall(expiries_.begin()->first);
-  if (const auto retry = holding_ ? retries_.end() : std::find_if(retries_.begin(), retries_.end(), [this](const auto& entry) {
-        return !alive(entry.second) || is_committed(tasks_[entry.second.slot]);
-      });
+  if (const auto retry = holding_ ? retries_.end()
+                                  : std::find_if(retries_.begin(), retries_.end(),
+                                                 [this](const auto& entry) {
+                                                   return !alive(entry.second) ||
+                                                          is_committed(tasks_[entry.second.slot]);
+                                                 });
       retry != retries_.end()) {
     sooner(retry->first);
   }
-  const auto silence = [&](MonoTime at) { sooner(std::min(at, last_now_.mono + sessions_.look_every())); };
+  const auto silence = [&](MonoTime at) {
+    sooner(std::min(at, last_now_.mono + sessions_.look_every()));
+  };
   // Past its time the holding waits for rows that are being read: they bring the turn.
   if (holding_until_ && last_now_.mono < *holding_until_) silence(*holding_until_);
   if (limits_on_) {
@@ -457,7 +487,8 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
   }
   for (const auto& worker : workers_) {
     if (worker != nullptr && worker->session == 0) {
-      silence(worker->last_heard + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
+      silence(worker->last_heard +
+              Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)});
     }
   }
   sooner(next_crowd_look_);
@@ -471,8 +502,8 @@ void BrokerCore::begin_drain(Now now) {
   draining_ = true;
   touch(now);
   urgent_ = true;
-  // A worker that is away may be dead, and the next start would not know what it had: what it does not
-  // report then counts as lost (D16).
+  // A worker that is away may be dead, and the next start would not know what it had: what it does
+  // not report then counts as lost (D16).
   for (const auto& worker : workers_) {
     if (worker == nullptr || worker->session != 0) continue;
     for (Slot slot = worker->leases; slot != no_slot; slot = tasks_[slot].next) {
@@ -484,21 +515,25 @@ void BrokerCore::begin_drain(Now now) {
 
 bool BrokerCore::is_drained() const { return draining_ && said_goodbye_; }
 
-std::uint64_t BrokerCore::open_tasks() const { return tasks_.size() + [this] {
-  std::uint64_t on_disk = scheduled_on_disk_ + keyed_on_disk_;
-  std::uint64_t both = 0;  // tasks in stage `paged` are in memory and counted as on disk
-  for (const std::uint32_t number : paged_queues_) {
-    for (const Lane& lane : const_cast<QueueTable&>(queues_)[number].lanes) on_disk += lane.on_disk;
-  }
-  for (const Waiting& waiting : leave_memory_) {
-    if (alive(waiting.task) && tasks_[waiting.task.slot].stage == Stage::paged) ++both;
-  }
-  return on_disk - both;
-}(); }
+std::uint64_t BrokerCore::open_tasks() const {
+  return tasks_.size() + [this] {
+    std::uint64_t on_disk = scheduled_on_disk_ + keyed_on_disk_;
+    std::uint64_t both = 0;  // tasks in stage `paged` are in memory and counted as on disk
+    for (const std::uint32_t number : paged_queues_) {
+      for (const Lane& lane : const_cast<QueueTable&>(queues_)[number].lanes)
+        on_disk += lane.on_disk;
+    }
+    for (const Waiting& waiting : leave_memory_) {
+      if (alive(waiting.task) && tasks_[waiting.task.slot].stage == Stage::paged) ++both;
+    }
+    return on_disk - both;
+  }();
+}
 
 std::uint64_t BrokerCore::tasks_in_queues() const {
   std::uint64_t sum = keyed_on_disk_;
-  for (std::uint32_t number = 0; number < queues_.size(); ++number) sum += queues_[number].tasks() + queues_[number].ending;
+  for (std::uint32_t number = 0; number < queues_.size(); ++number)
+    sum += queues_[number].tasks() + queues_[number].ending;
   return sum;
 }
 

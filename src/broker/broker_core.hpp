@@ -1,13 +1,13 @@
 /// \file broker_core.hpp
-/// What a broker decides: which tasks are taken, who gets them, when they are gone for good. Pure: no socket,
-/// clock, thread, file or chance; the same core runs in baozi-broker and in the simulator.
-/// Threading: owned by one loop. Time: passed in, read once per turn.
-/// Source: docs/delivery.md (the rules by number), docs/protocol.md.
+/// What a broker decides: which tasks are taken, who gets them, when they are gone for good. Pure:
+/// no socket, clock, thread, file or chance; the same core runs in baozi-broker and in the
+/// simulator. Threading: owned by one loop. Time: passed in, read once per turn. Source:
+/// docs/delivery.md (the rules by number), docs/protocol.md.
 ///
-/// The sources follow a task's life: broker_submit, broker_dispatch, broker_settle, broker_endings; beside it
-/// broker_workers (sessions, leases, restart), broker_paging (what is not in memory), broker_commit (group
-/// commit and the answers that wait for it), broker_overflow (hard limits of queues), broker_revoke, and what
-/// operators ask: broker_control, broker_status, broker_dead.
+/// The sources follow a task's life: broker_submit, broker_dispatch, broker_settle, broker_endings;
+/// beside it broker_workers (sessions, leases, restart), broker_paging (what is not in memory),
+/// broker_commit (group commit and the answers that wait for it), broker_overflow (hard limits of
+/// queues), broker_revoke, and what operators ask: broker_control, broker_status, broker_dead.
 #pragma once
 #include <deque>
 #include <list>
@@ -36,7 +36,8 @@ namespace baozi::broker {
 
 struct BrokerEffects {
   actor::NetEffects net;
-  /// Hand these to the store in order; `on_persisted(n)` follows for each, or for the last of several.
+  /// Hand these to the store in order; `on_persisted(n)` follows for each, or for the last of
+  /// several.
   std::vector<store::TaskBatch> commits;
   struct Load {
     std::uint64_t request;
@@ -85,28 +86,32 @@ struct BrokerCounters {
   std::uint64_t orphans_given_up = 0;
   std::uint64_t lost_workers = 0;
   std::uint64_t lost_deliveries = 0;
-  std::uint64_t carried = 0;  ///< results that came with DONE and were brought to their collector (D23)
-  std::uint64_t winners = 0;          ///< endings and redeliveries that obeyed a stored result
+  std::uint64_t carried =
+      0;  ///< results that came with DONE and were brought to their collector (D23)
+  std::uint64_t winners = 0;  ///< endings and redeliveries that obeyed a stored result
   std::uint64_t not_allowed = 0;
   std::uint64_t bad_messages = 0;
   std::uint64_t corrupt_rows = 0;
   std::uint64_t producers_expired = 0;
   std::uint64_t producers_dropped = 0;  ///< that made room before their age
   std::uint64_t books_mismatch = 0;
-  std::uint64_t done_held = 0;     ///< DONE that waited for a queue of their follow-ups that was at its hard limit (D25)
+  std::uint64_t done_held =
+      0;  ///< DONE that waited for a queue of their follow-ups that was at its hard limit (D25)
   std::uint64_t done_overdue = 0;  ///< of them, those that waited in vain, and passed it
-  std::uint64_t duplicates = 0;          ///< tasks that were not taken, since their unique key or their id is
-  std::uint64_t duplicate_follow_ups = 0;  ///< the same, of follow-ups; also of those that came too late
-  std::uint64_t once_too_late = 0;         ///< tasks whose `once_until` had passed
-  std::uint64_t once_full = 0;             ///< refused since so many ids are remembered
-  std::uint64_t once_unmarked = 0;         ///< follow-ups whose id is not remembered, for the same reason
+  std::uint64_t duplicates =
+      0;  ///< tasks that were not taken, since their unique key or their id is
+  std::uint64_t duplicate_follow_ups =
+      0;                            ///< the same, of follow-ups; also of those that came too late
+  std::uint64_t once_too_late = 0;  ///< tasks whose `once_until` had passed
+  std::uint64_t once_full = 0;      ///< refused since so many ids are remembered
+  std::uint64_t once_unmarked = 0;  ///< follow-ups whose id is not remembered, for the same reason
 };
 
 class BrokerCore {
  public:
   /// \param session_seed  where session numbers start; different at every start.
-  BrokerCore(const BrokerOptions& options, const Recovered& recovered, std::uint64_t session_seed, Now now,
-             const Rules& rules = {});
+  BrokerCore(const BrokerOptions& options, const Recovered& recovered, std::uint64_t session_seed,
+             Now now, const Rules& rules = {});
   ~BrokerCore();
 
   void on_frame(actor::PeerKey peer, BytesView frame, Now now, BrokerEffects& out);
@@ -116,7 +121,8 @@ class BrokerCore {
   void on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now, BrokerEffects& out);
   /// The store is full: it keeps the batches and goes on trying (D10).
   void on_store_full(Now now, BrokerEffects& out);
-  void on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& rows, Now now, BrokerEffects& out);
+  void on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& rows, Now now,
+                 BrokerEffects& out);
   /// Call once at the end of every shell turn: timers, dispatch, commits, frames.
   void turn(Now now, BrokerEffects& out);
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
@@ -128,19 +134,23 @@ class BrokerCore {
   /// Events told so far, and how many of them had to be dropped since no collector took them.
   [[nodiscard]] const actor::EventOutbox& events() const { return events_; }
 
-  /// Refuses new tasks and delivers nothing more; sessions get GOODBYE once everything is committed.
+  /// Refuses new tasks and delivers nothing more; sessions get GOODBYE once everything is
+  /// committed.
   void begin_drain(Now now);
   [[nodiscard]] bool is_drained() const;
 
   [[nodiscard]] const Books& books() const { return books_; }
   /// Queued and leased tasks: what the books must add up with (D32).
   [[nodiscard]] std::uint64_t open_tasks() const;
-  /// The same, as the queues count them; tasks with keys are theirs once all of those are in memory.
+  /// The same, as the queues count them; tasks with keys are theirs once all of those are in
+  /// memory.
   [[nodiscard]] std::uint64_t tasks_in_queues() const;
   [[nodiscard]] const QueueTable& queues() const { return queues_; }
   [[nodiscard]] const BrokerCounters& counters() const { return counters_; }
   /// What the shell counts (frames that never reach the core), shown with the status.
-  void set_shell_counters(std::map<std::string, std::uint64_t> counters) { shell_counters_ = std::move(counters); }
+  void set_shell_counters(std::map<std::string, std::uint64_t> counters) {
+    shell_counters_ = std::move(counters);
+  }
   [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
   [[nodiscard]] std::uint64_t committed() const { return committed_; }
   /// True after a restart until the workers of before were heard (D14).
@@ -183,10 +193,10 @@ class BrokerCore {
     std::vector<std::uint32_t> queues;
     std::vector<std::string> labels;
     std::uint32_t concurrency = 1;
-    std::uint64_t roster_n = 0;  ///< deliveries only after this commit (D14)
-    bool local = false;          ///< lives in the broker's own process (D16)
+    std::uint64_t roster_n = 0;                ///< deliveries only after this commit (D14)
+    bool local = false;                        ///< lives in the broker's own process (D16)
     std::set<std::string, std::less<>> early;  ///< tasks that it runs at most once, by name (D17)
-    bool alone = false;          ///< holds a task that must be alone
+    bool alone = false;                        ///< holds a task that must be alone
     bool goodbye = false;
     std::uint64_t credit = 0;
     std::uint64_t credit_bytes = 0;
@@ -198,12 +208,14 @@ class BrokerCore {
     std::uint64_t lease_count = 0;
     std::uint64_t entries = 0;  ///< settlement entries received in this session
     std::deque<Answer> answers;
-    std::vector<Answer> held;    ///< blocked ones that later answers have passed; the worker was told
+    std::vector<Answer> held;  ///< blocked ones that later answers have passed; the worker was told
     std::uint64_t answered = 0;  ///< DONE_OK.upto, as it was sent last in this session
     std::vector<Outgoing> outgoing;
 
     [[nodiscard]] std::uint64_t outstanding() const { return delivered - returned; }
-    [[nodiscard]] std::uint64_t room() const { return credit > outstanding() ? credit - outstanding() : 0; }
+    [[nodiscard]] std::uint64_t room() const {
+      return credit > outstanding() ? credit - outstanding() : 0;
+    }
   };
   struct Settle {  // one DONE or NACK entry, kept as long as its claim is open
     bool nack = false;
@@ -219,7 +231,7 @@ class BrokerCore {
     bool waited_long = false;  ///< enough of it
     [[nodiscard]] std::size_t bytes() const { return follow_ups.size() + record.size() + 100; }
   };
-  struct HeldDone {  // its follow-ups find no room (D25)
+  struct HeldDone {        // its follow-ups find no room (D25)
     std::uint32_t worker;  ///< in its present session
     std::uint64_t number;
     MonoTime since;
@@ -238,7 +250,8 @@ class BrokerCore {
     std::uint64_t position = 0;
     bool executing = false;
     bool orphan = false;  ///< otherwise its row is being read
-    bool sought = false;  ///< an orphan that an epoch in between may have taken again: looked for by its id
+    bool sought =
+        false;  ///< an orphan that an epoch in between may have taken again: looked for by its id
     MonoTime since{};
     std::optional<Settle> settle;
   };
@@ -247,7 +260,8 @@ class BrokerCore {
     std::vector<std::string> endpoints;
     std::uint64_t session = 0;
     std::uint64_t results_sent = 0;  ///< entries numbered in this session
-    std::deque<std::pair<SlotRef, std::uint64_t>> awaiting;  ///< sent endings: (task, number), in order
+    std::deque<std::pair<SlotRef, std::uint64_t>>
+        awaiting;  ///< sent endings: (task, number), in order
     std::uint64_t first_awaiting = 1;
     bool gets_events = false;  ///< ours go there, in this session
   };
@@ -285,13 +299,15 @@ class BrokerCore {
   void recover(const Recovered& recovered, Now now);
   void dispatch_message(actor::SessionTable::Received& received, Now now, BrokerEffects& out);
   void on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now, BrokerEffects& out);
-  void send_welcome(actor::Session& session, const wire::Hello& hello, const Producer* producer, BrokerEffects& out);
+  void send_welcome(actor::Session& session, const wire::Hello& hello, const Producer* producer,
+                    BrokerEffects& out);
   void session_ended(const actor::Session& session, Now now);
   template <class Message>
   void send(actor::Session& session, const Message& message, BrokerEffects& out) {
     out.net.to_peers.push_back({session.peer, session.frame(message)});
   }
-  void refuse(actor::Session& session, wire::ErrorCode code, std::string_view text, BrokerEffects& out);
+  void refuse(actor::Session& session, wire::ErrorCode code, std::string_view text,
+              BrokerEffects& out);
 
   // ---- broker_submit.cpp
   void on_submit(actor::Session& session, wire::Submit& message, Now now, BrokerEffects& out);
@@ -301,9 +317,10 @@ class BrokerCore {
     std::vector<Slot> queued;
     std::vector<std::uint32_t> own;  ///< of the batch itself, by index
   };
-  /// What has to be dropped when a batch brings so much to a queue; nothing has happened yet. False: it does not suffice.
-  bool plan_drops(const Queue& queue, std::uint64_t tasks, std::uint64_t bytes, const std::vector<wire::TaskView>& batch, Drops& drops,
-                  Now now);
+  /// What has to be dropped when a batch brings so much to a queue; nothing has happened yet.
+  /// False: it does not suffice.
+  bool plan_drops(const Queue& queue, std::uint64_t tasks, std::uint64_t bytes,
+                  const std::vector<wire::TaskView>& batch, Drops& drops, Now now);
   /// Takes a task in: into its lane, the schedule, or joined with an orphan.
   /// \param home_chosen  its home is this broker's choice (D21).
   Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen = false);
@@ -325,13 +342,16 @@ class BrokerCore {
   [[nodiscard]] bool is_paused(const Queue& queue) const {
     return queue.paused || (queue.base != no_index && queues_[queue.base].paused);
   }
-  [[nodiscard]] bool delivers(const Queue& queue) const { return !is_paused(queue) && queue.purged_before == 0; }
+  [[nodiscard]] bool delivers(const Queue& queue) const {
+    return !is_paused(queue) && queue.purged_before == 0;
+  }
 
   // ---- broker_settle.cpp
   void on_credit(Worker& worker, const wire::Credit& message);
   void on_done(Worker& worker, const wire::Done& message, Now now);
   void on_nack(Worker& worker, const wire::Nack& message, Now now);
-  /// The commit after which the entry may be answered; `blocked` while its claim is open; 0 when it is stale.
+  /// The commit after which the entry may be answered; `blocked` while its claim is open; 0 when it
+  /// is stale.
   std::uint64_t settle(Worker& worker, std::uint64_t number, Settle&& entry, Now now);
   void settle_task(Slot slot, const Settle& entry, Now now);
   /// \param charged  counted as a retry.
@@ -350,7 +370,8 @@ class BrokerCore {
   /// The queue is at its hard limit; call after whatever fills it.
   void note_crowd(const Queue& queue);
   void note_crowds();  ///< of all queues, after a restart
-  /// Keeps a DONE whose follow-ups find no room, unanswered; \return false when they find it. While there are crowds only.
+  /// Keeps a DONE whose follow-ups find no room, unanswered; \return false when they find it. While
+  /// there are crowds only.
   bool hold(const Worker& worker, std::uint64_t number, Settle& entry, Now now);
   /// Settles what was held, as far as there is room by now, or was waited for long enough.
   void look_after_crowds(Now now);
@@ -363,12 +384,14 @@ class BrokerCore {
   [[nodiscard]] std::vector<std::string> full_queues() const;
   /// Tells workers of them: what they decide from now on is a failure.
   void tell_full_queues(BrokerEffects& out);
-  void tell_full_queues(actor::Session& session, const std::vector<std::string>& names, BrokerEffects& out);
+  void tell_full_queues(actor::Session& session, const std::vector<std::string>& names,
+                        BrokerEffects& out);
 
   // ---- broker_workers.cpp
   Worker& worker_of(const wire::Hello& hello, Now now);
   /// Whose tasks it takes from now on.
-  void consume(Worker& worker, const std::vector<std::string_view>& names, const std::vector<std::string_view>& excluded);
+  void consume(Worker& worker, const std::vector<std::string_view>& names,
+               const std::vector<std::string_view>& excluded);
   void consume(Worker& worker, Queue& queue);
   void serve_new_queues();
   void take_holds(Worker& worker, const wire::Hello& hello, Now now, BrokerEffects& out);
@@ -377,7 +400,8 @@ class BrokerCore {
   /// Opens a claim on the task in `slot`, or on the row under the claim's key when there is none.
   void claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now, BrokerEffects& out);
   void adopt(Slot slot, Worker& worker, std::uint64_t number);
-  void remember_delivery(Slot slot, const Worker& worker, std::uint64_t number, std::string_view why);
+  void remember_delivery(Slot slot, const Worker& worker, std::uint64_t number,
+                         std::string_view why);
   void on_claim_row(std::uint64_t number, std::vector<store::TaskRow>& rows, Now now);
   /// The task of a claim is there: leased to the worker again, or settled if it is done already.
   void close_claim(std::uint64_t number, Slot slot, Now now);
@@ -401,8 +425,8 @@ class BrokerCore {
   void obey_winner(Slot slot, BytesView record, BytesView follow_ups, Now now);
   [[nodiscard]] Bytes ending_record(const Task& task, const wire::TaskView& view, Now now) const;
   void ask(Slot slot);
-  /// Whether some collector may have stored a result of an earlier delivery: of an `ignore_result` task its failure
-  /// (D20), unless it was delivered without a home (D21).
+  /// Whether some collector may have stored a result of an earlier delivery: of an `ignore_result`
+  /// task its failure (D20), unless it was delivered without a home (D21).
   [[nodiscard]] bool may_have_result(const Task& task) const {
     return !task.ignore_result || !tasks_.origin(task.origin).home.empty();
   }
@@ -438,7 +462,9 @@ class BrokerCore {
   void unschedule(Slot slot);
   void wake_scheduled(Now now);
   /// Scheduled tasks that are due wait while their queue has twice its window in memory.
-  [[nodiscard]] bool is_crowded(const Queue& queue) const { return queue.in_memory >= options_.window_tasks * 2; }
+  [[nodiscard]] bool is_crowded(const Queue& queue) const {
+    return queue.in_memory >= options_.window_tasks * 2;
+  }
   void trim_schedule();
   void page_in(BrokerEffects& out);
   void on_lane_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);
@@ -450,7 +476,8 @@ class BrokerCore {
   /// A task from its row, not yet in any list; `no_slot` when the row cannot be read.
   Slot restore(const store::TaskRow& row, Now now);
   /// Reads rows; what is open is handed over first, so that none is read that was erased before.
-  void load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows, std::size_t bytes, BrokerEffects& out);
+  void load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows,
+            std::size_t bytes, BrokerEffects& out);
 
   // ---- broker_commit.cpp
   void note_insert(Slot slot);
@@ -473,7 +500,8 @@ class BrokerCore {
   void resume_revokes();
   void mark_revoked(const TaskId& id, const wire::Revoke& message, Now now);
   void unmark_revoked(const TaskId& id);
-  /// A task comes into the broker's hands again: true when it bears a mark, which it remembers from now on.
+  /// A task comes into the broker's hands again: true when it bears a mark, which it remembers from
+  /// now on.
   bool is_revoked(Slot slot);
   /// Tells workers which of their tasks are revoked.
   void send_revokes(BrokerEffects& out);
@@ -486,10 +514,12 @@ class BrokerCore {
   [[nodiscard]] bool marks_in(const Queue& queue) const;
   void on_query(actor::Session& session, const wire::Control& message, BrokerEffects& out);
   void note_found(Sweep& sweep, Slot slot);
-  void note_found(Sweep& sweep, const store::TaskRow& row, const TaskRowView& view, const Queue& queue);
+  void note_found(Sweep& sweep, const store::TaskRow& row, const TaskRowView& view,
+                  const Queue& queue);
   void finish_query(std::uint64_t number, BrokerEffects& out);
   void run_sweep(BrokerEffects& out);
-  void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out);
+  void on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now,
+                     BrokerEffects& out);
   /// Ends all tasks that wait in the queue now; how many. None of them is delivered any more.
   std::uint64_t purge(Queue& queue);
   /// Tasks of the queue that wait for a collector's word before they are delivered again.
@@ -534,24 +564,30 @@ class BrokerCore {
   // ---- broker_once.cpp
   struct OnceOfBatch {
     std::set<Uuid> ids;
-    std::uint64_t holders_n = 0;    ///< the commit after which all that duplicates are told of is durable
-    std::list<std::string> texts;   ///< of refusals
+    std::uint64_t holders_n =
+        0;  ///< the commit after which all that duplicates are told of is durable
+    std::list<std::string> texts;  ///< of refusals
   };
-  /// The wall clock, but never earlier than when ids were forgotten last; not after a restart either.
+  /// The wall clock, but never earlier than when ids were forgotten last; not after a restart
+  /// either.
   [[nodiscard]] std::int64_t once_clock(Now now) const;
   /// Why a task with a `once_until` is not taken; nothing when it is.
-  [[nodiscard]] std::optional<wire::TaskRefusal> once_refusal(const wire::TaskView& task, OnceOfBatch& batch, Now now);
+  [[nodiscard]] std::optional<wire::TaskRefusal> once_refusal(const wire::TaskView& task,
+                                                              OnceOfBatch& batch, Now now);
   /// Remembers the id, in the open commit. False: it is taken, or too late.
   bool mark_once(const wire::TaskView& task, Now now);
   void purge_once(Now now);
 
   // ---- broker_control.cpp
-  void on_control(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
+  void on_control(actor::Session& session, const wire::Control& message, Now now,
+                  BrokerEffects& out);
   void reply(std::uint64_t session, std::uint64_t request, BytesView payload, BrokerEffects& out);
-  void reply_refusal(std::uint64_t session, std::uint64_t request, wire::ErrorCode code, std::string_view text, BrokerEffects& out);
+  void reply_refusal(std::uint64_t session, std::uint64_t request, wire::ErrorCode code,
+                     std::string_view text, BrokerEffects& out);
   /// Leaves once what is open is committed.
   void reply_after_commit(std::uint64_t session, std::uint64_t request, Bytes payload);
-  void ask_workers(actor::Session& session, const wire::Control& message, Now now, BrokerEffects& out);
+  void ask_workers(actor::Session& session, const wire::Control& message, Now now,
+                   BrokerEffects& out);
   void carry_questions(Now now, BrokerEffects& out);
   [[nodiscard]] Bytes queues_payload();
   [[nodiscard]] Bytes scheduled_payload(std::uint64_t limit);
@@ -570,7 +606,8 @@ class BrokerCore {
   BrokerOptions options_;
   Rules rules_;
   std::uint32_t epoch_ = 1;
-  std::map<std::uint64_t, std::uint64_t> last_of_epoch_;  ///< earlier epochs and their last commits (D9)
+  std::map<std::uint64_t, std::uint64_t>
+      last_of_epoch_;  ///< earlier epochs and their last commits (D9)
   MonoTime started_{};
   actor::SessionTable sessions_;
   TaskTable tasks_;
@@ -586,11 +623,12 @@ class BrokerCore {
 
   // restart (D14, D15)
   bool holding_ = false;
-  std::optional<MonoTime> holding_until_;            ///< set at the first turn
-  std::set<std::uint64_t> roster_awaited_;           ///< incarnations of before that were not heard yet
-  bool roster_lost_ = false;                         ///< one of them never came
-  std::map<std::uint64_t, Claim> claims_;            ///< by delivery number
-  std::unordered_map<std::int64_t, std::uint64_t> newest_claims_;  ///< row → the newest number claimed for it
+  std::optional<MonoTime> holding_until_;   ///< set at the first turn
+  std::set<std::uint64_t> roster_awaited_;  ///< incarnations of before that were not heard yet
+  bool roster_lost_ = false;                ///< one of them never came
+  std::map<std::uint64_t, Claim> claims_;   ///< by delivery number
+  std::unordered_map<std::int64_t, std::uint64_t>
+      newest_claims_;                                ///< row → the newest number claimed for it
   std::map<TaskId, std::uint64_t> orphans_;          ///< id → delivery number
   std::map<TaskId, std::uint64_t> orphans_to_seek_;  ///< of them, those that a sweep is to look for
   std::map<TaskId, SlotRef> held_ids_;               ///< tasks taken while holding
@@ -598,33 +636,39 @@ class BrokerCore {
   std::set<std::uint64_t> roster_;                   ///< incarnations with a durable row
   /// Tasks in memory whose rows lie where the rest is still to be read.
   std::unordered_map<std::int64_t, Slot> in_tail_region_;
-  std::uint64_t old_sequence_end_ = 0;               ///< rows below it are of an earlier epoch
+  std::uint64_t old_sequence_end_ = 0;  ///< rows below it are of an earlier epoch
 
   // schedule, expiry
   std::map<std::pair<std::int64_t, std::int64_t>, Slot> schedule_;  ///< (eta, key)
-  std::unordered_set<std::int64_t> scheduled_keys_;  ///< rows of the schedule that are in memory, in whatever stage
+  std::unordered_set<std::int64_t>
+      scheduled_keys_;  ///< rows of the schedule that are in memory, in whatever stage
   std::uint64_t scheduled_on_disk_ = 0;
   std::int64_t schedule_disk_from_ = 0;  ///< scheduled tasks on disk have keys from here on
   bool schedule_loading_ = false;
-  std::int64_t schedule_paged_from_ = INT64_MAX;  ///< lowest key that left memory since the last load was asked for
+  std::int64_t schedule_paged_from_ =
+      INT64_MAX;  ///< lowest key that left memory since the last load was asked for
   std::multimap<std::int64_t, SlotRef> expiries_;
-  std::multimap<MonoTime, SlotRef> retries_;  ///< tasks that wait for a retry, by the steady clock (D30)
-  std::set<std::uint32_t> paged_queues_;      ///< queues with tasks that are only in the store
+  std::multimap<MonoTime, SlotRef>
+      retries_;  ///< tasks that wait for a retry, by the steady clock (D30)
+  std::set<std::uint32_t> paged_queues_;  ///< queues with tasks that are only in the store
 
   // keys and limits (D27)
   std::map<std::string, OrderKey, std::less<>> orders_;
   std::map<std::string, UniqueKey, std::less<>> uniques_;
-  std::map<std::string, Limiter, std::less<>> key_limits_;    ///< by concurrency key, while it is in use
+  std::map<std::string, Limiter, std::less<>>
+      key_limits_;  ///< by concurrency key, while it is in use
   std::map<std::string, Limiter, std::less<>> named_limits_;  ///< by task name
   std::map<std::uint32_t, Limiter> queue_limits_;             ///< by queue
-  bool limits_on_ = false;       ///< some name or queue has a limit
+  bool limits_on_ = false;                                    ///< some name or queue has a limit
   std::vector<Limiter*> changed_limits_;
   std::uint64_t keyed_on_disk_ = 0;
-  bool keys_loading_ = false;    ///< not all rows with keys are in memory yet
+  bool keys_loading_ = false;  ///< not all rows with keys are in memory yet
   bool keys_asked_ = false;
   std::int64_t keyed_from_ = keyed_begin;
-  std::vector<SlotRef> keyed_waiting_;  ///< read, and to be admitted once nobody is waited for any more
-  struct LateRefusal {  ///< of a batch with duplicates, until what they are duplicates of is durable
+  std::vector<SlotRef>
+      keyed_waiting_;   ///< read, and to be admitted once nobody is waited for any more
+  struct LateRefusal {  ///< of a batch with duplicates, until what they are duplicates of is
+                        ///< durable
     std::uint64_t n;
     std::uint64_t session;
     std::uint64_t number;
@@ -634,7 +678,8 @@ class BrokerCore {
       std::string text;
     };
     std::vector<One> tasks;
-    std::vector<std::uint64_t> behind{};  ///< batches that came meanwhile: out of sequence, and told so after it
+    std::vector<std::uint64_t>
+        behind{};  ///< batches that came meanwhile: out of sequence, and told so after it
   };
   std::vector<LateRefusal> late_refusals_;
 
@@ -658,7 +703,8 @@ class BrokerCore {
   RevocationTable revocations_;
   std::vector<SlotRef> revokes_due_;  ///< leased tasks whose workers are to be told
   std::map<std::uint64_t, RevokeJob> revoke_jobs_;
-  std::multimap<Slot, std::pair<std::uint64_t, std::size_t>> revoke_waiters_;  ///< task → (job, index)
+  std::multimap<Slot, std::pair<std::uint64_t, std::size_t>>
+      revoke_waiters_;  ///< task → (job, index)
   /// Tasks on disk that were revoked while holding: what becomes of them is known when that ends.
   std::map<TaskId, std::uint64_t> revokes_held_;
   std::deque<Sweep> sweeps_;
@@ -668,7 +714,8 @@ class BrokerCore {
   std::uint64_t dead_bytes_ = 0;
 
   // hard limits (D25)
-  std::map<std::uint32_t, Crowd> crowds_;  ///< by queue; nearly always empty, and then none of it costs anything
+  std::map<std::uint32_t, Crowd>
+      crowds_;  ///< by queue; nearly always empty, and then none of it costs anything
   std::size_t held_count_ = 0;
   std::size_t held_bytes_ = 0;
   MonoTime next_crowd_look_ = MonoTime::max();
@@ -725,7 +772,8 @@ class BrokerCore {
 
   std::vector<SlotRef> taken_this_turn_;
   std::uint64_t delivered_before_ = 0;
-  std::uint64_t delivered_lately_ = 0;  ///< with `delivered_before_`: how many tasks leave within the commit delay
+  std::uint64_t delivered_lately_ =
+      0;  ///< with `delivered_before_`: how many tasks leave within the commit delay
   MonoTime lately_since_{};
   bool draining_ = false;
   bool said_goodbye_ = false;

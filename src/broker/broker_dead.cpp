@@ -1,4 +1,5 @@
-// Dead letters: tasks that ran out of deliveries or retries, until an operator decides (delivery.md D24).
+// Dead letters: tasks that ran out of deliveries or retries, until an operator decides (delivery.md
+// D24).
 #include <algorithm>
 
 #include "baozi/packing.hpp"
@@ -36,7 +37,8 @@ Bytes pack_dead_entry(const DeadLetter& letter, bool whole) {
     if (view) {
       entry.number("priority", view->options.priority);
       entry.number("generation", view->options.generation);
-      if (Reader probe{view->body}; probe.skip().size() == view->body.size()) entry.key("body").raw(view->body);
+      if (Reader probe{view->body}; probe.skip().size() == view->body.size())
+        entry.key("body").raw(view->body);
     }
   }
   return entry.take();
@@ -44,9 +46,11 @@ Bytes pack_dead_entry(const DeadLetter& letter, bool whole) {
 
 }  // namespace
 
-bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payload, bool& changed) {
+bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payload,
+                              bool& changed) {
   if (message.command == "dead.list") {
-    const std::uint64_t limit = std::min<std::uint64_t>(wire::number_argument(message.arguments, "limit").value_or(100), 1'000);
+    const std::uint64_t limit = std::min<std::uint64_t>(
+        wire::number_argument(message.arguments, "limit").value_or(100), 1'000);
     const std::uint64_t after = wire::number_argument(message.arguments, "after").value_or(0);
     MapWriter answer;
     answer.number("total", dead_.size());
@@ -54,7 +58,8 @@ bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payl
     std::int64_t last_key = 0;
     Bytes entries;
     Writer packed{entries};
-    for (auto it = dead_.upper_bound(static_cast<std::int64_t>(after)); it != dead_.end() && count < limit; ++it, ++count) {
+    for (auto it = dead_.upper_bound(static_cast<std::int64_t>(after));
+         it != dead_.end() && count < limit; ++it, ++count) {
       packed.raw(pack_dead_entry(it->second, false));
       last_key = it->first;
     }
@@ -65,14 +70,18 @@ bool BrokerCore::dead_command(const wire::Control& message, Now now, Bytes& payl
     payload = answer.take();
     return true;
   }
-  if (message.command != "dead.show" && message.command != "dead.retry" && message.command != "dead.drop") return false;
+  if (message.command != "dead.show" && message.command != "dead.retry" &&
+      message.command != "dead.drop")
+    return false;
   std::vector<TaskId> ids = wire::ids_argument(message.arguments, "ids");
-  if (const auto id = wire::text_argument(message.arguments, "id")) ids.push_back(TaskId::from_text(*id));
+  if (const auto id = wire::text_argument(message.arguments, "id"))
+    ids.push_back(TaskId::from_text(*id));
   const bool all = wire::flag_argument(message.arguments, "all");
   std::vector<std::int64_t> keys;
   for (const auto& [key, letter] : dead_) {
     const auto view = wire::decode_task(letter.task);
-    if (all || (view && std::find(ids.begin(), ids.end(), view->id.to_id()) != ids.end())) keys.push_back(key);
+    if (all || (view && std::find(ids.begin(), ids.end(), view->id.to_id()) != ids.end()))
+      keys.push_back(key);
   }
   if (message.command == "dead.show") {
     Writer packed{payload};
@@ -103,10 +112,11 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
   if (!view || tasks_.size() >= options_.memory_tasks_max) return false;
   if (view->options.keyed) {
     const wire::TaskKeys keys = wire::read_keys(view->raw_options);
-    if (keys_loading_ || (!keys.unique.empty() && holder_of_key(keys.unique, now) != nullptr)) return false;
+    if (keys_loading_ || (!keys.unique.empty() && holder_of_key(keys.unique, now) != nullptr))
+      return false;
   }
-  // D24: a deliberate retry of an ended task raises its generation; its id stays, its old ETA and expiry go, and its id
-  // counts until when it did.
+  // D24: a deliberate retry of an ended task raises its generation; its id stays, its old ETA and
+  // expiry go, and its id counts until when it did.
   Bytes options;
   Reader in{view->raw_options};
   std::vector<BytesView> kept;
@@ -114,8 +124,8 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
     const char* const start = in.position();
     const auto option = static_cast<wire::Option>(in.uinteger() & 0xFFU);
     in.skip();
-    if (option != wire::Option::generation && option != wire::Option::eta && option != wire::Option::expires &&
-        option != wire::Option::once_until) {
+    if (option != wire::Option::generation && option != wire::Option::eta &&
+        option != wire::Option::expires && option != wire::Option::once_until) {
       kept.push_back(in.since(start));
     }
   }
@@ -134,7 +144,8 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
   drop_dead(key);
   --books_.dead_dropped;  // it is not gone, it is queued again
   --books_.accepted;      // and was accepted once already
-  // Nobody gets it before the raised generation is on disk: a crash would leave a result of one that never was.
+  // Nobody gets it before the raised generation is on disk: a crash would leave a result of one
+  // that never was.
   accept(*raised, origin, now, true);
   urgent_ = true;
   return true;
@@ -151,7 +162,8 @@ void BrokerCore::drop_dead(std::int64_t key) {
 }
 
 void BrokerCore::trim_dead() {
-  while (!dead_.empty() && (dead_.size() > options_.dead_max || dead_bytes_ > options_.dead_bytes_max)) {
+  while (!dead_.empty() &&
+         (dead_.size() > options_.dead_max || dead_bytes_ > options_.dead_bytes_max)) {
     drop_dead(dead_.begin()->first);
   }
 }

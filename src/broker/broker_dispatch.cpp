@@ -1,4 +1,5 @@
-// Handing tasks to workers: credit, fairness, marks that must come first (delivery.md D10, D13, D16, D17).
+// Handing tasks to workers: credit, fairness, marks that must come first (delivery.md D10, D13,
+// D16, D17).
 #include <algorithm>
 
 #include "broker/broker_core.hpp"
@@ -8,10 +9,13 @@ namespace baozi::broker {
 namespace {
 constexpr std::size_t frame_entries = 500;
 constexpr std::size_t frame_bytes = std::size_t{1} << 20U;
-constexpr int skips_max = 64;  // tasks passed over in one search because they want a worker of their own
+constexpr int skips_max =
+    64;  // tasks passed over in one search because they want a worker of their own
 }  // namespace
 
-bool BrokerCore::may_deliver() const { return committed_ >= 1 && !holding_ && !draining_ && !keys_loading_; }
+bool BrokerCore::may_deliver() const {
+  return committed_ >= 1 && !holding_ && !draining_ && !keys_loading_;
+}
 
 void BrokerCore::deliver_ready(Now now) {
   if (now.mono - lately_since_ >= Micros{10'000}) {
@@ -41,17 +45,20 @@ void BrokerCore::deliver_queue(Queue& queue, Now now) {
   std::vector<Worker*> able;
   for (const std::uint32_t index : queue.consumers) {
     Worker& worker = *workers_[index];
-    if (worker.session != 0 && worker.roster_n <= committed_ && !worker.alone && worker.room() > 0) {
+    if (worker.session != 0 && worker.roster_n <= committed_ && !worker.alone &&
+        worker.room() > 0) {
       able.push_back(&worker);
     }
   }
   if (able.empty()) return;
-  // Idle workers first, so that a greedy one with much credit starves nobody; then the rest by credit.
+  // Idle workers first, so that a greedy one with much credit starves nobody; then the rest by
+  // credit.
   for (const bool idle_only : {true, false}) {
     bool gave = true;
     while (gave && queue.in_memory > 0) {
       gave = false;
-      const std::uint64_t share = std::clamp<std::uint64_t>(queue.in_memory / able.size(), 1, options_.credit_chunk);
+      const std::uint64_t share =
+          std::clamp<std::uint64_t>(queue.in_memory / able.size(), 1, options_.credit_chunk);
       for (std::size_t i = 0; i < able.size() && queue.in_memory > 0; ++i) {
         Worker& worker = *able[queue.rotation++ % able.size()];
         if (worker.alone) continue;
@@ -68,8 +75,8 @@ void BrokerCore::deliver_queue(Queue& queue, Now now) {
 }
 
 bool BrokerCore::waits_for_home(const Task& task) const {
-  // D21: there is nobody yet to bring its result to. Without one it may be run (D20): its failure would
-  // come back with DONE.
+  // D21: there is nobody yet to bring its result to. Without one it may be run (D20): its failure
+  // would come back with DONE.
   return rules_.d21_home_once && collectors_.empty() && !task.ignore_result &&
          tasks_.origin(task.origin).home.empty();
 }
@@ -135,7 +142,8 @@ void BrokerCore::link_lease(Slot slot, Worker& worker) {
   worker.leases = slot;
   ++worker.lease_count;
   ++queues_[task.queue].leased;
-  if (task.gate != nullptr || limits_on_) [[unlikely]] count_in(slot, last_now_);
+  if (task.gate != nullptr || limits_on_) [[unlikely]]
+    count_in(slot, last_now_);
 }
 
 void BrokerCore::unlease(Slot slot) {
@@ -147,7 +155,8 @@ void BrokerCore::unlease(Slot slot) {
   task.worker = no_index;
   if (--worker.lease_count == 0) worker.alone = false;
   --queues_[task.queue].leased;
-  if (task.gate != nullptr) [[unlikely]] count_out(slot);
+  if (task.gate != nullptr) [[unlikely]]
+    count_out(slot);
 }
 
 void BrokerCore::lease(Slot slot, Worker& worker) {
@@ -156,7 +165,8 @@ void BrokerCore::lease(Slot slot, Worker& worker) {
   const std::uint64_t number = tasks_.next_number(slot);
   link_lease(slot, worker);
   task.adopted = 0;
-  if (task.keyed && ((task.gate->until_started && !task.gate->started) || !rules_.d27_key_until_end)) [[unlikely]] {
+  if (task.keyed && ((task.gate->until_started && !task.gate->started) ||
+                     !rules_.d27_key_until_end)) [[unlikely]] {
     free_unique(task);
     task.gate->started = true;
     note_update(slot);
@@ -174,10 +184,11 @@ void BrokerCore::lease(Slot slot, Worker& worker) {
   const bool fresh_home = choose_home(slot);
   const bool count_open = task.history != nullptr && task.history->counted_n > committed_;
   if (task.acks_early || worker.local || fresh_home || count_open) {
-    // The mark says that the task may have been started: it must be durable before the task leaves. So must
-    // its home: the worker's result and those of later deliveries have to meet at one collector. And the loss
-    // or retry that the delivery before ended with: a crash that took both would let a poison task run twice more
-    // than it may (D16), and would not know of two deliveries of one worker which one counts.
+    // The mark says that the task may have been started: it must be durable before the task leaves.
+    // So must its home: the worker's result and those of later deliveries have to meet at one
+    // collector. And the loss or retry that the delivery before ended with: a crash that took both
+    // would let a poison task run twice more than it may (D16), and would not know of two
+    // deliveries of one worker which one counts.
     task.stage = Stage::marking;
     task.marked = task.acks_early || worker.local;
     note_update(slot);
@@ -243,7 +254,8 @@ void BrokerCore::flush_deliveries(Now now, BrokerEffects& out) {
       delivery.position = is_committed(task) ? 0 : task.position;
       delivery.count = task.lost + 1U;
       delivery.retries = task.retries;
-      delivery.flags = (task.lost > 0 ? wire::flag::deliver_redelivered : 0) | (one.alone ? wire::flag::deliver_alone : 0);
+      delivery.flags = (task.lost > 0 ? wire::flag::deliver_redelivered : 0) |
+                       (one.alone ? wire::flag::deliver_alone : 0);
       delivery.since_us = task.history != nullptr ? task.history->since_us : 0;
       delivery.task.raw = task.raw();
       bytes += task.bytes + 32;

@@ -1,4 +1,5 @@
-// Endings that the broker makes, and questions it asks: the collector is the arbiter (delivery.md D16, D18, D19).
+// Endings that the broker makes, and questions it asks: the collector is the arbiter (delivery.md
+// D16, D18, D19).
 #include <algorithm>
 #include <utility>
 
@@ -57,7 +58,8 @@ void BrokerCore::check_expiry(Now now) {
     expiries_.erase(expiries_.begin());
     if (!alive(ref)) continue;
     const Stage stage = tasks_[ref.slot].stage;
-    if (stage == Stage::ready || stage == Stage::scheduled || stage == Stage::blocked) begin_ending(ref.slot, Ending::expired, "expired");
+    if (stage == Stage::ready || stage == Stage::scheduled || stage == Stage::blocked)
+      begin_ending(ref.slot, Ending::expired, "expired");
   }
 }
 
@@ -85,8 +87,10 @@ BrokerCore::Collector* BrokerCore::collector_for(const std::string& home) {
 
 bool BrokerCore::choose_home(Slot slot) {
   Task& task = tasks_[slot];
-  if (!rules_.d21_home_once || collectors_.empty() || !tasks_.origin(task.origin).home.empty()) return false;
-  const std::uint32_t origin = tasks_.intern(tasks_.origin(task.origin).id, collectors_.begin()->first);
+  if (!rules_.d21_home_once || collectors_.empty() || !tasks_.origin(task.origin).home.empty())
+    return false;
+  const std::uint32_t origin =
+      tasks_.intern(tasks_.origin(task.origin).id, collectors_.begin()->first);
   tasks_.retain_origin(origin);
   tasks_.release_origin(task.origin);
   task.origin = origin;
@@ -99,12 +103,14 @@ void BrokerCore::send_endings(Now now, BrokerEffects& out) {
   if (const auto homeless = endings_ready_.find({});
       rules_.d21_home_once && homeless != endings_ready_.end() && !collectors_.empty()) {
     for (const SlotRef& ref : std::exchange(homeless->second, {})) {
-      if (alive(ref) && tasks_[ref.slot].stage == Stage::ending && choose_home(ref.slot)) ending_marks_.push_back({open_, ref});
+      if (alive(ref) && tasks_[ref.slot].stage == Stage::ending && choose_home(ref.slot))
+        ending_marks_.push_back({open_, ref});
     }
   }
   for (auto& [home, ready] : endings_ready_) {
     Collector* const collector = ready.empty() ? nullptr : collector_for(home);
-    actor::Session* const session = collector == nullptr ? nullptr : sessions_.find(collector->session);
+    actor::Session* const session =
+        collector == nullptr ? nullptr : sessions_.find(collector->session);
     while (session != nullptr && !ready.empty()) {
       std::deque<Bytes> records;  // what the message's views point into
       wire::ResultMessage message;
@@ -118,7 +124,8 @@ void BrokerCore::send_endings(Now now, BrokerEffects& out) {
         BAOZI_ASSERT(view);
         const bool carried = task.ending == Ending::carried;
         records.push_back(carried ? task.history->carried_record : ending_record(task, *view, now));
-        message.groups.push_back({.origin = tasks_.origin(task.origin).id, .worker = {}, .entries = {}});
+        message.groups.push_back(
+            {.origin = tasks_.origin(task.origin).id, .worker = {}, .entries = {}});
         wire::ResultEntry& entry = message.groups.back().entries.emplace_back();
         entry.number = tasks_.next_number(ref.slot);
         entry.generation = view->options.generation;
@@ -133,15 +140,18 @@ void BrokerCore::send_endings(Now now, BrokerEffects& out) {
   }
 }
 
-void BrokerCore::on_stored(Collector& collector, const wire::Stored& message, Now now, BrokerEffects& out) {
+void BrokerCore::on_stored(Collector& collector, const wire::Stored& message, Now now,
+                           BrokerEffects& out) {
   auto loss = message.losses.begin();
   while (!collector.awaiting.empty() && collector.first_awaiting <= message.upto) {
     const auto [ref, number] = collector.awaiting.front();
     collector.awaiting.pop_front();
     const std::uint64_t entry = collector.first_awaiting++;
     while (loss != message.losses.end() && loss->entry < entry) ++loss;
-    if (!alive(ref) || tasks_[ref.slot].stage != Stage::ending || tasks_.number(ref.slot) != number) continue;
-    if (loss != message.losses.end() && loss->entry == entry && loss->code == wire::Lost::to_winner) {
+    if (!alive(ref) || tasks_[ref.slot].stage != Stage::ending || tasks_.number(ref.slot) != number)
+      continue;
+    if (loss != message.losses.end() && loss->entry == entry &&
+        loss->code == wire::Lost::to_winner) {
       obey_winner(ref.slot, loss->record, loss->raw_follow_ups, now);
     } else {
       finish_ending(ref.slot, now, out);
@@ -192,7 +202,8 @@ void BrokerCore::ask(Slot slot) {
 void BrokerCore::send_asks(BrokerEffects& out) {
   for (auto& [home, ready] : asks_ready_) {
     Collector* const collector = ready.empty() ? nullptr : collector_for(home);
-    actor::Session* const session = collector == nullptr ? nullptr : sessions_.find(collector->session);
+    actor::Session* const session =
+        collector == nullptr ? nullptr : sessions_.find(collector->session);
     while (session != nullptr && !ready.empty()) {
       wire::Fetch message;
       AskSent sent;
@@ -240,7 +251,8 @@ void BrokerCore::on_fetched(const wire::Fetched& message, Now now) {
 void BrokerCore::collector_away(Collector& collector) {
   // What it had not answered is sent, or asked, again when it is back.
   for (const auto& [ref, number] : collector.awaiting) {
-    if (alive(ref) && tasks_[ref.slot].stage == Stage::ending && tasks_.number(ref.slot) == number) {
+    if (alive(ref) && tasks_[ref.slot].stage == Stage::ending &&
+        tasks_.number(ref.slot) == number) {
       endings_ready_[tasks_.origin(tasks_[ref.slot].origin).home].push_back(ref);
     }
   }

@@ -26,14 +26,16 @@ void BrokerCore::join_gate(Slot slot, const wire::TaskView& view) {
   if (!gate.ordering.empty()) orders_[gate.ordering].tasks.emplace(task.key, slot);
   if (!gate.unique.empty() && !gate.started) {
     UniqueKey& held = uniques_[gate.unique];
-    if (held.key <= task.key) held = {slot, task.key, gate.free_at_us};  // the latest one, when rows are read again
+    if (held.key <= task.key)
+      held = {slot, task.key, gate.free_at_us};  // the latest one, when rows are read again
   }
 }
 
 const UniqueKey* BrokerCore::holder_of_key(std::string_view unique, Now now) {
   const auto found = uniques_.find(unique);
   if (found == uniques_.end()) return nullptr;
-  if (found->second.free_at_us == 0 || found->second.free_at_us > micros(now.wall)) return &found->second;
+  if (found->second.free_at_us == 0 || found->second.free_at_us > micros(now.wall))
+    return &found->second;
   uniques_.erase(found);
   return nullptr;
 }
@@ -90,13 +92,17 @@ void BrokerCore::let_go(Slot slot, Now now) {
   // D30: the clock may have been set back since; no retry waits longer than its delay.
   if (task.delay_us != 0) task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);
   if (task.eta_us > micros(now.wall)) {
-    if (task.delay_us != 0) return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
+    if (task.delay_us != 0)
+      return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
     return schedule(slot);
   }
   // Those that were submitted after it do not go before it, as far as the head of its lane tells.
   const Slot first = queues_[task.queue].lanes[task.priority].head;
-  const auto sequence = [](std::int64_t key) { return static_cast<std::uint64_t>(key) & sequence_mask; };
-  if (first != no_slot && tasks_[first].key >= 0 && sequence(task.key) < sequence(tasks_[first].key)) {
+  const auto sequence = [](std::int64_t key) {
+    return static_cast<std::uint64_t>(key) & sequence_mask;
+  };
+  if (first != no_slot && tasks_[first].key >= 0 &&
+      sequence(task.key) < sequence(tasks_[first].key)) {
     queues_.push_front(tasks_, slot);
   } else {
     queues_.push_back(tasks_, slot);
@@ -166,7 +172,8 @@ void BrokerCore::look_again(Limiter& limiter) {
 void BrokerCore::count_in(Slot slot, Now now) {
   Task& task = tasks_[slot];
   const std::array<Limiter*, 3> all = limiters_of(task);
-  if (std::all_of(all.begin(), all.end(), [](const Limiter* one) { return one == nullptr; })) return;
+  if (std::all_of(all.begin(), all.end(), [](const Limiter* one) { return one == nullptr; }))
+    return;
   if (task.gate == nullptr) task.gate = std::make_unique<Gate>();
   not_woken_any_more(task);
   task.gate->counted = all;
@@ -187,7 +194,8 @@ void BrokerCore::count_out(Slot slot) {
   }
 }
 
-/// Lets parked tasks go as far as their limits allow; once in each turn, where that may have changed.
+/// Lets parked tasks go as far as their limits allow; once in each turn, where that may have
+/// changed.
 void BrokerCore::wake_limits(Now now) {
   if (limits_on_) {
     const auto look_at_rate = [&](Limiter& limiter) {
@@ -207,7 +215,8 @@ void BrokerCore::wake_limits(Now now) {
       ++limiter->woken;
       woken.push_back(slot);
     }
-    for (auto slot = woken.rbegin(); slot != woken.rend(); ++slot) queues_.push_front(tasks_, *slot);
+    for (auto slot = woken.rbegin(); slot != woken.rend(); ++slot)
+      queues_.push_front(tasks_, *slot);
     const bool idle = limiter->in_flight == 0 && limiter->woken == 0 && limiter->parked.empty();
     if (limiter->key != nullptr && idle) key_limits_.erase(key_limits_.find(*limiter->key));
   }
@@ -217,7 +226,8 @@ void BrokerCore::set_limits(const wire::Hello& hello) {
   for (const wire::TaskLimit& limit : hello.limits) {
     Limiter& limiter = named_limits_[std::string{limit.name}];
     limiter.most = limit.concurrency;
-    limiter.interval = Micros{static_cast<std::int64_t>(std::min<std::uint64_t>(limit.interval_us, 86'400'000'000))};
+    limiter.interval = Micros{
+        static_cast<std::int64_t>(std::min<std::uint64_t>(limit.interval_us, 86'400'000'000))};
     limits_on_ = true;
     look_again(limiter);
   }
@@ -240,16 +250,19 @@ std::optional<MonoTime> BrokerCore::next_turn() const {
 void BrokerCore::load_keyed(BrokerEffects& out) {
   if (!keys_loading_ || keys_asked_) return;
   keys_asked_ = true;
-  load({.kind = LoadKind::keyed}, keyed_from_, keyed_key(old_sequence_end_), page_rows, page_bytes, out);
+  load({.kind = LoadKind::keyed}, keyed_from_, keyed_key(old_sequence_end_), page_rows, page_bytes,
+       out);
 }
 
-void BrokerCore::on_keyed_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now) {
+void BrokerCore::on_keyed_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows,
+                               Now now) {
   keys_asked_ = false;
   std::size_t bytes = 0;
   for (const store::TaskRow& row : rows) {
     bytes += row.rec.size();
     keyed_from_ = row.key + 1;
-    if (in_tail_region_.contains(row.key) || gone_.contains(row.key)) continue;  // read for a claim already
+    if (in_tail_region_.contains(row.key) || gone_.contains(row.key))
+      continue;  // read for a claim already
     keyed_on_disk_ -= std::min<std::uint64_t>(keyed_on_disk_, 1);
     const Slot slot = restore(row, now);
     if (slot == no_slot) continue;
@@ -275,7 +288,8 @@ void BrokerCore::admit_keyed(Now now) {
     detach(ref.slot);
     Task& task = tasks_[ref.slot];
     task.suspicious = roster_lost_;
-    if (task.delay_us != 0) task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);  // as in let_go
+    if (task.delay_us != 0)
+      task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);  // as in let_go
     admit(ref.slot, now);
   }
 }

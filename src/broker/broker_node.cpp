@@ -17,11 +17,13 @@ constexpr Micros spin_after_traffic{50};
 
 std::unique_ptr<store::TaskStore> open_store(const BrokerConfig& config) {
   store::StoreOptions options;
-  options.cache_kib = 4 * 1024;  // rows come at one end and go at the other: no more pages are looked at twice
+  options.cache_kib =
+      4 * 1024;  // rows come at one end and go at the other: no more pages are looked at twice
   options.reserve_bytes = config.reserve.value;
   auto opened = store::open_task_store(config.store, options);
   if (opened) return std::move(*opened);
-  if (opened.error().code == Errc::invalid) throw base::ConfigError{"--store: " + opened.error().message};
+  if (opened.error().code == Errc::invalid)
+    throw base::ConfigError{"--store: " + opened.error().message};
   throw std::runtime_error{opened.error().message};
 }
 
@@ -37,7 +39,8 @@ Recovered recover(store::TaskStore& store) {
   for (std::size_t i = 0; i < store::space_count; ++i) {
     Bytes after;
     do {  // in pages: of marks there may be a million
-      std::vector<store::Record> page = must(store.records_after(static_cast<store::Space>(i), after, records_per_page));
+      std::vector<store::Record> page =
+          must(store.records_after(static_cast<store::Space>(i), after, records_per_page));
       after = page.size() == records_per_page ? page.back().key : Bytes{};
       for (store::Record& record : page) recovered.add(std::move(record));
     } while (!after.empty());
@@ -57,9 +60,12 @@ BrokerNode::BrokerNode(BrokerConfig config, const std::string& name)
   options.incarnation = Incarnation{entropy64() >> 1U};
   options.reserve_bytes = store->reserve_bytes();
   const Recovered recovered = recover(*store);
-  // Sessions are numbered from a random place, so that a number of an earlier start is never valid again.
-  core_ = std::make_unique<BrokerCore>(options, recovered, (entropy64() >> 2U) | 1U, base::system_now());
-  store_ = std::make_unique<store::TaskStoreThread>(std::move(store), store::StoreThreadOptions{}, [this] { loop_.wake(); });
+  // Sessions are numbered from a random place, so that a number of an earlier start is never valid
+  // again.
+  core_ = std::make_unique<BrokerCore>(options, recovered, (entropy64() >> 2U) | 1U,
+                                       base::system_now());
+  store_ = std::make_unique<store::TaskStoreThread>(std::move(store), store::StoreThreadOptions{},
+                                                    [this] { loop_.wake(); });
   loop_.add(listener_);
 }
 
@@ -89,7 +95,8 @@ void BrokerNode::drain() {
 }
 
 int BrokerNode::run() {
-  for (const net::Endpoint& endpoint : listener_.endpoints()) log::info("listening on {}", endpoint.to_string());
+  for (const net::Endpoint& endpoint : listener_.endpoints())
+    log::info("listening on {}", endpoint.to_string());
   log::info("{} tasks in {}, epoch {}", core_->open_tasks(), config_.store, core_->epoch());
   perform(base::system_now());
   if (program_ != nullptr) program_->ready();

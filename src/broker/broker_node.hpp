@@ -1,6 +1,7 @@
 /// \file broker_node.hpp
-/// The broker's shell: runs the core on sockets, a store and the machine's clocks. It decides nothing.
-/// Threading: everything happens on the thread that calls `run`; the store has a thread of its own.
+/// The broker's shell: runs the core on sockets, a store and the machine's clocks. It decides
+/// nothing. Threading: everything happens on the thread that calls `run`; the store has a thread of
+/// its own.
 #pragma once
 #include <memory>
 #include <string>
@@ -20,7 +21,8 @@ class BrokerNode {
   /// Opens the store, binds the endpoints.
   /// \throws base::ConfigError, std::exception  with one line for the operator.
   BrokerNode(BrokerConfig config, const std::string& name);
-  /// Obeys the program's signals and says when it serves. Without it somebody else calls `ask_to_…`.
+  /// Obeys the program's signals and says when it serves. Without it somebody else calls
+  /// `ask_to_…`.
   void obey(base::NodeContext& program);
   /// Until it was asked to stop. \return the exit code: 1 when the store failed.
   int run();
@@ -29,7 +31,9 @@ class BrokerNode {
   /// From any thread: return from `run` now.
   void ask_to_stop();
   /// Where it listens, with the ports that the system chose.
-  [[nodiscard]] const std::vector<net::Endpoint>& endpoints() const { return listener_.endpoints(); }
+  [[nodiscard]] const std::vector<net::Endpoint>& endpoints() const {
+    return listener_.endpoints();
+  }
 
  private:
   void receive(Now now);

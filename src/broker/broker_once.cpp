@@ -14,7 +14,9 @@ void Recovered::add(store::Record&& record) {
   }
 }
 
-std::int64_t BrokerCore::once_clock(Now now) const { return std::max(once_forgot_us_, micros(now.wall)); }
+std::int64_t BrokerCore::once_clock(Now now) const {
+  return std::max(once_forgot_us_, micros(now.wall));
+}
 
 std::optional<wire::TaskRefusal> BrokerCore::once_refusal(const wire::TaskView& task,
                                                           OnceOfBatch& batch, Now now) {
@@ -67,8 +69,9 @@ bool BrokerCore::mark_once(const wire::TaskView& task, Now now) {
 }
 
 void BrokerCore::purge_once(Now now) {
-  // One piece at a time: the next when the disk has done with this one. Not at once after the start: a machine's clock
-  // may be wrong for some seconds then, and what is forgotten is too late for good.
+  // One piece at a time: the next when the disk has done with this one. Not at once after the
+  // start: a machine's clock may be wrong for some seconds then, and what is forgotten is too late
+  // for good.
   if (once_.empty() || now.mono < next_once_purge_ || in_flight_ > 0 || draining_) return;
   std::vector<Uuid> gone;
   const std::int64_t clock_us = once_clock(now);
@@ -79,7 +82,8 @@ void BrokerCore::purge_once(Now now) {
   if (!rules_.d26_clock_goes_forward) return;  // the seeded bug
   // Whatever the clock says later, also after a restart: a forgotten id is not taken for a new one.
   once_forgot_us_ = clock_us;
-  note_record(store::Space::meta, "clock", key_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(clock_us, 0))));
+  note_record(store::Space::meta, "clock",
+              key_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(clock_us, 0))));
 }
 
 }  // namespace baozi::broker

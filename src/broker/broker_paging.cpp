@@ -17,7 +17,8 @@ void BrokerCore::page_out(Slot slot) {
   Queue& queue = queues_[task.queue];
   task.stage = Stage::paged;
   if (task.key < 0) {
-    schedule_disk_from_ = scheduled_on_disk_ == 0 ? task.key : std::min(schedule_disk_from_, task.key);
+    schedule_disk_from_ =
+        scheduled_on_disk_ == 0 ? task.key : std::min(schedule_disk_from_, task.key);
     schedule_paged_from_ = std::min(schedule_paged_from_, task.key);
     ++scheduled_on_disk_;
     ++queue.scheduled_on_disk;
@@ -33,7 +34,8 @@ void BrokerCore::page_out(Slot slot) {
 
 void BrokerCore::schedule(Slot slot) {
   Task& task = tasks_[slot];
-  if (!task.keyed && scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_) return page_out(slot);
+  if (!task.keyed && scheduled_on_disk_ > 0 && task.key >= schedule_disk_from_)
+    return page_out(slot);
   task.stage = Stage::scheduled;
   ++queues_[task.queue].scheduled;
   schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
@@ -51,7 +53,8 @@ void BrokerCore::unschedule(Slot slot) {
   Task& task = tasks_[slot];
   --queues_[task.queue].scheduled;
   if (schedule_.erase({task.eta_us, task.key}) > 0) return;
-  for (auto it = retries_.begin(); it != retries_.end(); ++it) {  // rare: a revoke or an expiry in between
+  for (auto it = retries_.begin(); it != retries_.end();
+       ++it) {  // rare: a revoke or an expiry in between
     if (it->second.slot == slot && it->second.key == task.key) {
       retries_.erase(it);
       return;
@@ -60,11 +63,13 @@ void BrokerCore::unschedule(Slot slot) {
 }
 
 void BrokerCore::trim_schedule() {
-  for (auto at = schedule_.end(); schedule_.size() > options_.scheduled_window && at != schedule_.begin();) {
+  for (auto at = schedule_.end();
+       schedule_.size() > options_.scheduled_window && at != schedule_.begin();) {
     const auto last = std::prev(at);
     const Slot slot = last->second;
     Task& task = tasks_[slot];
-    if (task.keyed || queues_[task.queue].purged_before != 0) {  // these stay in memory; those are about to end
+    if (task.keyed ||
+        queues_[task.queue].purged_before != 0) {  // these stay in memory; those are about to end
       at = last;
       continue;
     }
@@ -115,9 +120,10 @@ void BrokerCore::wake_scheduled(Now now) {
   }
 }
 
-void BrokerCore::load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows, std::size_t bytes,
-                      BrokerEffects& out) {
-  if (!open_inserts_.empty() || !open_erases_.empty() || !open_updates_.empty()) close_batch(last_now_, out);
+void BrokerCore::load(LoadPurpose purpose, std::int64_t from, std::int64_t to, std::size_t rows,
+                      std::size_t bytes, BrokerEffects& out) {
+  if (!open_inserts_.empty() || !open_erases_.empty() || !open_updates_.empty())
+    close_batch(last_now_, out);
   const std::uint64_t request = next_request_++;
   purpose.rows_max = rows;
   purpose.bytes_max = bytes;
@@ -129,28 +135,31 @@ void BrokerCore::page_in(BrokerEffects& out) {
   if (!may_deliver()) return;
   for (auto it = paged_queues_.begin(); it != paged_queues_.end();) {
     Queue& queue = queues_[*it];
-    const bool served = delivers(queue) && std::any_of(queue.consumers.begin(), queue.consumers.end(), [this](std::uint32_t index) {
-      return workers_[index]->session != 0;
-    });
+    const bool served =
+        delivers(queue) &&
+        std::any_of(queue.consumers.begin(), queue.consumers.end(),
+                    [this](std::uint32_t index) { return workers_[index]->session != 0; });
     bool any = false;
     bool above = false;  // a higher lane has tasks
     for (std::uint32_t priority = 10; priority-- > 0;) {
       Lane& lane = queue.lanes[priority];
       const bool first = !std::exchange(above, above || lane.on_disk + lane.in_memory > 0);
       any = any || lane.on_disk > 0;
-      if (!served || lane.on_disk == 0 || lane.loading || lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1)) {
+      if (!served || lane.on_disk == 0 || lane.loading ||
+          lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1)) {
         continue;
       }
       // The first lane is read whatever the others keep in memory: they wait for it.
       if (!first && queue.in_memory >= options_.window_tasks) continue;
       lane.loading = true;
       const std::int64_t lane_end = queued_key(queue.number, priority, sequence_mask);
-      load({.kind = LoadKind::lane, .queue = queue.number, .priority = priority}, lane.disk_from, lane_end,
-           std::min<std::size_t>(page_rows, options_.window_tasks), page_bytes, out);
+      load({.kind = LoadKind::lane, .queue = queue.number, .priority = priority}, lane.disk_from,
+           lane_end, std::min<std::size_t>(page_rows, options_.window_tasks), page_bytes, out);
     }
     it = any ? std::next(it) : paged_queues_.erase(it);
   }
-  if (scheduled_on_disk_ > 0 && !schedule_loading_ && schedule_.size() < std::max<std::uint64_t>(options_.scheduled_window / 2, 1)) {
+  if (scheduled_on_disk_ > 0 && !schedule_loading_ &&
+      schedule_.size() < std::max<std::uint64_t>(options_.scheduled_window / 2, 1)) {
     schedule_loading_ = true;
     schedule_paged_from_ = INT64_MAX;
     load({.kind = LoadKind::schedule}, schedule_disk_from_, schedule_end,
@@ -158,7 +167,8 @@ void BrokerCore::page_in(BrokerEffects& out) {
   }
 }
 
-void BrokerCore::on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& rows, Now now, BrokerEffects& out) {
+void BrokerCore::on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& rows, Now now,
+                           BrokerEffects& out) {
   last_now_ = now;
   const auto found = loads_.find(request);
   if (found == loads_.end()) return;
@@ -171,7 +181,8 @@ void BrokerCore::on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& 
     case LoadKind::sweep: on_sweep_rows(purpose, rows, now, out); break;
     case LoadKind::keyed: on_keyed_rows(purpose, rows, now); break;
   }
-  while (!gone_order_.empty() && (loads_.empty() || gone_order_.front().load < loads_.begin()->first)) {
+  while (!gone_order_.empty() &&
+         (loads_.empty() || gone_order_.front().load < loads_.begin()->first)) {
     gone_.erase(gone_order_.front().key);
     gone_order_.pop_front();
   }
@@ -194,7 +205,9 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   task.early_there = view->meta.early_there;
   task.acks_early = view->task.options.acks_early || task.early_there;
   task.limit = static_cast<std::uint16_t>(std::min<std::uint32_t>(
-      view->task.options.delivery_limit != 0 ? view->task.options.delivery_limit : options_.delivery_limit, UINT16_MAX));
+      view->task.options.delivery_limit != 0 ? view->task.options.delivery_limit
+                                             : options_.delivery_limit,
+      UINT16_MAX));
   task.expires_us = view->task.options.expires_us.value_or(0);
   task.lost = static_cast<std::uint16_t>(view->meta.lost);
   task.retries = view->meta.retries;
@@ -202,7 +215,8 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   task.ending = view->meta.ending;
   task.delay_us = view->meta.delay_us;
   task.eta_us = task.delay_us != 0 ? view->meta.eta_us : view->task.options.eta_us.value_or(0);
-  if (task.delay_us != 0) {  // D30: the clock may have jumped over the restart; no retry waits longer than its delay
+  if (task.delay_us !=
+      0) {  // D30: the clock may have jumped over the restart; no retry waits longer than its delay
     task.eta_us = std::min(task.eta_us, micros(now.wall) + task.delay_us);
   }
   if (!view->meta.losses.empty() || task.ending != Ending::none || view->meta.since_us != 0) {
@@ -225,7 +239,8 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
     join_gate(slot, view->task);
   }
   if (task.key < 0) scheduled_keys_.insert(task.key);
-  const auto sequence = static_cast<std::uint64_t>(row.key) & (row.key < 0 ? (1U << 30U) - 1 : sequence_mask);
+  const auto sequence =
+      static_cast<std::uint64_t>(row.key) & (row.key < 0 ? (1U << 30U) - 1 : sequence_mask);
   task.suspicious = roster_lost_ && sequence < old_sequence_end_;
   if (task.expires_us != 0) expiries_.emplace(task.expires_us, SlotRef{slot, task.key});
   return slot;
@@ -233,24 +248,30 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
 
 void BrokerCore::admit(Slot slot, Now now) {
   Task& task = tasks_[slot];
-  if (task.ending != Ending::none) return begin_ending(slot, task.ending, std::move(task.history->ending_text));
+  if (task.ending != Ending::none)
+    return begin_ending(slot, task.ending, std::move(task.history->ending_text));
   if (swept(slot, now)) return;
   if (is_revoked(slot)) {  // its worker was lost, or the broker stopped, before it could obey
     urgent_ = true;
     return begin_ending(slot, Ending::revoked, "revoked");
   }
-  if (task.marked && task.position == 0) {  // it may have been started before the restart, and nobody reported it
+  if (task.marked &&
+      task.position == 0) {  // it may have been started before the restart, and nobody reported it
     if (task.acks_early) {
-      return begin_ending(slot, Ending::lost_early, "it may have been started before the broker stopped; acks_early tasks are not repeated");
+      return begin_ending(
+          slot, Ending::lost_early,
+          "it may have been started before the broker stopped; acks_early tasks are not repeated");
     }
     ++task.lost;
     task.marked = false;
     note_update(slot);
-    if (task.lost >= task.limit) return begin_ending(slot, Ending::dead, std::to_string(task.lost) + " deliveries were lost");
+    if (task.lost >= task.limit)
+      return begin_ending(slot, Ending::dead, std::to_string(task.lost) + " deliveries were lost");
   }
   if (task.keyed && !is_head(slot)) return block(slot);
   if ((task.key < 0 || task.keyed) && task.eta_us > micros(now.wall)) {
-    if (task.delay_us != 0) return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
+    if (task.delay_us != 0)
+      return schedule_retry(slot, Micros{task.eta_us - micros(now.wall)}, now);
     task.stage = Stage::scheduled;
     ++queues_[task.queue].scheduled;
     schedule_.emplace(std::pair{task.eta_us, task.key}, slot);
@@ -260,7 +281,8 @@ void BrokerCore::admit(Slot slot, Now now) {
   queues_.push_back(tasks_, slot);
 }
 
-void BrokerCore::on_lane_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now) {
+void BrokerCore::on_lane_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows,
+                              Now now) {
   Queue& queue = queues_[purpose.queue];
   Lane& lane = queue.lanes[purpose.priority];
   lane.loading = false;
@@ -279,7 +301,8 @@ void BrokerCore::on_lane_rows(const LoadPurpose& purpose, std::vector<store::Tas
   }
 }
 
-void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now) {
+void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows,
+                                  Now now) {
   static_cast<void>(purpose);
   schedule_loading_ = false;
   for (const store::TaskRow& row : rows) {
@@ -301,7 +324,8 @@ void BrokerCore::on_schedule_rows(const LoadPurpose& purpose, std::vector<store:
     scheduled_on_disk_ = 0;
   }
   if (scheduled_on_disk_ == 0) {  // rows that cannot be read name no queue
-    for (std::uint32_t number = 0; number < queues_.size(); ++number) queues_[number].scheduled_on_disk = 0;
+    for (std::uint32_t number = 0; number < queues_.size(); ++number)
+      queues_[number].scheduled_on_disk = 0;
   }
 }
 

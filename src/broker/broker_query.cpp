@@ -54,14 +54,16 @@ Bytes description(const wire::TaskView& view, const Standing& stands) {
 
 }  // namespace
 
-void BrokerCore::on_query(actor::Session& session, const wire::Control& message, BrokerEffects& out) {
+void BrokerCore::on_query(actor::Session& session, const wire::Control& message,
+                          BrokerEffects& out) {
   const std::vector<TaskId> ids = wire::ids_argument(message.arguments, "ids");
   if (ids.size() > ids_max || queries_.size() >= queries_max) {
     return ids.size() > ids_max
                ? reply_refusal(session.number, message.request, wire::ErrorCode::too_large,
                                "more than " + std::to_string(ids_max) + " ids", out)
                : reply_refusal(session.number, message.request, wire::ErrorCode::overloaded,
-                               "this broker looks for the tasks of as many questions as it may", out);
+                               "this broker looks for the tasks of as many questions as it may",
+                               out);
   }
   Sweep sweep;
   sweep.number = next_request_++;
@@ -84,16 +86,17 @@ void BrokerCore::note_found(Sweep& sweep, Slot slot) {
   if (!view || sweep.wanted.erase(view->id.to_id()) == 0) return;
   const bool is_out = task.stage == Stage::leased || task.stage == Stage::marking;
   const Worker* const holder = is_out ? holder_of(task) : nullptr;
-  queries_[sweep.query].found[view->id.to_id()] =
-      description(*view, {.state = word_of(task.stage),
-                          .queue = queues_[task.queue].name,
-                          .worker = holder == nullptr ? std::string_view{} : std::string_view{holder->name},
-                          .priority = task.priority,
-                          .retries = task.retries,
-                          .eta_us = task.eta_us});
+  queries_[sweep.query].found[view->id.to_id()] = description(
+      *view, {.state = word_of(task.stage),
+              .queue = queues_[task.queue].name,
+              .worker = holder == nullptr ? std::string_view{} : std::string_view{holder->name},
+              .priority = task.priority,
+              .retries = task.retries,
+              .eta_us = task.eta_us});
 }
 
-void BrokerCore::note_found(Sweep& sweep, const store::TaskRow& row, const TaskRowView& view, const Queue& queue) {
+void BrokerCore::note_found(Sweep& sweep, const store::TaskRow& row, const TaskRowView& view,
+                            const Queue& queue) {
   if (sweep.wanted.erase(view.task.id.to_id()) == 0) return;
   queries_[sweep.query].found[view.task.id.to_id()] =
       description(view.task, {.state = row.key < 0 ? "scheduled" : "queued",

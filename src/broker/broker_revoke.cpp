@@ -13,11 +13,14 @@ constexpr std::size_t sweep_bytes = std::size_t{4} << 20U;
 
 }  // namespace
 
-void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message, Now now, BrokerEffects& out) {
+void BrokerCore::on_revoke(actor::Session& session, const wire::Revoke& message, Now now,
+                           BrokerEffects& out) {
   if (!revocations_.has_room_for(message.ids.size())) {
     return reply_refusal(session.number, message.request, wire::ErrorCode::overloaded,
-                         "nothing was revoked: this broker keeps " + std::to_string(revocations_.size()) +
-                             " marks of revoked tasks, and has no room for " + std::to_string(message.ids.size()) + " more",
+                         "nothing was revoked: this broker keeps " +
+                             std::to_string(revocations_.size()) +
+                             " marks of revoked tasks, and has no room for " +
+                             std::to_string(message.ids.size()) + " more",
                          out);
   }
   touch(now);
@@ -65,7 +68,8 @@ std::vector<Sweep::Range> BrokerCore::ranges_on_disk() const {
   for (const std::uint32_t queue : paged_queues_) {
     for (std::uint32_t priority = 0; priority < 10; ++priority) {
       const Lane& lane = queues_[queue].lanes[priority];
-      if (lane.on_disk > 0) ranges.push_back({lane.disk_from, queued_key(queue, priority, sequence_mask)});
+      if (lane.on_disk > 0)
+        ranges.push_back({lane.disk_from, queued_key(queue, priority, sequence_mask)});
     }
   }
   return ranges;
@@ -86,7 +90,8 @@ void BrokerCore::mark_revoked(const TaskId& id, const wire::Revoke& message, Now
                   .terminate = (message.flags & wire::flag::revoke_terminate) != 0,
                   .signal = std::string{message.signal}};
   // A second request may ask for more than the first, never for less.
-  if (const Revocation* const before = revocations_.find(id); before != nullptr && before->terminate && !mark.terminate) {
+  if (const Revocation* const before = revocations_.find(id);
+      before != nullptr && before->terminate && !mark.terminate) {
     mark.terminate = true;
     mark.signal = before->signal;
   }
@@ -95,7 +100,8 @@ void BrokerCore::mark_revoked(const TaskId& id, const wire::Revoke& message, Now
 }
 
 void BrokerCore::unmark_revoked(const TaskId& id) {
-  if (revocations_.erase(id)) note_record(store::Space::marks, RevocationTable::key(id), std::nullopt);
+  if (revocations_.erase(id))
+    note_record(store::Space::marks, RevocationTable::key(id), std::nullopt);
 }
 
 void BrokerCore::expire_revocations(Now now) {
@@ -160,7 +166,8 @@ void BrokerCore::revoke_task(Slot slot, std::uint64_t job_number, std::size_t in
     }
     case Stage::ending: break;
     default:
-      if (may_be_held(task)) return say_pending(job, index);  // `admit` and `adopt` look at the mark
+      if (may_be_held(task))
+        return say_pending(job, index);  // `admit` and `adopt` look at the mark
       begin_ending(slot, Ending::revoked, "revoked");
       urgent_ = true;
       break;
@@ -193,7 +200,8 @@ void BrokerCore::revoke_settled(Slot slot, wire::TaskState state) {
     if (found == revoke_jobs_.end()) continue;
     RevokeJob& job = found->second;
     const std::size_t index = it->second.second;
-    job.verdicts[index] = state == wire::TaskState::revoked ? wire::Verdict::revoked : wire::Verdict::too_late;
+    job.verdicts[index] =
+        state == wire::TaskState::revoked ? wire::Verdict::revoked : wire::Verdict::too_late;
     job.states[index] = state;
     if (!job.settled[index]) --job.open;
     job.settled[index] = true;
@@ -227,24 +235,29 @@ namespace {
 bool is_older(std::int64_t key, std::uint64_t end) {
   const auto bits = static_cast<std::uint64_t>(key);
   if (key >= 0) return (bits & sequence_mask) < end;
-  constexpr std::uint64_t kept = (std::uint64_t{1} << 30U) - 1;  // all that a scheduled task's key has of it
+  constexpr std::uint64_t kept =
+      (std::uint64_t{1} << 30U) - 1;  // all that a scheduled task's key has of it
   return ((end - 1 - bits) & kept) < kept / 2;
 }
 }  // namespace
 
 std::uint64_t BrokerCore::purge(Queue& queue) {
-  // Durable before anybody is told, and in force at once: a crash may come before all of them were found.
+  // Durable before anybody is told, and in force at once: a crash may come before all of them were
+  // found.
   if (rules_.d19_purge_in_force) queue.purged_before = sequence_;
   queue.changed = true;
   touch(last_now_);
   if (purges_resumed_) begin_purge(queue, sequence_);  // else it goes with those of before
-  return queue.ready + queue.scheduled + queue.scheduled_on_disk + queue.blocked + asking_in(queue).size();
+  return queue.ready + queue.scheduled + queue.scheduled_on_disk + queue.blocked +
+         asking_in(queue).size();
 }
 
 std::vector<Slot> BrokerCore::asking_in(const Queue& queue) const {
   std::vector<Slot> slots;
   const auto look_at = [&](const SlotRef& ref) {
-    if (alive(ref) && tasks_[ref.slot].stage == Stage::asking && tasks_[ref.slot].queue == queue.number) slots.push_back(ref.slot);
+    if (alive(ref) && tasks_[ref.slot].stage == Stage::asking &&
+        tasks_[ref.slot].queue == queue.number)
+      slots.push_back(ref.slot);
   };
   for (const auto& [home, refs] : asks_ready_) std::for_each(refs.begin(), refs.end(), look_at);
   for (const auto& [request, sent] : asks_sent_) {
@@ -259,7 +272,8 @@ void BrokerCore::resume_purges() {
   // Not while holding: a task that its worker still reports does not wait.
   purges_resumed_ = true;
   for (std::uint32_t number = 0; number < queues_.size(); ++number) {
-    if (queues_[number].purged_before != 0) begin_purge(queues_[number], queues_[number].purged_before);
+    if (queues_[number].purged_before != 0)
+      begin_purge(queues_[number], queues_[number].purged_before);
   }
 }
 
@@ -271,12 +285,14 @@ void BrokerCore::begin_purge(const Queue& queue, std::uint64_t sequence_end) {
   if (scheduled_on_disk_ > 0) sweep.ranges.push_back({schedule_disk_from_, schedule_end});
   for (std::uint32_t priority = 0; priority < 10; ++priority) {
     const Lane& lane = queue.lanes[priority];
-    if (lane.on_disk > 0) sweep.ranges.push_back({lane.disk_from, queued_key(queue.number, priority, sequence_mask)});
+    if (lane.on_disk > 0)
+      sweep.ranges.push_back({lane.disk_from, queued_key(queue.number, priority, sequence_mask)});
   }
   sweeps_.push_back(std::move(sweep));
 }
 
-std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end, std::uint64_t room) {
+std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end,
+                                       std::uint64_t room) {
   const std::uint64_t before = endings_open_;
   for (Lane& lane : queue.lanes) {
     for (Slot slot = lane.head; slot != no_slot && endings_open_ - before < room;) {
@@ -288,35 +304,42 @@ std::uint64_t BrokerCore::sweep_memory(Queue& queue, std::uint64_t sequence_end,
   }
   std::vector<Slot> others;
   for (const auto& [when, slot] : schedule_) {
-    if (tasks_[slot].queue == queue.number && is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room) {
+    if (tasks_[slot].queue == queue.number && is_older(tasks_[slot].key, sequence_end) &&
+        endings_open_ - before + others.size() < room) {
       others.push_back(slot);
     }
   }
   for (const auto& [when, ref] : retries_) {
-    if (alive(ref) && tasks_[ref.slot].queue == queue.number && tasks_[ref.slot].stage == Stage::scheduled &&
-        is_older(tasks_[ref.slot].key, sequence_end) && endings_open_ - before + others.size() < room) {
+    if (alive(ref) && tasks_[ref.slot].queue == queue.number &&
+        tasks_[ref.slot].stage == Stage::scheduled &&
+        is_older(tasks_[ref.slot].key, sequence_end) &&
+        endings_open_ - before + others.size() < room) {
       others.push_back(ref.slot);
     }
   }
   if (queue.blocked > 0) {
     for (Slot slot = 0; slot < tasks_.slots(); ++slot) {
       if (tasks_[slot].stage == Stage::blocked && tasks_[slot].queue == queue.number &&
-          is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room) {
+          is_older(tasks_[slot].key, sequence_end) &&
+          endings_open_ - before + others.size() < room) {
         others.push_back(slot);
       }
     }
   }
   for (const Slot slot : asking_in(queue)) {
-    if (is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room) others.push_back(slot);
+    if (is_older(tasks_[slot].key, sequence_end) && endings_open_ - before + others.size() < room)
+      others.push_back(slot);
   }
   for (const Slot slot : others) begin_ending(slot, Ending::purged, "purged");
   return endings_open_ - before;
 }
 
-/// Is one of its tasks on its way to a worker, after the commit under way? It comes back if that has gone.
+/// Is one of its tasks on its way to a worker, after the commit under way? It comes back if that
+/// has gone.
 bool BrokerCore::marks_in(const Queue& queue) const {
   return std::any_of(marks_.begin(), marks_.end(), [&](const auto& mark) {
-    return alive(mark.task) && tasks_[mark.task.slot].stage == Stage::marking && tasks_[mark.task.slot].queue == queue.number;
+    return alive(mark.task) && tasks_[mark.task.slot].stage == Stage::marking &&
+           tasks_[mark.task.slot].queue == queue.number;
   });
 }
 
@@ -325,7 +348,9 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
   Sweep& sweep = sweeps_.front();
   const bool ends = !sweep.orphans && sweep.query == 0;
   if (sweep.loading || (ends && !may_end_more())) return;
-  if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end, options_.endings_max - endings_open_) > 0) return;
+  if (sweep.purged_queue && sweep_memory(queues_[*sweep.purged_queue], sweep.sequence_end,
+                                         options_.endings_max - endings_open_) > 0)
+    return;
   if (sweep.ranges.empty()) {
     if (sweep.purged_queue) {
       if (marks_in(queues_[*sweep.purged_queue])) return;
@@ -339,8 +364,10 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
     } else if (sweep.query != 0) {
       finish_query(sweep.query, out);
     } else if (sweep.orphans) {
-      for (const auto& [id, number] : sweep.wanted) {  // not taken again: they wait for their resend
-        if (const auto claim = claims_.find(number); claim != claims_.end()) claim->second.sought = false;
+      for (const auto& [id, number] :
+           sweep.wanted) {  // not taken again: they wait for their resend
+        if (const auto claim = claims_.find(number); claim != claims_.end())
+          claim->second.sought = false;
       }
     } else if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end()) {
       for (const auto& [id, index] : sweep.wanted) {  // found nowhere
@@ -352,7 +379,8 @@ void BrokerCore::run_sweep(BrokerEffects& out) {
     return;
   }
   sweep.loading = true;
-  load({.kind = LoadKind::sweep, .number = sweep.number}, sweep.ranges.back().from, sweep.ranges.back().to,
+  load({.kind = LoadKind::sweep, .number = sweep.number}, sweep.ranges.back().from,
+       sweep.ranges.back().to,
        !ends ? sweep_rows : std::min<std::size_t>(sweep_rows, options_.endings_max - endings_open_),
        sweep_bytes, out);
 }
@@ -381,7 +409,8 @@ bool BrokerCore::swept(Slot slot, Now now) {
     }
     task.revoke_asked = true;
     if (may_be_held(task)) {
-      if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end()) say_pending(job->second, value);
+      if (const auto job = revoke_jobs_.find(sweep.revoke_job); job != revoke_jobs_.end())
+        say_pending(job->second, value);
       continue;
     }
     begin_ending(slot, Ending::revoked, "revoked");
@@ -415,7 +444,8 @@ Slot BrokerCore::take_from_disk(const store::TaskRow& row, Now now) {
   return slot;
 }
 
-void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now, BrokerEffects& out) {
+void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows,
+                               Now now, BrokerEffects& out) {
   static_cast<void>(out);
   if (sweeps_.empty() || sweeps_.front().number != purpose.number) return;
   Sweep& sweep = sweeps_.front();
@@ -432,15 +462,15 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
       const auto queue = static_cast<std::uint32_t>((row.key >> lane_shift) / 10);
       const auto priority = static_cast<std::size_t>(9 - (row.key >> lane_shift) % 10);
       const Lane& lane = queues_[queue].lanes[priority];
-      if (lane.on_disk == 0 || in_tail_region_.contains(row.key) || row.key < lane.disk_from) continue;
+      if (lane.on_disk == 0 || in_tail_region_.contains(row.key) || row.key < lane.disk_from)
+        continue;
     }
     const auto view = unpack_row(row.rec);
     if (!view) continue;
     const Queue* const home = queues_.home_of(view->task, true);
-    const bool hit = sweep.purged_queue
-                         ? home != nullptr && home->number == *sweep.purged_queue &&
-                               is_older(row.key, sweep.sequence_end)
-                         : sweep.wanted.contains(view->task.id.to_id());
+    const bool hit = sweep.purged_queue ? home != nullptr && home->number == *sweep.purged_queue &&
+                                              is_older(row.key, sweep.sequence_end)
+                                        : sweep.wanted.contains(view->task.id.to_id());
     if (!hit) continue;
     if (sweep.query != 0) {
       if (home != nullptr) note_found(sweep, row, *view, *home);
@@ -453,7 +483,8 @@ void BrokerCore::on_sweep_rows(const LoadPurpose& purpose, std::vector<store::Ta
       revokes_held_.insert(sweep.wanted.extract(found));
       continue;
     }
-    if (const Slot slot = take_from_disk(row, now); slot != no_slot && !swept(slot, now)) admit(slot, now);
+    if (const Slot slot = take_from_disk(row, now); slot != no_slot && !swept(slot, now))
+      admit(slot, now);
   }
   const bool range_ends = rows.size() < purpose.rows_max && bytes < purpose.bytes_max;
   if (range_ends || sweep.ranges.back().from > sweep.ranges.back().to) sweep.ranges.pop_back();

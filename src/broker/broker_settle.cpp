@@ -1,4 +1,5 @@
-// What workers say of their deliveries: DONE, NACK, credit; and how a task ends (delivery.md D11, D12, D18, D20, D24).
+// What workers say of their deliveries: DONE, NACK, credit; and how a task ends (delivery.md D11,
+// D12, D18, D20, D24).
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +11,8 @@ void BrokerCore::on_credit(Worker& worker, const wire::Credit& message) {
   worker.credit = std::min<std::uint64_t>(message.count, limits::holds_max);
   worker.credit_bytes = message.bytes;
   worker.returned = std::clamp(message.returned, worker.returned, worker.delivered);
-  worker.returned_bytes = std::clamp(message.returned_bytes, worker.returned_bytes, worker.delivered_bytes);
+  worker.returned_bytes =
+      std::clamp(message.returned_bytes, worker.returned_bytes, worker.delivered_bytes);
 }
 
 void BrokerCore::on_done(Worker& worker, const wire::Done& message, Now now) {
@@ -52,7 +54,8 @@ std::uint64_t BrokerCore::settle(Worker& worker, std::uint64_t number, Settle&& 
   if (slot == no_slot) {
     const auto claim = claims_.find(number);
     if (claim != claims_.end() && claim->second.worker == worker.index) {
-      claim->second.settle = std::move(entry);  // D15: kept, and not answered until its task is known
+      claim->second.settle =
+          std::move(entry);  // D15: kept, and not answered until its task is known
       return blocked;
     }
     ++counters_.stale_done;
@@ -62,17 +65,19 @@ std::uint64_t BrokerCore::settle(Worker& worker, std::uint64_t number, Settle&& 
   const bool current = task.stage == Stage::leased && task.worker == worker.index &&
                        (task.adopted != 0 ? task.adopted == number : tasks_.number(slot) == number);
   if (!current) {
-    const bool had_it = task.history != nullptr &&
-                        std::any_of(task.history->losses.begin(), task.history->losses.end(), [&](const auto& loss) {
-                          return loss.number == number &&
-                                 loss.incarnation == static_cast<std::uint64_t>(worker.incarnation);
-                        });
+    const bool had_it =
+        task.history != nullptr &&
+        std::any_of(task.history->losses.begin(), task.history->losses.end(),
+                    [&](const auto& loss) {
+                      return loss.number == number &&
+                             loss.incarnation == static_cast<std::uint64_t>(worker.incarnation);
+                    });
     if (!had_it) {
       ++counters_.foreign_done;
       return 0;
     }
-    // D18: an older delivery's DONE counts, because it carries the collector's winner; without a result
-    // (D20) and for a NACK only the current delivery decides.
+    // D18: an older delivery's DONE counts, because it carries the collector's winner; without a
+    // result (D20) and for a NACK only the current delivery decides.
     if (entry.nack || entry.state == wire::TaskState::ignored) {
       ++counters_.stale_done;
       return 0;
@@ -88,7 +93,8 @@ std::uint64_t BrokerCore::settle(Worker& worker, std::uint64_t number, Settle&& 
 void BrokerCore::settle_task(Slot slot, const Settle& entry, Now now) {
   touch(now);
   if (!entry.nack) {
-    if (!entry.record.empty()) {  // D23: no collector was in reach: the broker brings the result there
+    if (!entry.record
+             .empty()) {  // D23: no collector was in reach: the broker brings the result there
       Task& task = tasks_[slot];
       if (task.history == nullptr) task.history = std::make_unique<TaskHistory>();
       task.history->carried_record = entry.record;
@@ -96,7 +102,8 @@ void BrokerCore::settle_task(Slot slot, const Settle& entry, Now now) {
       begin_ending(slot, Ending::carried, {});
       return;
     }
-    return complete(slot, entry.state, (entry.flags & wire::flag::done_exhausted) != 0, entry.follow_ups, now);
+    return complete(slot, entry.state, (entry.flags & wire::flag::done_exhausted) != 0,
+                    entry.follow_ups, now);
   }
   switch (entry.kind) {
     case wire::NackKind::requeue: {
@@ -133,8 +140,10 @@ void BrokerCore::retry(Slot slot, std::uint64_t delay_us, bool charged, Now now)
   }
   task.marked = false;
   if (task.revoke_asked) return begin_ending(slot, Ending::revoked, "revoked");
-  if (task.keyed && !rules_.d27_head_blocks) [[unlikely]] leave_gate(slot);  // the seeded bug
-  const auto delay = static_cast<std::int64_t>(std::min<std::uint64_t>(delay_us, 366ULL * 24 * 3600 * 1'000'000));
+  if (task.keyed && !rules_.d27_head_blocks) [[unlikely]]
+    leave_gate(slot);  // the seeded bug
+  const auto delay =
+      static_cast<std::int64_t>(std::min<std::uint64_t>(delay_us, 366ULL * 24 * 3600 * 1'000'000));
   if (delay == 0) {
     note_update(slot);
     queues_.push_back(tasks_, slot);
@@ -147,8 +156,8 @@ void BrokerCore::retry(Slot slot, std::uint64_t delay_us, bool charged, Now now)
     urgent_ = true;
     return schedule_retry(slot, Micros{delay}, now);
   }
-  // Its row moves to the schedule. Until that is committed it is not delivered again: the new key must be
-  // one that a restart finds.
+  // Its row moves to the schedule. Until that is committed it is not delivered again: the new key
+  // must be one that a restart finds.
   note_erase(task);
   task.delay_us = delay;
   task.eta_us = micros(now.wall) + delay;
@@ -172,10 +181,12 @@ void BrokerCore::retry(Slot slot, std::uint64_t delay_us, bool charged, Now now)
   urgent_ = true;
 }
 
-void BrokerCore::complete(Slot slot, wire::TaskState state, bool exhausted, BytesView follow_ups, Now now) {
+void BrokerCore::complete(Slot slot, wire::TaskState state, bool exhausted, BytesView follow_ups,
+                          Now now) {
   touch(now);
   if (!follow_ups.empty()) {
-    // P5: they are enqueued by the commit that removes their parent, above their queue's limit (D25).
+    // P5: they are enqueued by the commit that removes their parent, above their queue's limit
+    // (D25).
     const std::uint32_t origin = tasks_[slot].origin;
     const Bytes copy{follow_ups};
     if (const auto tasks = wire::decode_tasks(copy, limits::follow_ups_max)) {
@@ -224,12 +235,14 @@ void BrokerCore::detach(Slot slot) {
   switch (task.stage) {
     case Stage::ready:
       queues_.unlink(tasks_, slot);
-      if (task.gate != nullptr) [[unlikely]] not_woken_any_more(task);
+      if (task.gate != nullptr) [[unlikely]]
+        not_woken_any_more(task);
       break;
     case Stage::blocked:
       --queue.blocked;
       task.gate->blocked = false;
-      if (Limiter* const limiter = std::exchange(task.gate->parked_in, nullptr)) limiter->parked.erase(task.key);
+      if (Limiter* const limiter = std::exchange(task.gate->parked_in, nullptr))
+        limiter->parked.erase(task.key);
       break;
     case Stage::scheduled: unschedule(slot); break;
     case Stage::paged:
@@ -264,7 +277,8 @@ void BrokerCore::remove_task(Slot slot) {
   Queue& queue = queues_[task.queue];
   queue.bytes -= std::min<std::uint64_t>(queue.bytes, task.bytes);
   queue.changed = true;
-  if (task.keyed) [[unlikely]] leave_gate(slot);
+  if (task.keyed) [[unlikely]]
+    leave_gate(slot);
   if (task.in_tail_region) in_tail_region_.erase(task.key);
   if (task.key < 0) {
     scheduled_keys_.erase(task.key);
@@ -292,7 +306,8 @@ void BrokerCore::answer(Worker& worker, std::uint64_t entry, std::uint64_t n, bo
 }
 
 std::uint64_t BrokerCore::stale_answered_by() {
-  // What it repeats may have been taken a moment ago: until that is durable, a crash would need it once more (D11).
+  // What it repeats may have been taken a moment ago: until that is durable, a crash would need it
+  // once more (D11).
   const std::uint64_t n = open_dirty_ ? open_ : open_ - 1;
   answers_due_ = answers_due_ || n <= committed_;
   return n;

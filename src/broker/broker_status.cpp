@@ -51,13 +51,15 @@ Bytes BrokerCore::status_payload(Now now) {
     peer.text("name", session.name);
     peer.number("session", session.number);
     peer.number("silent_us", static_cast<std::uint64_t>((now.mono - session.last_heard).count()));
-    if (const Worker* const worker = session.role == wire::Role::worker ? worker_of_session(session) : nullptr) {
+    if (const Worker* const worker =
+            session.role == wire::Role::worker ? worker_of_session(session) : nullptr) {
       peer.number("concurrency", worker->concurrency);
       peer.number("credit", worker->credit);
       peer.number("leases", worker->lease_count);
       Writer& names = peer.key("queues");
       const auto is_plain = [this](std::uint32_t number) { return queues_[number].labels.empty(); };
-      names.array(static_cast<std::size_t>(std::count_if(worker->queues.begin(), worker->queues.end(), is_plain)));
+      names.array(static_cast<std::size_t>(
+          std::count_if(worker->queues.begin(), worker->queues.end(), is_plain)));
       for (const std::uint32_t number : worker->queues) {
         if (is_plain(number)) names.str(queues_[number].name);
       }

@@ -1,5 +1,5 @@
-// Workers: who they are, what they hold, what is theirs again after a restart, and what becomes of the
-// deliveries of a lost one (delivery.md D2, D14, D15, D16).
+// Workers: who they are, what they hold, what is theirs again after a restart, and what becomes of
+// the deliveries of a lost one (delivery.md D2, D14, D15, D16).
 #include <algorithm>
 #include <utility>
 
@@ -11,8 +11,9 @@ namespace baozi::broker {
 
 namespace {
 constexpr std::string_view direct_prefix = "direct:";  // queues of one worker, named after it
-constexpr int orphan_patience = 2;  // livenesses that an orphan waits for its resend after the holding ended
-}
+constexpr int orphan_patience =
+    2;  // livenesses that an orphan waits for its resend after the holding ended
+}  // namespace
 
 BrokerCore::Worker* BrokerCore::worker_of_session(const actor::Session& session) {
   const auto found = worker_index_.find(static_cast<std::uint64_t>(session.incarnation));
@@ -64,12 +65,16 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
 
 void BrokerCore::consume(Worker& worker, const std::vector<std::string_view>& names,
                          const std::vector<std::string_view>& excluded) {
-  for (const std::uint32_t number : worker.queues) std::erase(queues_[number].consumers, worker.index);
+  for (const std::uint32_t number : worker.queues)
+    std::erase(queues_[number].consumers, worker.index);
   worker.queues.clear();
   for (const std::string_view name : names) {
-    if (name.starts_with(direct_prefix) && name.substr(direct_prefix.size()) != worker.name) continue;
+    if (name.starts_with(direct_prefix) && name.substr(direct_prefix.size()) != worker.name)
+      continue;
     Queue* const queue = queues_.get(name);
-    if (queue == nullptr || std::find(excluded.begin(), excluded.end(), queue->name) != excluded.end()) continue;
+    if (queue == nullptr ||
+        std::find(excluded.begin(), excluded.end(), queue->name) != excluded.end())
+      continue;
     consume(worker, *queue);
     for (const std::uint32_t number : queue->labelled) {
       if (satisfies(worker.labels, queues_[number].labels)) consume(worker, queues_[number]);
@@ -78,7 +83,8 @@ void BrokerCore::consume(Worker& worker, const std::vector<std::string_view>& na
 }
 
 void BrokerCore::consume(Worker& worker, Queue& queue) {
-  if (std::find(worker.queues.begin(), worker.queues.end(), queue.number) != worker.queues.end()) return;
+  if (std::find(worker.queues.begin(), worker.queues.end(), queue.number) != worker.queues.end())
+    return;
   worker.queues.push_back(queue.number);
   queue.consumers.push_back(worker.index);
 }
@@ -139,14 +145,16 @@ bool BrokerCore::hold_again(Worker& worker, const wire::HeldDelivery& hold) {
   Task& task = tasks_[slot];
   const auto view = wire::decode_task(task.raw());
   if (!view || view->id != hold.id) return false;
-  const bool newest = task.adopted != 0 ? task.adopted == hold.number : tasks_.number(slot) == hold.number;
+  const bool newest =
+      task.adopted != 0 ? task.adopted == hold.number : tasks_.number(slot) == hold.number;
   if (!newest) return false;
   if (task.stage == Stage::leased) return task.worker == worker.index;
   if (task.stage != Stage::ready && task.stage != Stage::asking) return false;
   // It had been taken for lost and nobody else has it yet: it is this worker's again.
-  const bool had_it = task.history != nullptr && !task.history->losses.empty() &&
-                      task.history->losses.back().number == hold.number &&
-                      task.history->losses.back().incarnation == static_cast<std::uint64_t>(worker.incarnation);
+  const bool had_it =
+      task.history != nullptr && !task.history->losses.empty() &&
+      task.history->losses.back().number == hold.number &&
+      task.history->losses.back().incarnation == static_cast<std::uint64_t>(worker.incarnation);
   if (!had_it) return false;
   detach(slot);
   task.stage = Stage::leased;
@@ -161,7 +169,8 @@ Slot BrokerCore::find_by_key(std::int64_t key) const {
   return no_slot;
 }
 
-void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now now, BrokerEffects& out) {
+void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now now,
+                             BrokerEffects& out) {
   Claim claim;
   claim.worker = worker.index;
   claim.id = hold.id.to_id();
@@ -169,20 +178,22 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
   claim.position = hold.position;
   claim.since = now.mono;
   const auto last = last_of_epoch_.find(epoch_of(DeliveryNumber{hold.number}));
-  const bool was_committed = hold.position == 0 || last == last_of_epoch_.end() || hold.position <= last->second;
+  const bool was_committed =
+      hold.position == 0 || last == last_of_epoch_.end() || hold.position <= last->second;
   if (!was_committed) {
     if (!rules_.d15_positions) return;  // the seeded bug: taken for removed
     // Brought again before its worker was heard: it is in memory, or its new row is read.
     if (const auto known = held_ids_.find(claim.id); known != held_ids_.end()) {
       claim.key = known->second.key;
-      return claim_row(hold.number, std::move(claim), alive(known->second) ? known->second.slot : no_slot, now, out);
+      return claim_row(hold.number, std::move(claim),
+                       alive(known->second) ? known->second.slot : no_slot, now, out);
     }
     ++counters_.orphans;
     claim.orphan = true;
     std::uint64_t& newest = orphans_[claim.id];
     newest = std::max<std::uint64_t>(newest, hold.number);
-    // An epoch in between may have taken the task again, as another row, and joined them; the worker knows
-    // nothing of that row.
+    // An epoch in between may have taken the task again, as another row, and joined them; the
+    // worker knows nothing of that row.
     if (epoch_of(DeliveryNumber{hold.number}) + 1 < epoch_) {
       claim.sought = true;
       orphans_to_seek_[claim.id] = hold.number;
@@ -190,13 +201,15 @@ void BrokerCore::claim_older(Worker& worker, const wire::HeldDelivery& hold, Now
     claims_[hold.number] = std::move(claim);
     return;
   }
-  // Its row was committed once: it is in memory already, or it is read, or it was removed. While holding
-  // nothing was paged in, so only a late worker costs the search.
-  const Slot slot = holding_ && in_tail_region_.empty() && claims_.empty() ? no_slot : find_by_key(hold.key);
+  // Its row was committed once: it is in memory already, or it is read, or it was removed. While
+  // holding nothing was paged in, so only a late worker costs the search.
+  const Slot slot =
+      holding_ && in_tail_region_.empty() && claims_.empty() ? no_slot : find_by_key(hold.key);
   claim_row(hold.number, std::move(claim), slot, now, out);
 }
 
-void BrokerCore::claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now, BrokerEffects& out) {
+void BrokerCore::claim_row(std::uint64_t number, Claim&& claim, Slot slot, Now now,
+                           BrokerEffects& out) {
   const std::int64_t key = claim.key;
   if (claims_.empty()) newest_claims_.clear();
   std::uint64_t& newest = newest_claims_[key];
@@ -210,11 +223,13 @@ void BrokerCore::on_claim_row(std::uint64_t number, std::vector<store::TaskRow>&
   const auto found = claims_.find(number);
   if (found == claims_.end() || found->second.orphan) return;
   Claim& claim = found->second;
-  if (const Slot slot = find_by_key(claim.key); slot != no_slot) return close_claim(number, slot, now);
+  if (const Slot slot = find_by_key(claim.key); slot != no_slot)
+    return close_claim(number, slot, now);
   if (!rows.empty() && !gone_.contains(claim.key)) {
     const auto view = unpack_row(rows.front().rec);
     if (view && view->task.id.to_id() == claim.id) {
-      if (const Slot slot = take_from_disk(rows.front(), now); slot != no_slot) return close_claim(number, slot, now);
+      if (const Slot slot = take_from_disk(rows.front(), now); slot != no_slot)
+        return close_claim(number, slot, now);
     }
   }
   give_up_claim(number);  // removed before the restart: its DONE is answered and forgotten
@@ -230,21 +245,24 @@ void BrokerCore::close_claim(std::uint64_t number, Slot slot, Now now) {
   Task& task = tasks_[slot];
   const auto view = wire::decode_task(task.raw());
   const bool same = view && view->id.to_id() == claim.id;
-  const bool free_to_take = task.stage == Stage::ready || task.stage == Stage::asking || task.stage == Stage::loose ||
-                            task.stage == Stage::scheduled || task.stage == Stage::paged || task.stage == Stage::blocked;
+  const bool free_to_take = task.stage == Stage::ready || task.stage == Stage::asking ||
+                            task.stage == Stage::loose || task.stage == Stage::scheduled ||
+                            task.stage == Stage::paged || task.stage == Stage::blocked;
   if (!same) {
     if (claim.settle) resolve_answer(worker, claim.settle->entry, 0, true);
     return;
   }
   const auto newest = newest_claims_.find(claim.key);
   if (newest != newest_claims_.end() && newest->second > number) {
-    // Its worker retried it, or gave it back, and was answered by a later delivery: that one decides.
+    // Its worker retried it, or gave it back, and was answered by a later delivery: that one
+    // decides.
     remember_delivery(slot, worker, number, "followed by a later delivery");
   } else if (free_to_take) {
     detach(slot);
     adopt(slot, worker, number);
   } else {
-    remember_delivery(slot, worker, number, "reported too late");  // somebody else has it: its DONE still counts (D18)
+    remember_delivery(slot, worker, number,
+                      "reported too late");  // somebody else has it: its DONE still counts (D18)
   }
   const SlotRef ref{slot, task.key};
   if (claim.settle) {
@@ -253,7 +271,8 @@ void BrokerCore::close_claim(std::uint64_t number, Slot slot, Now now) {
     resolve_answer(worker, entry, n, n == 0);
   }
   if (!alive(ref) || tasks_[slot].stage != Stage::loose) return;
-  // It was read for this claim. The later one has it now, or nobody, when that one's worker is gone.
+  // It was read for this claim. The later one has it now, or nobody, when that one's worker is
+  // gone.
   if (claims_.contains(newest->second)) return close_claim(newest->second, slot, now);
   admit(slot, now);
 }
@@ -307,10 +326,12 @@ void BrokerCore::adopt(Slot slot, Worker& worker, std::uint64_t number) {
   ++counters_.adopted;
 }
 
-void BrokerCore::remember_delivery(Slot slot, const Worker& worker, std::uint64_t number, std::string_view why) {
+void BrokerCore::remember_delivery(Slot slot, const Worker& worker, std::uint64_t number,
+                                   std::string_view why) {
   Task& task = tasks_[slot];
   if (task.history == nullptr) task.history = std::make_unique<TaskHistory>();
-  task.history->losses.push_back({number, static_cast<std::uint64_t>(worker.incarnation), micros(last_now_.wall), std::string{why}});
+  task.history->losses.push_back({number, static_cast<std::uint64_t>(worker.incarnation),
+                                  micros(last_now_.wall), std::string{why}});
   adopted_[number] = SlotRef{slot, task.key};
 }
 
@@ -332,7 +353,9 @@ void BrokerCore::lose_delivery(Slot slot, std::string_view why, Now now) {
   touch(now);
   note_update(slot);
   task.history->counted_n = open_;
-  if (task.acks_early) return begin_ending(slot, Ending::lost_early, "the worker that had it was lost; acks_early tasks are not repeated");
+  if (task.acks_early)
+    return begin_ending(slot, Ending::lost_early,
+                        "the worker that had it was lost; acks_early tasks are not repeated");
   if (task.revoke_asked) return begin_ending(slot, Ending::revoked, "revoked");
   if (task.lost >= task.limit) {
     return begin_ending(slot, Ending::dead, std::to_string(task.lost) + " deliveries were lost");
@@ -365,7 +388,8 @@ void BrokerCore::lose_worker(Worker& worker, std::string_view why, Now now) {
 
 void BrokerCore::drop_worker(Worker& worker) {
   const auto incarnation = static_cast<std::uint64_t>(worker.incarnation);
-  for (const std::uint32_t number : worker.queues) std::erase(queues_[number].consumers, worker.index);
+  for (const std::uint32_t number : worker.queues)
+    std::erase(queues_[number].consumers, worker.index);
   worker_index_.erase(incarnation);
   roster_.erase(incarnation);
   touch(last_now_);
@@ -382,7 +406,8 @@ void BrokerCore::look_for_lost(Now now) {
   }
   if (holding_ || claims_.empty()) return;
   std::vector<std::uint64_t> old;
-  const bool takes_nothing = store_full_ || free_bytes_ < options_.reserve_bytes;  // what they wait for is refused
+  const bool takes_nothing =
+      store_full_ || free_bytes_ < options_.reserve_bytes;  // what they wait for is refused
   for (auto& [number, claim] : claims_) {
     if (takes_nothing) claim.since = now.mono;
     if (claim.orphan && now.mono - claim.since >= liveness * orphan_patience) old.push_back(number);

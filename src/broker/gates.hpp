@@ -1,8 +1,8 @@
 /// \file gates.hpp
 /// What may keep a task from being delivered although a worker would take it: the key whose tasks
-/// run one after the other, and limits in number or rate. And who holds which unique key. Only tasks
-/// that have a key, or a limit, know of gates; the others pay a null pointer.
-/// Threading: owned by the broker core. Time: passed in. Source: delivery.md D27.
+/// run one after the other, and limits in number or rate. And who holds which unique key. Only
+/// tasks that have a key, or a limit, know of gates; the others pay a null pointer. Threading:
+/// owned by the broker core. Time: passed in. Source: delivery.md D27.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -21,8 +21,8 @@ struct Limiter {
   std::uint32_t most = 0;  ///< 0: no limit
   Micros interval{0};      ///< 0: no limit
   std::uint32_t in_flight = 0;
-  std::uint32_t woken = 0;                 ///< let go from `parked` and not delivered yet
-  MonoTime next{};                         ///< no delivery before this
+  std::uint32_t woken = 0;                ///< let go from `parked` and not delivered yet
+  MonoTime next{};                        ///< no delivery before this
   std::map<std::int64_t, Slot> parked{};  ///< by row key: in order of submission
   const std::string* key = nullptr;       ///< of a concurrency key's; it goes when nobody uses it
   bool changed = false;                   ///< to be looked at in this turn
@@ -46,7 +46,7 @@ struct OrderKey {
 /// Who holds a unique key.
 struct UniqueKey {
   Slot slot = 0;
-  std::int64_t key = 0;  ///< of the holder's row
+  std::int64_t key = 0;         ///< of the holder's row
   std::int64_t free_at_us = 0;  ///< its window's end; 0: none
 };
 
@@ -58,9 +58,9 @@ struct Gate {
   std::uint32_t concurrency_limit = 0;
   std::int64_t free_at_us = 0;  ///< of the unique key: its window's end; 0: none
   bool until_started = false;
-  bool started = false;         ///< durable: the unique key went with its first delivery
-  std::uint64_t after = 0;      ///< not delivered before this commit: it removes the task before it
-  bool blocked = false;         ///< waits for those before it under its ordering key
+  bool started = false;     ///< durable: the unique key went with its first delivery
+  std::uint64_t after = 0;  ///< not delivered before this commit: it removes the task before it
+  bool blocked = false;     ///< waits for those before it under its ordering key
   Limiter* parked_in = nullptr;
   Limiter* woken_by = nullptr;
   std::array<Limiter*, 3> counted{};  ///< while it is leased

@@ -10,7 +10,8 @@ namespace baozi::broker {
 
 std::int64_t scheduled_key(std::int64_t eta_us, std::uint64_t sequence) {
   constexpr unsigned sequence_bits = 30;
-  const std::int64_t seconds = std::clamp<std::int64_t>(eta_us / 1'000'000, 0, (std::int64_t{1} << 33U) - 2);
+  const std::int64_t seconds =
+      std::clamp<std::int64_t>(eta_us / 1'000'000, 0, (std::int64_t{1} << 33U) - 2);
   const std::uint64_t low = (static_cast<std::uint64_t>(seconds) << sequence_bits) |
                             (sequence & ((std::uint64_t{1} << sequence_bits) - 1));
   return INT64_MIN + static_cast<std::int64_t>(low);
@@ -36,7 +37,8 @@ Queue* QueueTable::labelled(const wire::TaskView& task, bool over) {
   if (base == nullptr) return nullptr;
   const std::string key = labelled_key(base->name, wire::read_labels(task.options.labels));
   if (Queue* const found = find(key)) return found;
-  if (queues_.size() >= queues_max || (!over && base->labelled.size() >= options_.label_sets_max)) return nullptr;
+  if (queues_.size() >= queues_max || (!over && base->labelled.size() >= options_.label_sets_max))
+    return nullptr;
   restore(static_cast<std::uint32_t>(queues_.size()), key);
   Queue& queue = queues_.back();
   queue.changed = true;
@@ -53,7 +55,9 @@ void QueueTable::join_base(Queue& queue) {
 }
 
 std::string QueueTable::key_of(const Queue& queue) {
-  return queue.labels.empty() ? queue.name : labelled_key(queue.name, {queue.labels.begin(), queue.labels.end()});
+  return queue.labels.empty()
+             ? queue.name
+             : labelled_key(queue.name, {queue.labels.begin(), queue.labels.end()});
 }
 
 void QueueTable::finish_restore() {

@@ -51,7 +51,8 @@ class RevocationTable {
 
  private:
   std::size_t marks_max_;
-  std::unordered_map<TaskId, Revocation> marks_;  // asked for every task that comes, while there are any
+  std::unordered_map<TaskId, Revocation>
+      marks_;  // asked for every task that comes, while there are any
   std::set<std::pair<std::int64_t, TaskId>> by_age_;
 };
 

@@ -41,8 +41,9 @@ Bytes pack_row(const Task& task, const TaskTable::Origin& origin) {
   Writer out{row};
   out.array(2);
   const bool window = task.gate != nullptr && (task.gate->started || task.gate->free_at_us != 0);
-  const bool plain = !window && !task.early_there && task.lost == 0 && task.retries == 0 && !task.marked && task.ending == Ending::none &&
-                     task.delay_us == 0 && task.history == nullptr;
+  const bool plain = !window && !task.early_there && task.lost == 0 && task.retries == 0 &&
+                     !task.marked && task.ending == Ending::none && task.delay_us == 0 &&
+                     task.history == nullptr;
   out.array(plain ? 2 : 16);  // nearly every row is plain: an origin and its home
   if (origin.id.empty()) {
     out.nil();
@@ -75,7 +76,8 @@ Result<TaskRowView> unpack_row(BytesView row) {
   TaskRowView view;
   if (in.array() != 2) in.fail("a task row has two fields");
   const std::uint32_t fields = in.array();
-  if (fields != 2 && fields != 12 && fields != 16) in.fail("a task row's facts have two, twelve or sixteen fields");
+  if (fields != 2 && fields != 12 && fields != 16)
+    in.fail("a task row's facts have two, twelve or sixteen fields");
   if (!in.try_nil()) view.meta.origin = in.bin();
   view.meta.home = in.str();
   if (fields >= 12) {
@@ -135,8 +137,9 @@ Bytes pack_books(const Books& books) {
   Bytes bytes;
   Writer out{bytes};
   out.array(9);
-  for (const std::uint64_t value : {books.accepted, books.succeeded, books.failed, books.revoked, books.expired,
-                                    books.dropped, books.purged, books.dead, books.dead_dropped}) {
+  for (const std::uint64_t value :
+       {books.accepted, books.succeeded, books.failed, books.revoked, books.expired, books.dropped,
+        books.purged, books.dead, books.dead_dropped}) {
     out.uinteger(value);
   }
   return bytes;
@@ -146,8 +149,9 @@ Books unpack_books(BytesView bytes) {
   Reader in{bytes};
   Books books;
   if (in.array() != 9) return books;
-  for (std::uint64_t* value : {&books.accepted, &books.succeeded, &books.failed, &books.revoked, &books.expired,
-                               &books.dropped, &books.purged, &books.dead, &books.dead_dropped}) {
+  for (std::uint64_t* value :
+       {&books.accepted, &books.succeeded, &books.failed, &books.revoked, &books.expired,
+        &books.dropped, &books.purged, &books.dead, &books.dead_dropped}) {
     *value = in.uinteger();
   }
   return books;
@@ -155,7 +159,8 @@ Books unpack_books(BytesView bytes) {
 
 Bytes key_bytes(std::uint64_t value) {
   Bytes bytes(8, '\0');
-  for (int i = 7; i >= 0; --i, value >>= 8U) bytes[static_cast<std::size_t>(i)] = static_cast<char>(value & 0xFFU);
+  for (int i = 7; i >= 0; --i, value >>= 8U)
+    bytes[static_cast<std::size_t>(i)] = static_cast<char>(value & 0xFFU);
   return bytes;
 }
 

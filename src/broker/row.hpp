@@ -1,6 +1,6 @@
 /// \file row.hpp
-/// The stored forms of the broker's facts. A task's row is `[meta, task]`: what changes, then the packed
-/// task exactly as its producer sent it.
+/// The stored forms of the broker's facts. A task's row is `[meta, task]`: what changes, then the
+/// packed task exactly as its producer sent it.
 #pragma once
 #include <optional>
 #include <string>
@@ -17,17 +17,18 @@ struct TaskRowMeta {
   std::uint32_t retries = 0;
   bool marked = false;
   Ending ending = Ending::none;
-  std::int64_t eta_us = 0;    ///< of the next start; 0: none
-  std::int64_t delay_us = 0;  ///< the delay that led to it, when it is a retry: clocks may jump over a restart
+  std::int64_t eta_us = 0;  ///< of the next start; 0: none
+  std::int64_t delay_us =
+      0;  ///< the delay that led to it, when it is a retry: clocks may jump over a restart
   BytesView origin;
   std::string_view home;
   std::string_view ending_text;
   std::vector<TaskHistory::Loss> losses;
   BytesView carried_record;
   BytesView carried_follow_ups;
-  std::int64_t since_us = 0;  ///< when it was first retried; 0: never
-  bool early_there = false;   ///< at most once by the word of a worker
-  bool started = false;       ///< its unique key went with its first delivery
+  std::int64_t since_us = 0;    ///< when it was first retried; 0: never
+  bool early_there = false;     ///< at most once by the word of a worker
+  bool started = false;         ///< its unique key went with its first delivery
   std::int64_t free_at_us = 0;  ///< the end of its unique key's window; 0: none
 };
 struct TaskRowView {
@@ -60,8 +61,9 @@ struct Books {
   std::uint64_t expired = 0;
   std::uint64_t dropped = 0;
   std::uint64_t purged = 0;
-  std::uint64_t dead = 0;          ///< resting in the dead-letter set
-  std::uint64_t dead_dropped = 0;  ///< dropped from the dead-letter set, by an operator or by its cap
+  std::uint64_t dead = 0;  ///< resting in the dead-letter set
+  std::uint64_t dead_dropped =
+      0;  ///< dropped from the dead-letter set, by an operator or by its cap
   bool operator==(const Books&) const = default;
   [[nodiscard]] std::uint64_t ended() const {
     return succeeded + failed + revoked + expired + dropped + purged + dead + dead_dropped;

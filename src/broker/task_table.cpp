@@ -74,19 +74,21 @@ Slot TaskTable::find(std::uint64_t number) const {
   if (slot >= tasks_.size()) return no_slot;
   const Task& task = tasks_[slot];
   const std::uint32_t generation = generation_of(n);
-  if (task.stage == Stage::free || generation <= task.first_generation || generation > task.generation) {
+  if (task.stage == Stage::free || generation <= task.first_generation ||
+      generation > task.generation) {
     return no_slot;
   }
   return slot;
 }
 
 std::uint32_t TaskTable::intern(BytesView id, std::string_view home) {
-  if (last_origin_ != no_index && origins_[last_origin_].uses > 0 && origins_[last_origin_].id == id &&
-      origins_[last_origin_].home == home) {
+  if (last_origin_ != no_index && origins_[last_origin_].uses > 0 &&
+      origins_[last_origin_].id == id && origins_[last_origin_].home == home) {
     return last_origin_;  // producers send in runs
   }
   const auto key = std::pair{Bytes{id}, std::string{home}};
-  if (const auto found = origin_index_.find(key); found != origin_index_.end()) return last_origin_ = found->second;
+  if (const auto found = origin_index_.find(key); found != origin_index_.end())
+    return last_origin_ = found->second;
   std::uint32_t index = 0;
   if (free_origins_.empty()) {
     index = static_cast<std::uint32_t>(origins_.size());

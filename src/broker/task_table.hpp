@@ -1,6 +1,6 @@
 /// \file task_table.hpp
-/// The tasks that the broker has in memory: a slab whose index is part of every delivery number (D13), so
-/// that DONE finds its task without a lookup. Also the origins, kept once each.
+/// The tasks that the broker has in memory: a slab whose index is part of every delivery number
+/// (D13), so that DONE finds its task without a lookup. Also the origins, kept once each.
 /// Threading: owned by the broker core.
 #pragma once
 #include <array>
@@ -30,12 +30,22 @@ enum class Stage : std::uint8_t {
   paged,      ///< waits for its insert to be committed, then leaves memory
   marking,    ///< chosen for a worker; a durable mark must come first (D16, D17)
   leased,
-  asking,     ///< redelivery: the collector is asked for a result first (D16)
-  ending,     ///< the broker ends it: the collector arbitrates (D19)
+  asking,  ///< redelivery: the collector is asked for a result first (D16)
+  ending,  ///< the broker ends it: the collector arbitrates (D19)
 };
 
 /// Why the broker ends a task.
-enum class Ending : std::uint8_t { none = 0, expired = 1, revoked = 2, dropped = 3, purged = 4, dead = 5, lost_early = 6, rejected = 7, carried = 8 };
+enum class Ending : std::uint8_t {
+  none = 0,
+  expired = 1,
+  revoked = 2,
+  dropped = 3,
+  purged = 4,
+  dead = 5,
+  lost_early = 6,
+  rejected = 7,
+  carried = 8
+};
 
 /// What an unhappy task carries: most tasks never have one.
 struct TaskHistory {
@@ -47,10 +57,11 @@ struct TaskHistory {
   };
   std::vector<Loss> losses;
   std::string ending_text;
-  Bytes carried_record;      ///< D23: a result that its worker could bring to no collector
+  Bytes carried_record;  ///< D23: a result that its worker could bring to no collector
   Bytes carried_follow_ups;
   std::int64_t since_us = 0;  ///< when it was first retried; 0: never
-  std::uint64_t counted_n = 0;  ///< the commit that has its last loss or retry: it is delivered after that (D16)
+  std::uint64_t counted_n =
+      0;  ///< the commit that has its last loss or retry: it is delivered after that (D16)
 };
 
 struct Task {
@@ -61,16 +72,17 @@ struct Task {
   Ending ending = Ending::none;
   bool ignore_result : 1 = false;
   bool acks_early : 1 = false;
-  bool early_there : 1 = false;     ///< acks_early by the word of a worker, not of its options
-  bool marked : 1 = false;          ///< a durable mark says that it may have been delivered
+  bool early_there : 1 = false;  ///< acks_early by the word of a worker, not of its options
+  bool marked : 1 = false;       ///< a durable mark says that it may have been delivered
   bool revoke_asked : 1 = false;
   bool in_tail_region : 1 = false;  ///< its key lies where only paged-out tasks are expected
   bool dirty : 1 = false;           ///< its row is to be written again
-  bool keyed : 1 = false;           ///< its row lies among those with keys, and it never leaves memory
-  bool suspicious : 1 = false;      ///< it may have been delivered before a restart: ask first
-  bool home_chosen : 1 = false;     ///< by this broker, not by its producer: delivered when that is durable (D21)
-  std::uint16_t lost = 0;           ///< lost deliveries (D16)
-  std::uint16_t limit = 0;          ///< of lost deliveries
+  bool keyed : 1 = false;       ///< its row lies among those with keys, and it never leaves memory
+  bool suspicious : 1 = false;  ///< it may have been delivered before a restart: ask first
+  bool home_chosen : 1 =
+      false;  ///< by this broker, not by its producer: delivered when that is durable (D21)
+  std::uint16_t lost = 0;   ///< lost deliveries (D16)
+  std::uint16_t limit = 0;  ///< of lost deliveries
   std::uint32_t retries = 0;
   std::uint32_t queue = 0;
   std::uint32_t origin = no_index;
@@ -78,15 +90,15 @@ struct Task {
   Slot previous = no_slot;
   Slot next = no_slot;
   std::uint32_t bytes = 0;
-  std::int64_t key = 0;             ///< of its row
-  std::uint64_t position = 0;       ///< the commit of its insert; 0: of an earlier epoch
-  std::int64_t eta_us = 0;          ///< 0: none
-  std::int64_t expires_us = 0;      ///< 0: never
-  std::int64_t delay_us = 0;        ///< of the retry that it waits for; 0: none
-  std::uint64_t adopted = 0;        ///< a delivery number of an earlier epoch that still holds (D14)
-  std::unique_ptr<char[]> record;   ///< the packed task
+  std::int64_t key = 0;            ///< of its row
+  std::uint64_t position = 0;      ///< the commit of its insert; 0: of an earlier epoch
+  std::int64_t eta_us = 0;         ///< 0: none
+  std::int64_t expires_us = 0;     ///< 0: never
+  std::int64_t delay_us = 0;       ///< of the retry that it waits for; 0: none
+  std::uint64_t adopted = 0;       ///< a delivery number of an earlier epoch that still holds (D14)
+  std::unique_ptr<char[]> record;  ///< the packed task
   std::unique_ptr<TaskHistory> history;
-  std::unique_ptr<Gate> gate;       ///< null for nearly every task
+  std::unique_ptr<Gate> gate;  ///< null for nearly every task
 
   [[nodiscard]] BytesView raw() const { return {record.get(), bytes}; }
   [[nodiscard]] std::string_view name() const;
@@ -106,7 +118,8 @@ class TaskTable {
   [[nodiscard]] std::uint64_t next_number(Slot slot);
   /// The number of the newest delivery of the task.
   [[nodiscard]] std::uint64_t number(Slot slot) const;
-  /// The task that a number of this epoch was given to, if it is still the same task; else `no_slot`.
+  /// The task that a number of this epoch was given to, if it is still the same task; else
+  /// `no_slot`.
   [[nodiscard]] Slot find(std::uint64_t number) const;
 
   [[nodiscard]] std::size_t size() const { return used_; }

@@ -70,8 +70,9 @@ void BrokerLane::on_welcome(const std::optional<wire::ProducerResume>& resume, s
   backoff_ = {};
   const std::uint64_t accepted = resume ? resume->accepted : 0;
   const bool unknown_here = !resume || !resume->known;
-  // D8: a row that we once had is gone: what the broker took cannot be told from what it never saw. Before
-  // anything of ours was ever committed there, no row only says that nothing was: it is sent again.
+  // D8: a row that we once had is gone: what the broker took cannot be told from what it never saw.
+  // Before anything of ours was ever committed there, no row only says that nothing was: it is sent
+  // again.
   const bool forgotten = unknown_here && confirmed_any_;
   if (forgotten) {
     confirmed_any_ = false;
@@ -107,7 +108,8 @@ void BrokerLane::on_submitted(const wire::Submitted& message, Random& random, No
 void BrokerLane::confirm_upto(std::uint64_t number, ProducerEffects& out) {
   while (!batches_.empty() && batches_.front().outstanding && batches_.front().number <= number) {
     const Batch& batch = batches_.front();
-    each(batch.pile, [&](const Submission& task, BytesView packed) { ledger_.confirmed(task, packed, out); });
+    each(batch.pile,
+         [&](const Submission& task, BytesView packed) { ledger_.confirmed(task, packed, out); });
     if (batch.pile.empty()) ledger_.counters.late_confirms += batch.window_tasks;
     floor_ = batch.number;
     confirmed_any_ = true;
@@ -159,9 +161,11 @@ void BrokerLane::on_rejected(Batch& batch, const wire::BatchRefusal& refusal, No
   std::size_t index = 0;
   each(batch.pile, [&](Submission& task, BytesView packed) {
     const wire::TaskRefusal* const why = refused[index++];
-    const bool duplicate = why != nullptr && why->reason == wire::Reason::duplicate && wire::is_valid_name(why->text);
+    const bool duplicate =
+        why != nullptr && why->reason == wire::Reason::duplicate && wire::is_valid_name(why->text);
     if (duplicate && TaskId::from_text(why->text) == id_of(packed).to_id()) {
-      ledger_.duplicate(task, packed, id_of(packed).to_id(), out);  // its task is there: nothing is in doubt
+      ledger_.duplicate(task, packed, id_of(packed).to_id(),
+                        out);  // its task is there: nothing is in doubt
     } else if (batch.doubtful && (why != nullptr || refusal.tasks.empty())) {
       ledger_.unknown(task, packed, out);
     } else if (duplicate) {

@@ -7,9 +7,9 @@
 /// was never taken, is *untaken*: it is sent again under the next free number, merged with nothing,
 /// or given back for another broker. It is *doubtful* when the broker restarted meanwhile: before
 /// that it may have handed the tasks out while their commit was under way (D10, D15), so they stay
-/// with it all the same and are never said not to exist. Numbers in the lane always rise from front to back, so an
-/// answer names one batch. Threading: owned by the producer core. Time: passed in. Source:
-/// delivery.md D4 to D8; docs/protocol.md "SUBMIT".
+/// with it all the same and are never said not to exist. Numbers in the lane always rise from front
+/// to back, so an answer names one batch. Threading: owned by the producer core. Time: passed in.
+/// Source: delivery.md D4 to D8; docs/protocol.md "SUBMIT".
 #pragma once
 #include <deque>
 #include <optional>
@@ -96,7 +96,8 @@ class BrokerLane {
   std::deque<Batch> batches_;  ///< by number; a number stays with a batch until it is sent again
   std::uint64_t floor_ = 0;    ///< the number before the first batch
   std::uint64_t epoch_ = 0;    ///< of the last WELCOME; 0: there was none
-  bool confirmed_any_ = false; ///< this broker has committed something of ours, so it has a row for us
+  bool confirmed_any_ =
+      false;  ///< this broker has committed something of ours, so it has a row for us
   std::size_t tasks_ = 0;
   std::size_t bytes_ = 0;
   std::size_t untaken_ = 0;

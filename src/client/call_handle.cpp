@@ -268,7 +268,8 @@ void ManyCalls::when_any(std::function<void(std::size_t)> callback, Executor exe
   };
   const auto first = std::make_shared<First>();
   first->callback = std::move(callback);
-  const std::vector<CallHandle> calls = calls_;  // the first one that is ready may end our life, on another thread
+  const std::vector<CallHandle> calls =
+      calls_;  // the first one that is ready may end our life, on another thread
   for (std::size_t i = 0; i < calls.size(); ++i) {
     calls[i].when_ready(
         [first, i] {

@@ -31,8 +31,9 @@ void CollectorSet::learn(actor::LinkId broker, const std::vector<wire::Collector
     open(*collector, next_link, now, net);
   }
   for (const auto& [name, endpoints] : named) {
-    const bool known = std::any_of(collectors_.begin(), collectors_.end(),
-                                   [&, &name = name](const auto& collector) { return collector->key == name; });
+    const bool known =
+        std::any_of(collectors_.begin(), collectors_.end(),
+                    [&, &name = name](const auto& collector) { return collector->key == name; });
     if (known) continue;
     auto collector = std::make_unique<Collector>(actor::LinkId{}, std::string{}, rules_);
     collector->key = collector->name = name;
@@ -85,8 +86,8 @@ void CollectorSet::watch_all(Collector& collector, bool durable, Now now, actor:
   send_watches(collector, foreign, durable, now, net);
 }
 
-void CollectorSet::send_watches(Collector& collector, std::span<const TaskId> ids, bool durable, Now now,
-                                actor::NetEffects& net) {
+void CollectorSet::send_watches(Collector& collector, std::span<const TaskId> ids, bool durable,
+                                Now now, actor::NetEffects& net) {
   for (std::size_t at = 0; at < ids.size(); at += ids_per_frame) {
     wire::Watch message{durable ? wire::flag::watch_durable : 0, {}};
     for (std::size_t i = at; i < std::min(at + ids_per_frame, ids.size()); ++i) {
@@ -143,7 +144,8 @@ void CollectorSet::fetch_next(Collector& collector, Now now, actor::NetEffects& 
   }
 }
 
-void CollectorSet::watch(std::span<const TaskId> ids, bool durable, Now now, actor::NetEffects& net) {
+void CollectorSet::watch(std::span<const TaskId> ids, bool durable, Now now,
+                         actor::NetEffects& net) {
   for (auto& collector : collectors_) {
     if (collector->link.is_open()) send_watches(*collector, ids, durable, now, net);
   }
@@ -159,7 +161,8 @@ void CollectorSet::turn(std::uint32_t& next_link, bool durable, Now now, actor::
     if (collector->link.is_open()) {
       collector->tried = now.mono;
       fetch_next(*collector, now, net);
-      if (collector->watch_again && now.mono >= *collector->watch_again) watch_all(*collector, durable, now, net);
+      if (collector->watch_again && now.mono >= *collector->watch_again)
+        watch_all(*collector, durable, now, net);
     } else if (collector->endpoints.size() > 1 &&
                now.mono - collector->tried >= endpoint_patience) {
       net.close_links.push_back(collector->id);

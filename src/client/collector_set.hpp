@@ -33,7 +33,8 @@ class CollectorSet {
     std::uint64_t refetch_request = 0;  ///< 0: none is out
     std::set<TaskId> refetch_open;      ///< of that request, not named by an answer yet
     MonoTime refetch_after{};           ///< it has too many questions: not before
-    std::optional<MonoTime> watch_again;  ///< it did not take a WATCH: it is told again what is watched
+    std::optional<MonoTime>
+        watch_again;  ///< it did not take a WATCH: it is told again what is watched
   };
 
   CollectorSet(const ResultTable& results, const Rules& rules) : results_{results}, rules_{rules} {}
@@ -58,8 +59,11 @@ class CollectorSet {
   /// True when it refuses one of them (too many questions wait there): asked again a little later.
   static bool on_refused(Collector& collector, std::uint64_t request, Now now);
   void on_lost(Collector& collector);
-  /// It is overloaded, and what it did not take may have been a WATCH: it is sent again a little later.
-  static void on_overloaded(Collector& collector, Now now) { collector.watch_again = now.mono + rewatch_patience; }
+  /// It is overloaded, and what it did not take may have been a WATCH: it is sent again a little
+  /// later.
+  static void on_overloaded(Collector& collector, Now now) {
+    collector.watch_again = now.mono + rewatch_patience;
+  }
 
   /// The next look-up to each; the next endpoint for those that cannot be reached.
   void turn(std::uint32_t& next_link, bool durable, Now now, actor::NetEffects& net);

@@ -468,8 +468,8 @@ Tag Engine::follow(EventWish wish, std::function<void(ArrivedEvents&&)> receiver
   const Tag tag{next_question_.fetch_add(1)};
   Running& running = this->running();
   const Inbox::Put put = running.inbox.put(
-      [&loop = running.loop, tag, wish = std::move(wish),
-       receiver = std::move(receiver)](ProducerCore& core, Now, ProducerEffects&) {
+      [&loop = running.loop, tag, wish = std::move(wish), receiver = std::move(receiver)](
+          ProducerCore& core, Now, ProducerEffects&) {
         loop.expect_events(tag, receiver);
         core.follows().follow(tag, wish);
       });

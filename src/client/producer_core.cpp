@@ -224,7 +224,8 @@ void ProducerCore::on_other_frame(ProducerPeer& peer, wire::OpenFrame& frame, No
         if (Broker* const broker = broker_of(peer.id)) broker->leaving = true;
       }
       if (message.code == wire::ErrorCode::overloaded) {
-        if (auto* const collector = collectors_.find(peer.id)) CollectorSet::on_overloaded(*collector, now);
+        if (auto* const collector = collectors_.find(peer.id))
+          CollectorSet::on_overloaded(*collector, now);
       }
       return;
     }
@@ -264,7 +265,8 @@ void ProducerCore::on_states(wire::OpenFrame& frame, ProducerEffects& out) {
   }
   for (const wire::StateGroup& group : state_.groups) {
     for (const wire::StateEntry& entry : group.entries) {
-      if (entry.state == wire::to_string(wire::TaskState::ignored)) {  // nothing is stored: the only word of it
+      if (entry.state ==
+          wire::to_string(wire::TaskState::ignored)) {  // nothing is stored: the only word of it
         wire::RecordView record;
         record.id = entry.id;
         record.state = wire::TaskState::ignored;
@@ -429,8 +431,8 @@ bool ProducerCore::send_batch(Broker& broker, UnsentQueue& queue, Now now, Produ
                   .task_bytes_max = std::min<std::size_t>(welcome.task_bytes_max, frame_max)},
                  ledger_, now, out);
   if (pile.empty()) return false;
-  const bool sync = std::any_of(pile.tasks.begin(), pile.tasks.end(),
-                                [](const Submission& t) { return t.sync; });
+  const bool sync =
+      std::any_of(pile.tasks.begin(), pile.tasks.end(), [](const Submission& t) { return t.sync; });
   broker.lane.add(std::move(pile), collectors_.use_home(), sync ? wire::flag::submit_sync : 0);
   send_due(broker, now, out);
   return true;
@@ -452,12 +454,14 @@ void ProducerCore::turn(Now now, ProducerEffects& out) {
                    out);
   }
   for (auto& broker : brokers_) {
-    if (broker->keyed.empty()) continue;  // they wait for their home, as long as their deadline says
+    if (broker->keyed.empty())
+      continue;  // they wait for their home, as long as their deadline says
     broker->keyed.expire(now, std::nullopt,
                          "the home of its key, " + broker->endpoint + ", did not take it in time",
                          ledger_, out);
   }
-  if (ledger_.has_watched()) collectors_.watch(ledger_.take_watched(), options_.durable_results, now, out.net);
+  if (ledger_.has_watched())
+    collectors_.watch(ledger_.take_watched(), options_.durable_results, now, out.net);
   collectors_.turn(next_link_, options_.durable_results, now, out.net);
   if (!follows_.empty()) follows_.turn(collectors_.all(), now, out.net);
   if (!questions_.empty()) {

@@ -107,7 +107,7 @@ class ProducerCore {
            const Rules& rules)
         : ProducerPeer{link_id, std::move(where), rules}, lane{limits, ledger, rules} {}
     BrokerLane lane;
-    UnsentQueue keyed;    ///< tasks whose keys are at home there (D27)
+    UnsentQueue keyed;     ///< tasks whose keys are at home there (D27)
     bool leaving = false;  ///< it said that it is stopping
   };
   using Collector = CollectorSet::Collector;

@@ -69,14 +69,15 @@ void ProducerLoop::take_in(Now now) {
 }
 
 void ProducerLoop::receive(Now now) {
-  links_.receive(frames_per_turn_max,
-                 {.connected = [&](actor::LinkId link) { core_.on_connected(link, now, effects_); },
-                  .disconnected = [&](actor::LinkId link) { core_.on_disconnected(link, now, effects_); },
-                  .frame =
-                      [&](actor::LinkId link, BytesView frame) {
-                        core_.on_frame(link, frame, now, effects_);
-                        tell_callers();  // while the frame that they point into is there
-                      }});
+  links_.receive(
+      frames_per_turn_max,
+      {.connected = [&](actor::LinkId link) { core_.on_connected(link, now, effects_); },
+       .disconnected = [&](actor::LinkId link) { core_.on_disconnected(link, now, effects_); },
+       .frame =
+           [&](actor::LinkId link, BytesView frame) {
+             core_.on_frame(link, frame, now, effects_);
+             tell_callers();  // while the frame that they point into is there
+           }});
 }
 
 void ProducerLoop::perform(Now now) {
@@ -125,8 +126,7 @@ void ProducerLoop::tell_callers() {
   for (const Tag tag : effects_.given_up) Call::of(tag).release();
   effects_.given_up.clear();
   for (const ArrivedState& state : effects_.states) {
-    Call::of(state.tag).told_state(state.state, state.meta, interned(state.worker),
-                                      callbacks_);
+    Call::of(state.tag).told_state(state.state, state.meta, interned(state.worker), callbacks_);
   }
   effects_.states.clear();
   for (Answer& answer : effects_.answers) {

@@ -72,7 +72,7 @@ class ProducerLoop {
   ProducerEffects effects_;
   Inbox::Taken taken_;
   std::unordered_map<std::uint64_t, std::function<void(Answer&&)>>
-      receivers_;                               // of answers, by tag
+      receivers_;  // of answers, by tag
   std::unordered_map<std::uint64_t, std::function<void(ArrivedEvents&&)>> event_receivers_;
   std::set<std::string, std::less<>> workers_;  // names, kept once
   std::atomic<std::int64_t> unreachable_since_{0};

@@ -90,8 +90,8 @@ void QuestionTable::on_fetched(ProducerPeer& peer, const wire::Fetched& message)
     }
   }
   const std::vector<TaskId>& ids = open->question.ids;
-  const bool complete = std::all_of(ids.begin(), ids.end(),
-                                    [&](const TaskId& id) { return named.contains(id); });
+  const bool complete =
+      std::all_of(ids.begin(), ids.end(), [&](const TaskId& id) { return named.contains(id); });
   if (!complete) return;
   open->named.erase(peer.id);
   open->peers[peer.id] = Standing::answered;

@@ -29,7 +29,7 @@ struct Question {
   std::vector<TaskId> ids;     ///< up to `ids_max`
   bool terminate = false;      ///< revoke: end it even when it runs
   bool of_collectors = false;  ///< control: asks them and not the brokers
-  std::string signal;       ///< with terminate; empty: the worker's default
+  std::string signal;          ///< with terminate; empty: the worker's default
   std::string command;
   Bytes arguments;  ///< a packed map; empty: none
   Micros patience{5'000'000};

@@ -62,7 +62,8 @@ std::size_t forget(Engine& engine, const std::vector<TaskId>& ids) {
 namespace {
 
 /// What no broker has may have ended: the collectors know.
-void look_for_ends(Engine& engine, const std::vector<TaskId>& ids, std::vector<Revocation>& revocations) {
+void look_for_ends(Engine& engine, const std::vector<TaskId>& ids,
+                   std::vector<Revocation>& revocations) {
   std::vector<TaskId> unknown;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (revocations[i].verdict == Revocation::Verdict::unknown) unknown.push_back(ids[i]);

@@ -1,6 +1,7 @@
 /// \file requests.hpp
 /// What is asked of all collectors or all brokers, as callers get to see it: forget, revoke,
-/// control, and questions to the workers. Threading: blocks the calling thread. Throw NoAnswer, WouldBlock, AppClosed.
+/// control, and questions to the workers. Threading: blocks the calling thread. Throw NoAnswer,
+/// WouldBlock, AppClosed.
 #pragma once
 #include <string>
 #include <vector>

@@ -40,10 +40,10 @@ struct Submission {
   MonoTime since{};         ///< when its caller handed it in
   std::uint32_t bytes = 0;  ///< of the packed task
   bool wants_result = false;
-  bool sync = false;          ///< somebody waits for the confirm: the broker commits at once
-  bool once = false;          ///< others may submit a task of this id (D26)
-  bool told = false;          ///< its caller was told `unknown` already
-  std::uint32_t retries = 0;  ///< refusals so far
+  bool sync = false;              ///< somebody waits for the confirm: the broker commits at once
+  bool once = false;              ///< others may submit a task of this id (D26)
+  bool told = false;              ///< its caller was told `unknown` already
+  std::uint32_t retries = 0;      ///< refusals so far
   std::uint64_t key_hash = 0;     ///< of the key that decides its home broker (D26, D27); 0: none
   std::uint64_t unique_hash = 0;  ///< of its unique key, or of an id that counts (D26); 0: none
   std::shared_ptr<const Terms>

@@ -47,8 +47,8 @@ void SubmitLedger::confirmed(const Submission& task, BytesView packed, ProducerE
   settled(task);
   out.confirmed.push_back(task.tag);
   if (!task.once || !task.wants_result || !results_.remove(id_of(packed), task.tag)) return;
-  // Somebody else's task of this id may have run already, and been lost with a commit (D15): then its result is
-  // pushed to him, and only who asks for it by its id gets it.
+  // Somebody else's task of this id may have run already, and been lost with a commit (D15): then
+  // its result is pushed to him, and only who asks for it by its id gets it.
   watched_.push_back(id_of(packed).to_id());
   results_.add_foreign(watched_.back(), task.tag);
 }

@@ -57,7 +57,8 @@ class SubmitLedger {
   void rejected(Submission&& task, BytesView packed, wire::Reason reason, std::string_view text,
                 Now now, ProducerEffects& out);
 
-  /// Another task holds its unique key, or there is one of its id (D26): its caller waits for that one.
+  /// Another task holds its unique key, or there is one of its id (D26): its caller waits for that
+  /// one.
   void duplicate(const Submission& task, BytesView packed, const TaskId& first,
                  ProducerEffects& out);
 

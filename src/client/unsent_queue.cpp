@@ -45,7 +45,8 @@ void UnsentQueue::push_front(TaskPile&& pile, const SubmitLedger& ledger) {
 
 TaskPile UnsentQueue::take(const Cut& cut, SubmitLedger& ledger, Now now, ProducerEffects& out) {
   TaskPile batch;
-  std::set<std::uint64_t> uniques;  // no two tasks of a batch have one unique key, or id that counts
+  std::set<std::uint64_t>
+      uniques;  // no two tasks of a batch have one unique key, or id that counts
   while (!piles_.empty() && batch.tasks.size() < cut.tasks_max) {
     Pile& pile = piles_.front();
     auto& tasks = pile.tasks.tasks;

@@ -1,5 +1,6 @@
 /// \file collector_config.hpp
-/// What an operator may say to `baozi-collector`; the same sentences stand in docs/configuration.md.
+/// What an operator may say to `baozi-collector`; the same sentences stand in
+/// docs/configuration.md.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,7 +13,8 @@ namespace baozi::collector {
 struct CollectorConfig {
   std::vector<std::string> listen{"tcp://127.0.0.1:7171"};
   std::vector<std::string> advertise;
-  std::vector<std::string> brokers;  ///< as --broker; empty: BAOZI_BROKER, else tcp://127.0.0.1:7170
+  std::vector<std::string>
+      brokers;  ///< as --broker; empty: BAOZI_BROKER, else tcp://127.0.0.1:7170
   std::string store = "sqlite:baozi-results.db";
   bool insecure = false;
   Micros heartbeat{2'500'000};
@@ -27,11 +29,13 @@ struct CollectorConfig {
   ByteCount event_bytes_max{std::uint64_t{64} << 20U};
 
   void declare(base::OptionTable& table);
-  /// Without what several roles in one process share or must tell apart: endpoints, store, heartbeats, limits of peers.
+  /// Without what several roles in one process share or must tell apart: endpoints, store,
+  /// heartbeats, limits of peers.
   void declare_own(base::OptionTable& table);
   /// \param endpoints  where it listens, as bound
   /// \throws base::ConfigError  for values that contradict each other.
-  [[nodiscard]] CollectorOptions core_options(const std::string& node_name, const std::vector<std::string>& endpoints) const;
+  [[nodiscard]] CollectorOptions core_options(const std::string& node_name,
+                                              const std::vector<std::string>& endpoints) const;
 };
 
 }  // namespace baozi::collector

@@ -297,7 +297,8 @@ void CollectorCore::turn(Now now, CollectorEffects& out) {
   if (!sweeping_ && now.mono >= next_sweep_) {
     sweeping_ = true;
     const std::int64_t by_age = micros(now.wall - options_.results_age);
-    out.expiries.push_back({std::max(by_age, cap_.finished_before_us().value_or(by_age)), options_.sweep_rows});
+    out.expiries.push_back(
+        {std::max(by_age, cap_.finished_before_us().value_or(by_age)), options_.sweep_rows});
   }
   if (draining_ && commits_.empty()) {
     drained_ = true;

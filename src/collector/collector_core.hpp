@@ -48,9 +48,9 @@ struct CollectorOptions {
   std::size_t state_bytes_max = std::size_t{32} << 20U;
   std::size_t lookups_max = 4'096;  ///< FETCH, WATCH or FORGET frames that wait for the store
   Micros results_age{24LL * 3600 * 1'000'000};  ///< results are erased when they are so old
-  std::uint64_t results_max = 10'000'000;       ///< results that are kept; the oldest make room (D31)
-  Micros sweep_interval{10'000'000};            ///< between rounds of that sweep
-  std::size_t sweep_rows = 5'000;               ///< rows looked at in one step of it
+  std::uint64_t results_max = 10'000'000;  ///< results that are kept; the oldest make room (D31)
+  Micros sweep_interval{10'000'000};       ///< between rounds of that sweep
+  std::size_t sweep_rows = 5'000;          ///< rows looked at in one step of it
   CommitQueue::Options commits;
   EventHistory::Options events;          ///< how many events are kept for who follows them
   std::size_t event_nodes_max = 10'000;  ///< nodes whose numbers are remembered
@@ -103,8 +103,8 @@ class CollectorCore {
     std::uint64_t fetched = 0;
     std::uint64_t forgotten = 0;
     std::uint64_t expired = 0;
-    std::uint64_t dropped = 0;  ///< results that made room for others before their age
-    std::uint64_t stalls = 0;  ///< times that the store had no space for a commit
+    std::uint64_t dropped = 0;         ///< results that made room for others before their age
+    std::uint64_t stalls = 0;          ///< times that the store had no space for a commit
     std::uint64_t store_failures = 0;  ///< look-ups, erases and sweeps that the store could not do
     std::uint64_t malformed = 0;
     std::uint64_t not_allowed = 0;
@@ -140,8 +140,8 @@ class CollectorCore {
                 CollectorEffects& out);
   void on_erased(std::uint64_t request, std::size_t erased, Now now, CollectorEffects& out);
   void on_expired(store::Sweep sweep, Now now);
-  /// It could not serve a find, an erase or (request 0) an expiry, and goes on all the same: look-ups
-  /// and sweeps are tried again after a while, who wanted to forget is told to come back.
+  /// It could not serve a find, an erase or (request 0) an expiry, and goes on all the same:
+  /// look-ups and sweeps are tried again after a while, who wanted to forget is told to come back.
   void on_request_failed(std::uint64_t request, Now now, CollectorEffects& out);
 
   /// At the end of every turn of the loop: commits, look-ups, heartbeats, silent peers.
@@ -264,7 +264,7 @@ class CollectorCore {
   std::vector<Lookup> lookups_waiting_;
   std::vector<Lookup> lookups_asked_;
   std::uint64_t lookup_request_ = 0;
-  std::optional<MonoTime> lookups_after_;  // the last one failed: not before
+  std::optional<MonoTime> lookups_after_;           // the last one failed: not before
   std::map<std::uint64_t, Forgetting> forgetting_;  // by our request number
   std::uint64_t next_request_ = 1;
   std::vector<CollectorEffects::Erase> erases_waiting_;

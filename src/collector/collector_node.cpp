@@ -19,7 +19,8 @@ std::unique_ptr<store::ResultStore> open_store(const CollectorConfig& config) {
   options.reserve_bytes = config.reserve.value;
   auto opened = store::open_result_store(config.store, options);
   if (opened) return std::move(*opened);
-  if (opened.error().code == Errc::invalid) throw base::ConfigError{"--store: " + opened.error().message};
+  if (opened.error().code == Errc::invalid)
+    throw base::ConfigError{"--store: " + opened.error().message};
   throw std::runtime_error{opened.error().message};
 }
 
@@ -39,7 +40,8 @@ CollectorNode::CollectorNode(CollectorConfig config, const std::string& name)
   CollectorOptions options = config_.core_options(name, texts(listener_.endpoints()));
   options.incarnation = Incarnation{entropy64() >> 1U};
   core_ = std::make_unique<CollectorCore>(options, entropy64() >> 2U);
-  store_ = std::make_unique<store::ResultStoreThread>(open_store(config_), store::StoreThreadOptions{}, [this] { loop_.wake(); });
+  store_ = std::make_unique<store::ResultStoreThread>(
+      open_store(config_), store::StoreThreadOptions{}, [this] { loop_.wake(); });
   loop_.add(listener_);
 }
 
@@ -69,7 +71,8 @@ void CollectorNode::drain() {
 }
 
 int CollectorNode::run() {
-  for (const net::Endpoint& endpoint : listener_.endpoints()) log::info("listening on {}", endpoint.to_string());
+  for (const net::Endpoint& endpoint : listener_.endpoints())
+    log::info("listening on {}", endpoint.to_string());
   log::info("results in {}", config_.store);
   core_->start(base::system_now(), effects_);
   perform(base::system_now());
@@ -94,10 +97,12 @@ void CollectorNode::receive(Now now) {
       core_->on_gone(received_.peer, now, effects_);
     }
   }
-  links_.receive(frames_per_turn_max,
-                 {.connected = [&](actor::LinkId id) { core_->on_connected(id, now, effects_); },
-                  .disconnected = [&](actor::LinkId id) { core_->on_disconnected(id, now, effects_); },
-                  .frame = [&](actor::LinkId id, BytesView frame) { core_->on_frame(id, frame, now, effects_); }});
+  links_.receive(
+      frames_per_turn_max,
+      {.connected = [&](actor::LinkId id) { core_->on_connected(id, now, effects_); },
+       .disconnected = [&](actor::LinkId id) { core_->on_disconnected(id, now, effects_); },
+       .frame = [&](actor::LinkId id,
+                    BytesView frame) { core_->on_frame(id, frame, now, effects_); }});
 }
 
 void CollectorNode::count() {
@@ -160,7 +165,8 @@ void CollectorNode::perform(Now now) {
   for (auto& commit : effects_.commits) store_->commit(commit.seq, std::move(commit.rows));
   for (auto& find : effects_.finds) store_->find(find.request, std::move(find.ids));
   for (auto& erase : effects_.erases) store_->erase(erase.request, std::move(erase.ids));
-  for (const auto& expire : effects_.expiries) store_->expire(0, expire.finished_before_us, expire.rows_max);
+  for (const auto& expire : effects_.expiries)
+    store_->expire(0, expire.finished_before_us, expire.rows_max);
   for (auto& frame : effects_.net.to_peers) {
     listener_.send(frame.peer, std::move(frame.frame));  // `gone` is reported by the listener
   }

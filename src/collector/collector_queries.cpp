@@ -103,7 +103,8 @@ void CollectorCore::on_request_failed(std::uint64_t request, Now now, CollectorE
   const auto found = forgetting_.find(request);
   if (found == forgetting_.end()) return;
   send(found->second.from,
-       wire::Reply{found->second.request, static_cast<std::uint64_t>(wire::ErrorCode::overloaded), {}},
+       wire::Reply{
+           found->second.request, static_cast<std::uint64_t>(wire::ErrorCode::overloaded), {}},
        now, out);
   forgetting_.erase(found);
 }

@@ -51,7 +51,8 @@ void CommitQueue::refuse(Giver giver, std::uint64_t entry, std::string text, Now
 
 void CommitQueue::show(Shown shown) {
   Batch& batch = gathering_.back();
-  const std::size_t size = sizeof(Shown) + shown.origin.size() + shown.worker.size() + shown.record.size();
+  const std::size_t size =
+      sizeof(Shown) + shown.origin.size() + shown.worker.size() + shown.record.size();
   batch.bytes += size;
   bytes_ += size;
   batch.shown.push_back(std::move(shown));

@@ -223,7 +223,7 @@ bool Connector::prepare_wait(MonoTime now) {
   if (state_ == State::waiting && now >= reopen_at_) {
     try {
       open();
-      read_monitor();  // until it is dry: before that its descriptor does not tell
+      read_monitor();            // until it is dry: before that its descriptor does not tell
     } catch (const NetError&) {  // out of file descriptors: later, perhaps
       failures_ = std::min(failures_ + 1, doublings_max);
       reopen_at_ = now + backoff();

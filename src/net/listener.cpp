@@ -318,7 +318,8 @@ void Listener::read_monitor() {
           if (peer == peers_.end()) break;
           if (peer->second.state == State::shunned) {
             // Remembered until its last frames were received: they are not a new peer's.
-            leaves_.push_back({*key, Gone::disconnected, messages_ + messages_before_leave_max, true});
+            leaves_.push_back(
+                {*key, Gone::disconnected, messages_ + messages_before_leave_max, true});
           } else {
             leave(*key, peer->second);
           }

@@ -101,7 +101,7 @@ class Listener final : public Source {
     PeerKey peer{};
     Gone why = Gone::disconnected;
     std::uint64_t after =
-        0;  // reported when the socket is empty or this many messages were received
+        0;                  // reported when the socket is empty or this many messages were received
     bool reported = false;  // when it was given up: now only its last frames are over
   };
   enum class Verdict : std::uint8_t { deliver, drop };

@@ -53,8 +53,8 @@ struct ListenerOptions : WireOptions {
 
 struct ConnectorOptions : WireOptions {
   /// Attempts are this far apart at first, then twice, and so on up to the second, with jitter. The
-  /// second stays well below the liveness: a broker that was away waits one liveness for its workers
-  /// (delivery.md D14), and who comes later is taken for lost.
+  /// second stays well below the liveness: a broker that was away waits one liveness for its
+  /// workers (delivery.md D14), and who comes later is taken for lost.
   Micros reconnect_min{100'000};
   Micros reconnect_max{1'000'000};
   Micros connect_max{5'000'000};  ///< one attempt

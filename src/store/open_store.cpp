@@ -44,10 +44,9 @@ Result<std::unique_ptr<ScheduleStore>> open_schedule_store(std::string_view url,
   if (url.starts_with("postgresql://") || url.starts_with("postgres://")) {
     return open_postgres_schedule_store(std::string{url});
   }
-  return unexpected(Errc::invalid,
-                    "store: \"" + std::string{url} +
-                        "\" is not a store of schedules; write sqlite:PATH or "
-                        "postgresql://USER@HOST/DATABASE");
+  return unexpected(Errc::invalid, "store: \"" + std::string{url} +
+                                       "\" is not a store of schedules; write sqlite:PATH or "
+                                       "postgresql://USER@HOST/DATABASE");
 }
 
 }  // namespace baozi::store

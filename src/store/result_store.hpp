@@ -40,8 +40,8 @@ struct Loss {
 /// What one step of the expiry sweep did.
 struct Sweep {
   std::size_t erased = 0;
-  bool end_reached = false;  ///< the next step starts again from the first id
-  std::uint64_t rows = 0;    ///< in the store, after it
+  bool end_reached = false;        ///< the next step starts again from the first id
+  std::uint64_t rows = 0;          ///< in the store, after it
   std::vector<std::int64_t> kept;  ///< when those finished that it looked at and left
   bool operator==(const Sweep&) const = default;
 };

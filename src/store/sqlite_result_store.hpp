@@ -42,7 +42,7 @@ class SqliteResultStore final : public ResultStore {
     std::vector<IdRange> expired;
     std::optional<TaskId> stands_at;  ///< the last id looked at
     bool end_reached = false;
-    std::vector<std::int64_t> kept;   ///< when the others finished
+    std::vector<std::int64_t> kept;  ///< when the others finished
   };
 
   explicit SqliteResultStore(std::unique_ptr<SqliteFile> file) : file_{std::move(file)} {}

@@ -715,8 +715,7 @@ Result<void> decode(const OpenFrame& frame, Followed& out) {
     FollowedGroup& group = out.groups[g];
     Entry group_entry{f.in, 2};
     group.node = name(f.in);
-    const std::uint32_t count =
-        array_upto(f.in, limits::batch_tasks_max, 2 + bytes_min::event);
+    const std::uint32_t count = array_upto(f.in, limits::batch_tasks_max, 2 + bytes_min::event);
     group.entries.resize(count);
     for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) {
       Entry entry{f.in, 2};

@@ -44,10 +44,10 @@ struct TaskOptions {
   bool ignore_result = false;
   bool acks_early = false;
   std::uint32_t generation = 0;
-  std::uint32_t delivery_limit = 0;  ///< 0: the broker's default
+  std::uint32_t delivery_limit = 0;           ///< 0: the broker's default
   std::optional<std::int64_t> once_until_us;  ///< its id counts until then (D26)
-  BytesView labels;  ///< packed array of what its worker must have; empty: nothing
-  bool keyed = false;                ///< has a unique, ordering or concurrency key: read_keys
+  BytesView labels;    ///< packed array of what its worker must have; empty: nothing
+  bool keyed = false;  ///< has a unique, ordering or concurrency key: read_keys
 };
 
 /// The keys of a task. Views into its options.
@@ -195,7 +195,8 @@ struct Credit {
 
 /// What a worker takes tasks from now on, instead of HELLO's queues.
 struct Queues {
-  std::vector<std::string_view> names;     ///< an empty one is the broker's default queue; no names: no queue
+  std::vector<std::string_view>
+      names;  ///< an empty one is the broker's default queue; no names: no queue
   std::vector<std::string_view> excluded;  ///< not from these, whatever `names` says
 };
 
@@ -206,7 +207,7 @@ struct Delivery {
   std::uint32_t count = 1;     ///< delivery count, 1 for the first
   std::uint32_t retries = 0;   ///< times that it asked to be retried
   std::uint64_t flags = 0;
-  std::int64_t since_us = 0;   ///< wall clock of its first charged retry; 0: there was none
+  std::int64_t since_us = 0;  ///< wall clock of its first charged retry; 0: there was none
   TaskView task;
 };
 struct DeliveryGroup {
@@ -354,10 +355,10 @@ struct EventView {
   EventType type{};
   std::int64_t time_us = 0;
   bool has_id = false;
-  IdView id;               ///< of the task; only with `has_id`
-  std::string_view name;   ///< of the task; empty: none
-  BytesView fields;        ///< a packed map from text
-  BytesView raw;           ///< the whole array
+  IdView id;              ///< of the task; only with `has_id`
+  std::string_view name;  ///< of the task; empty: none
+  BytesView fields;       ///< a packed map from text
+  BytesView raw;          ///< the whole array
 };
 struct Events {
   std::uint64_t first = 0;  ///< number of the first event, counted by its node from 1

@@ -92,7 +92,8 @@ void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
         if (labels > limits::labels_max) in.fail_limit("more than 16 labels");
         for (std::uint32_t n = 0; n < labels && in.ok(); ++n) {
           const std::string_view label = in.str();
-          if (in.ok() && !label_problem(label).empty()) in.fail("a label is \"key\" or \"key=value\"");
+          if (in.ok() && !label_problem(label).empty())
+            in.fail("a label is \"key\" or \"key=value\"");
         }
         if (labels > 0 && in.ok()) options.labels = in.since(start);
         break;
@@ -186,9 +187,13 @@ TaskKeys read_keys(BytesView raw_options) {
   Reader in{raw_options};
   for (std::uint32_t left = in.map(); left > 0 && in.ok(); --left) {
     switch (in.uinteger()) {
-      case static_cast<std::uint64_t>(Option::ordering_key): keys.ordering = detail::read_key(in); break;
+      case static_cast<std::uint64_t>(Option::ordering_key):
+        keys.ordering = detail::read_key(in);
+        break;
       case static_cast<std::uint64_t>(Option::unique): detail::read_unique(in, keys); break;
-      case static_cast<std::uint64_t>(Option::concurrency): detail::read_concurrency(in, keys); break;
+      case static_cast<std::uint64_t>(Option::concurrency):
+        detail::read_concurrency(in, keys);
+        break;
       default: in.skip(); break;
     }
   }

@@ -101,7 +101,7 @@ enum class Option : std::uint8_t {
   generation = 18,
   acks_early = 19,
   delivery_limit = 20,
-  once_until = 21,      ///< int, µs UTC: the id counts until then
+  once_until = 21,  ///< int, µs UTC: the id counts until then
   labels = 22,
   join = 23,
   shadow = 24,
@@ -122,8 +122,9 @@ enum class Reason : std::uint8_t {
   bad_task = 4,
   draining = 5,
   memory = 6,
-  duplicate = 7,  ///< a task with the same unique key, or of this id (D26), is there: `text` is its id
-  too_late = 8,   ///< its `once_until` has passed
+  duplicate =
+      7,  ///< a task with the same unique key, or of this id (D26), is there: `text` is its id
+  too_late = 8,  ///< its `once_until` has passed
 };
 [[nodiscard]] const char* to_string(Reason reason);
 

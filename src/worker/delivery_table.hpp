@@ -74,10 +74,10 @@ struct Held {
   std::uint32_t incarnation = 0;  ///< of this slot; makes old tokens worthless
   std::uint64_t delay_us = 0;
 
-  Bytes task;                    ///< `[id, name, queue, options, body]`
-  Bytes record;                  ///< the packed result; of a NACK its reason
-  Bytes follow_ups;              ///< packed array of tasks, or empty
-  std::uint32_t task_bytes = 0;  ///< as it was delivered; what credit counts
+  Bytes task;                       ///< `[id, name, queue, options, body]`
+  Bytes record;                     ///< the packed result; of a NACK its reason
+  Bytes follow_ups;                 ///< packed array of tasks, or empty
+  std::uint32_t task_bytes = 0;     ///< as it was delivered; what credit counts
   std::unique_ptr<ToldState> told;  ///< what it said last of how far it is; most tasks say nothing
 
   [[nodiscard]] wire::IdView id() const { return {uuid_, part(id_at_, id_size_)}; }
@@ -100,7 +100,8 @@ struct Held {
     return BytesView{task}.substr(at, size);
   }
   bool uuid_ = true;
-  std::uint32_t id_at_ = 0, id_size_ = 0, name_at_ = 0, name_size_ = 0, queue_at_ = 0, queue_size_ = 0;
+  std::uint32_t id_at_ = 0, id_size_ = 0, name_at_ = 0, name_size_ = 0, queue_at_ = 0,
+                queue_size_ = 0;
   std::uint32_t options_at_ = 0, options_size_ = 0, body_at_ = 0, body_size_ = 0;
 };
 

@@ -1,6 +1,6 @@
 /// \file describe.hpp
-/// A call in words, for logs and tools: its name or what stands for it, its arguments as far as they
-/// may be seen. Threading: any.
+/// A call in words, for logs and tools: its name or what stands for it, its arguments as far as
+/// they may be seen. Threading: any.
 #pragma once
 #include <string>
 #include <string_view>

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "base/system_clock.hpp"
 #include "baozi/detail/task_function.hpp"
+#include "base/system_clock.hpp"
 #include "worker/failure.hpp"
 #include "worker/policies.hpp"
 
@@ -53,7 +53,9 @@ class Chain {
     const TaskMiddleware& one = (*middleware)[index];
     Link link{this, index + 1};
     const std::string label = "middleware '" + one.name + "'";
-    const bool returned = guarded(label, [&] { one.around(context_, TaskNext{&Chain::next, &link}); });
+    const bool returned = guarded(label, [&] {
+      one.around(context_, TaskNext{&Chain::next, &link});
+    });
     if (returned && !link.called) {
       fail({"baozi::NotRun", label + " did not run the task", ""});
     }
@@ -116,7 +118,8 @@ class Chain {
 
   [[nodiscard]] bool will_be_retried() const {
     Finished end;
-    end.verdict = reply_.verdict == Verdict::retry ? worker::Verdict::retry : worker::Verdict::failure;
+    end.verdict =
+        reply_.verdict == Verdict::retry ? worker::Verdict::retry : worker::Verdict::failure;
     end.permanent = !reply_.entered;
     end.retryable = reply_.retryable;
     end.max_retries = reply_.max_retries;
@@ -138,7 +141,8 @@ class Chain {
     if (hooks.after_return) hook("after_return", hooks.after_return, read_end());
   }
 
-  /// What a hook throws after the end: a success becomes a failure; the rest stays, and tells of it.
+  /// What a hook throws after the end: a success becomes a failure; the rest stays, and tells of
+  /// it.
   void hook(const char* label, const std::function<void(Context&, const ExecutionEnd&)>& function,
             const ExecutionEnd& end) {
     try {

@@ -136,7 +136,8 @@ bool is_wrapper(const CodePlace& place) {
 /// What stands around a task: the worker, and the way through its middleware.
 bool is_worker(const CodePlace& place) {
   return place.function.starts_with("baozi::TaskDefinition::run(") ||
-         place.function.starts_with("baozi::worker::") || place.function.starts_with("std::function<");
+         place.function.starts_with("baozi::worker::") ||
+         place.function.starts_with("std::function<");
 }
 
 /// The calls that led to the throw, without the C++ runtime's at the top and the worker's at the

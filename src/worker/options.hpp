@@ -21,15 +21,15 @@ enum class TaskLog : std::uint8_t {
 };
 
 struct WorkerOptions {
-  std::string name = "worker";       ///< of this node
-  Incarnation incarnation{1};        ///< random per process start (D2)
-  std::vector<std::string> brokers;  ///< endpoints; all of them are served at once
-  std::vector<std::string> queues;   ///< empty: the broker's default queue, which "" is too
+  std::string name = "worker";               ///< of this node
+  Incarnation incarnation{1};                ///< random per process start (D2)
+  std::vector<std::string> brokers;          ///< endpoints; all of them are served at once
+  std::vector<std::string> queues;           ///< empty: the broker's default queue, which "" is too
   std::vector<std::string> excluded_queues;  ///< not from these, whatever `queues` says
   std::vector<std::string> labels;           ///< "gpu=1": for tasks that require it
-  std::uint32_t concurrency = 1;     ///< tasks that run at the same time
-  std::uint32_t coroutines = 1'000;  ///< coroutine tasks in flight, beside them
-  std::string software;              ///< "baozi 0.1.0"
+  std::uint32_t concurrency = 1;             ///< tasks that run at the same time
+  std::uint32_t coroutines = 1'000;          ///< coroutine tasks in flight, beside them
+  std::string software;                      ///< "baozi 0.1.0"
   std::string host;
   std::uint64_t pid = 0;
 
@@ -37,8 +37,8 @@ struct WorkerOptions {
   std::uint64_t prefetch_bytes = std::uint64_t{16} << 20U;  ///< bytes of deliveries held
   std::uint32_t settle_window = 16'000;                     ///< finished, not yet settled
   std::uint64_t settle_window_bytes = std::uint64_t{64} << 20U;
-  Micros time_limit{0};       ///< of a task that has none; 0: none
-  Micros soft_time_limit{0};  ///< the same
+  Micros time_limit{0};            ///< of a task that has none; 0: none
+  Micros soft_time_limit{0};       ///< the same
   Micros flush_delay{1'000};       ///< DONE and CREDIT wait so long for company
   Micros stall_patience{400'000};  ///< with nothing ended for so long, what waits is handed back
   Micros connect_patience{4'000'000};  ///< a collector's next endpoint is tried after so long

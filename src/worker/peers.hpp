@@ -21,14 +21,14 @@ struct BrokerPeer {
   actor::LinkId id{};
   actor::Link link;
   std::uint64_t session = 0;  ///< counts its sessions with us
-  bool stale = false;     ///< D3: not heard for two thirds of the liveness
-  bool finished = false;  ///< GOODBYE was said
+  bool stale = false;         ///< D3: not heard for two thirds of the liveness
+  bool finished = false;      ///< GOODBYE was said
 
   NumberIndex numbers;        ///< of every delivery of its that we hold
   std::uint64_t entries = 0;  ///< deliveries of its in the table, whatever their phase
   std::uint64_t ready = 0;
   std::uint64_t pooled = 0;
-  std::uint64_t resting = 0;        ///< of `ready`: wait for their rate limit, beside the credit
+  std::uint64_t resting = 0;  ///< of `ready`: wait for their rate limit, beside the credit
   std::uint64_t resting_bytes = 0;
   std::uint64_t coroutines = 0;  ///< of `pooled`: take no slot, and are beside the credit, too
   std::uint64_t coroutine_bytes = 0;
@@ -49,7 +49,8 @@ struct BrokerPeer {
   std::optional<MonoTime> flush_at;
 
   std::vector<wire::CollectorInfo> collectors;  ///< as it listed them last
-  std::vector<std::string> full_queues;  ///< follow-ups there are a failure (D25); empty text: its default queue
+  std::vector<std::string>
+      full_queues;  ///< follow-ups there are a failure (D25); empty text: its default queue
 
   [[nodiscard]] std::uint64_t held() const { return ready + pooled; }
   /// Deliveries that it believes to be in our hands.
@@ -73,12 +74,12 @@ struct CollectorPeer {
   std::optional<actor::LinkId> id;     ///< none: no connection is made
   actor::Link link;
   bool listed = false;
-  bool finished = false;    ///< GOODBYE was said
-  bool reached = false;     ///< this connection had a session
+  bool finished = false;     ///< GOODBYE was said
+  bool reached = false;      ///< this connection had a session
   bool takes_events = true;  ///< false: it is older and knows no EVENTS
   bool gets_events = false;  ///< ours go there, in this session
-  std::uint64_t users = 0;  ///< deliveries in the table that name it
-  MonoTime tried_since{};   ///< when this endpoint was first tried, or its session was lost
+  std::uint64_t users = 0;   ///< deliveries in the table that name it
+  MonoTime tried_since{};    ///< when this endpoint was first tried, or its session was lost
   ResultQueue results;
   std::vector<StateNote> states;
 };

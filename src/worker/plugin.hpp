@@ -1,5 +1,6 @@
 /// \file plugin.hpp
-/// Loads shared libraries of tasks: what `baozi-worker -A libtasks.so` names, and files of programs:
+/// Loads shared libraries of tasks: what `baozi-worker -A libtasks.so` names, and files of
+/// programs:
 /// `-A exec:FILE.yaml`.
 /// A library is opened RTLD_NOW and RTLD_LOCAL, so that two of them cannot take each other's
 /// symbols, and never closed: exceptions, defaults and callbacks may point into it as long as the

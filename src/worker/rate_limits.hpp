@@ -14,15 +14,13 @@ namespace baozi::worker {
 
 /// One task's turns.
 struct RateBucket {
-  double rate = 0;           ///< starts per second; 0: no limit
+  double rate = 0;                ///< starts per second; 0: no limit
   std::optional<double> asked{};  ///< an operator's word, which goes before the registered one
-  MonoTime next{};           ///< the first turn that nobody has
-  MonoTime promised{};       ///< when those that were handed back may find a turn
-  std::uint64_t resting = 0; ///< tasks that wait here for the turn they have
+  MonoTime next{};                ///< the first turn that nobody has
+  MonoTime promised{};            ///< when those that were handed back may find a turn
+  std::uint64_t resting = 0;      ///< tasks that wait here for the turn they have
 
-  [[nodiscard]] Micros interval() const {
-    return Micros{static_cast<std::int64_t>(1e6 / rate)};
-  }
+  [[nodiscard]] Micros interval() const { return Micros{static_cast<std::int64_t>(1e6 / rate)}; }
 };
 
 class RateLimits {

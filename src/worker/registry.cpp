@@ -118,7 +118,8 @@ TaskDefinition& TaskDefinition::redact(std::initializer_list<std::string_view> p
 
 TaskHooks& TaskDefinition::own_hooks() {
   if (is_coroutine()) {
-    refuse(name_, "a coroutine task has no hooks: it can do before, after and on failure by itself");
+    refuse(name_,
+           "a coroutine task has no hooks: it can do before, after and on failure by itself");
   }
   if (!hooks_) hooks_ = std::make_shared<TaskHooks>();
   return *hooks_;

@@ -113,7 +113,8 @@ void WorkerCore::note_state(Held& held, std::string_view state, BytesView meta) 
   held.told->state = state;
   held.told->meta = meta;
   CollectorPeer* const collector = held.home != nullptr ? held.home : any_open_collector();
-  if (collector == nullptr || !collector->link.is_open() || collector->states.size() >= states_max) {
+  if (collector == nullptr || !collector->link.is_open() ||
+      collector->states.size() >= states_max) {
     ++counters_.states_late;
     return;
   }

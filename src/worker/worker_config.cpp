@@ -72,9 +72,12 @@ void WorkerConfig::declare(base::OptionTable& table) {
 
 void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
   table.begin_group("Worker");
-  auto& app = table.add("app", apps, "tasks to run: a library (libtasks.so, or a path), or exec:FILE.yaml for programs")
-                  .short_name('A')
-                  .word("LIBRARY");
+  auto& app =
+      table
+          .add("app", apps,
+               "tasks to run: a library (libtasks.so, or a path), or exec:FILE.yaml for programs")
+          .short_name('A')
+          .word("LIBRARY");
   if (app_is_needed) app.required();
   const auto check_queues = [](const std::vector<std::string>& names) {
     for (const std::string& name : names) {
@@ -100,8 +103,7 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
             "take tasks also from the queue direct:NAME, which no other worker takes from; NAME is "
             "this worker's name");
   table
-      .add("label", labels,
-           "what this worker has, for tasks that require it: a word, or KEY=VALUE")
+      .add("label", labels, "what this worker has, for tasks that require it: a word, or KEY=VALUE")
       .word("LABEL")
       .check([](const std::vector<std::string>& all) {
         for (const std::string& label : all) {
@@ -127,7 +129,8 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
       .word("POOL");
   table
       .add("coroutines", coroutines,
-           "coroutine tasks in flight at the same time, beside --concurrency: they run on one thread, "
+           "coroutine tasks in flight at the same time, beside --concurrency: they run on one "
+           "thread, "
            "with -P threads or solo")
       .range(1, coroutines_max);
   table

@@ -23,8 +23,8 @@ struct WorkerConfig {
   std::vector<std::string> excluded_queues;  ///< taken out of them
   bool worker_direct = false;                ///< take tasks from "direct:NAME" as well
   std::vector<std::string> labels;           ///< "gpu=1"
-  std::uint32_t concurrency = 0;    ///< 0: one for each processor
-  std::uint32_t coroutines = 1'000;  ///< in flight, beside the slots
+  std::uint32_t concurrency = 0;             ///< 0: one for each processor
+  std::uint32_t coroutines = 1'000;          ///< in flight, beside the slots
   PoolKind pool = PoolKind::threads;
   std::string prefetch = "auto";
   ByteCount prefetch_bytes{std::uint64_t{16} << 20U};
@@ -44,7 +44,8 @@ struct WorkerConfig {
   /// MAX and MIN of `autoscale`; nullopt: it is empty.
   [[nodiscard]] std::optional<std::pair<std::uint32_t, std::uint32_t>> autoscale_range() const;
   /// The same with what is not said filled in.
-  /// \throws base::ConfigError  for an endpoint that cannot be connected to, or when no queue is left.
+  /// \throws base::ConfigError  for an endpoint that cannot be connected to, or when no queue is
+  /// left.
   [[nodiscard]] WorkerOptions core_options(const std::string& node_name) const;
 };
 

@@ -90,7 +90,8 @@ void WorkerCore::greet(BrokerPeer& broker, Now now, WorkerEffects& out) {
   hello.role = wire::Role::worker;
   hello.name = options_.name;
   hello.incarnation = static_cast<std::uint64_t>(options_.incarnation);
-  // What HELLO cannot say (the default queue beside others, exclusions, no queue at all) QUEUES says after it.
+  // What HELLO cannot say (the default queue beside others, exclusions, no queue at all) QUEUES
+  // says after it.
   for (const std::string& queue : queues_) {
     if (!queue.empty()) hello.queues.emplace_back(queue);
   }

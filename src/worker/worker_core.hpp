@@ -52,8 +52,9 @@ struct WorkerEffects {
   std::vector<Token> cancels;
   /// These were revoked: take them back as above, or else tell the running task so.
   std::vector<Token> interrupts;
-  /// These were revoked, and are to end even when they run: by this signal ("SIGTERM"; empty: whatever the shell
-  /// thinks fit), sent to what runs this very task. They stand among the interrupts too.
+  /// These were revoked, and are to end even when they run: by this signal ("SIGTERM"; empty:
+  /// whatever the shell thinks fit), sent to what runs this very task. They stand among the
+  /// interrupts too.
   struct Termination {
     Token token;
     std::string signal;
@@ -101,20 +102,21 @@ struct WorkerCounters {
   std::uint64_t rejected = 0;
   std::uint64_t snoozed = 0;
   std::uint64_t rate_limited = 0;  ///< handed back until their turn
-  std::uint64_t crashed = 0;  ///< cost their process, and are delivered again
+  std::uint64_t crashed = 0;       ///< cost their process, and are delivered again
   std::uint64_t not_registered = 0;
   std::uint64_t handed_back = 0;  ///< unstarted, to the broker
   std::uint64_t dropped = 0;      ///< unstarted, when a session ended (D2, D3)
   std::uint64_t recalled = 0;     ///< taken back from the pool unstarted
   std::uint64_t results_sent = 0;
   std::uint64_t results_stored = 0;
-  std::uint64_t results_lost = 0;     ///< another result had won (D18)
-  std::uint64_t queue_full = 0;       ///< successes whose follow-ups found their queue full for good (D25)
+  std::uint64_t results_lost = 0;  ///< another result had won (D18)
+  std::uint64_t queue_full =
+      0;  ///< successes whose follow-ups found their queue full for good (D25)
   std::uint64_t results_refused = 0;  ///< by size here, or for good by the collector (D23)
   std::uint64_t results_carried = 0;  ///< given to the broker, no collector being in reach (D23)
   std::uint64_t settlements_sent = 0;
   std::uint64_t settled = 0;
-  std::uint64_t stale = 0;           ///< the broker said that the delivery was no longer ours
+  std::uint64_t stale = 0;        ///< the broker said that the delivery was no longer ours
   std::uint64_t states_late = 0;  ///< progress that no collector was there to take when it was told
   std::uint64_t sessions_lost = 0;
   std::uint64_t malformed = 0;  ///< frames whose fields do not parse, or answer what was never sent
@@ -139,11 +141,11 @@ struct WorkerStatus {
     std::uint64_t waiting = 0;  ///< results that it has not stored
   };
   std::uint64_t ready = 0;
-  std::uint64_t resting = 0;   ///< of them: wait for their rate limit
-  std::uint64_t running = 0;   ///< with the pool
+  std::uint64_t resting = 0;     ///< of them: wait for their rate limit
+  std::uint64_t running = 0;     ///< with the pool
   std::uint64_t coroutines = 0;  ///< of them: in flight beside the slots
-  std::uint64_t results = 0;   ///< ended, awaiting STORED
-  std::uint64_t settling = 0;  ///< DONE or NACK unanswered
+  std::uint64_t results = 0;     ///< ended, awaiting STORED
+  std::uint64_t settling = 0;    ///< DONE or NACK unanswered
   std::uint64_t settle_bytes = 0;
   std::uint64_t homeless = 0;  ///< results that wait for any collector
   Micros average{0};           ///< of the last tasks' durations
@@ -180,17 +182,22 @@ class WorkerCore {
 
   /// The shell's answer to a command.
   /// \param code  0, or a wire::ErrorCode; then the payload is a packed text.
-  void answer_command(std::uint64_t ticket, std::uint64_t code, BytesView payload, Now now, WorkerEffects& out);
+  void answer_command(std::uint64_t ticket, std::uint64_t code, BytesView payload, Now now,
+                      WorkerEffects& out);
   struct TimeLimits {
     Micros soft{0};  ///< 0: none
     Micros hard{0};
   };
   /// Of that task from now on, instead of what it and the worker say; a call's own go before.
-  void set_time_limits(std::string_view task, const TimeLimits& limits) { time_limits_[std::string{task}] = limits; }
+  void set_time_limits(std::string_view task, const TimeLimits& limits) {
+    time_limits_[std::string{task}] = limits;
+  }
   /// Every delivery that is held, whatever its phase.
   void visit_held(const std::function<void(Token, const Held&)>& visit) const;
   /// Tasks started so far, by name.
-  [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& totals() const { return totals_; }
+  [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& totals() const {
+    return totals_;
+  }
   [[nodiscard]] bool is_paused() const { return paused_; }
 
   /// The pool runs so many tasks at the same time from now on; credit follows.
@@ -276,7 +283,8 @@ class WorkerCore {
   /// Takes what is ready out of its list: of one broker, or of all (nullptr).
   [[nodiscard]] std::vector<Slot> take_ready(const BrokerPeer* of);
   /// Ready, or back from the pool unstarted: its broker gets it again.
-  /// \param delay  uncharged, and not to be delivered before; nothing: back to the head of its queue.
+  /// \param delay  uncharged, and not to be delivered before; nothing: back to the head of its
+  /// queue.
   void hand_back(Slot slot, std::string_view why, std::optional<Micros> delay = std::nullopt);
   /// True when its rate limit lets it start now; otherwise it rests or goes back.
   bool take_turn(Slot slot, const TaskFacts& facts, Now now);
@@ -305,7 +313,8 @@ class WorkerCore {
   // ---- worker_control.cpp
   void on_control(BrokerPeer& broker, const wire::Control& message, Now now, WorkerEffects& out);
   void answer(std::uint64_t ticket, const ControlDesk::Answer& text, Now now, WorkerEffects& out);
-  void send_answer(const ControlDesk::Asker& asker, const ControlDesk::Answer& text, Now now, WorkerEffects& out);
+  void send_answer(const ControlDesk::Asker& asker, const ControlDesk::Answer& text, Now now,
+                   WorkerEffects& out);
   [[nodiscard]] ControlDesk::Answer active_queues() const;
   ControlDesk::Answer change_queues(bool add, BytesView arguments, Now now, WorkerEffects& out);
   [[nodiscard]] bool takes_default() const;
@@ -335,7 +344,8 @@ class WorkerCore {
   [[nodiscard]] bool logs(TaskLog least) const { return options_.task_log >= least; }
   void note_state(Held& held, std::string_view state, BytesView meta);
   void lay_state(CollectorPeer& collector, const Held& held);
-  /// To a collector that was not there when it was said, or has forgotten it (it keeps states in memory).
+  /// To a collector that was not there when it was said, or has forgotten it (it keeps states in
+  /// memory).
   void tell_states_again(CollectorPeer& collector);
 
   // ---- worker_settle.cpp
@@ -380,7 +390,7 @@ class WorkerCore {
   Random random_;
   CreditPlan credit_;
   std::vector<TaskPolicies::BrokerLimit> limits_;  ///< of registered tasks, for the brokers to keep
-  std::vector<std::string> early_;  ///< registered tasks that run at most once (D17)
+  std::vector<std::string> early_;                 ///< registered tasks that run at most once (D17)
   DeliveryTable table_;
   std::vector<std::unique_ptr<BrokerPeer>> brokers_;
   std::map<std::string, std::unique_ptr<CollectorPeer>, std::less<>> collectors_;
@@ -388,7 +398,7 @@ class WorkerCore {
   std::uint32_t next_link_ = 0;
   bool collectors_changed_ = false;
 
-  std::deque<Token> ready_;  // some may be gone: `find` tells
+  std::deque<Token> ready_;             // some may be gone: `find` tells
   std::deque<Token> ready_coroutines_;  // the same; they wait for nothing but their own limit
   struct Resting {
     Token token{};
@@ -396,7 +406,7 @@ class WorkerCore {
   };
   std::multimap<MonoTime, Resting> resting_;  // by their turn; some may be gone
   RateLimits rates_;
-  std::vector<TaskNote> notes_;  // until the turn's effects take them
+  std::vector<TaskNote> notes_;   // until the turn's effects take them
   std::uint64_t pooled_ = 0;      // in slots, or waiting for one there
   bool has_coroutines_ = false;   // some registered task is one
   std::uint64_t coroutines_ = 0;  // with the pool, beside the slots
@@ -426,7 +436,8 @@ class WorkerCore {
   std::vector<std::string> excluded_;  // with it: names that are not meant
   bool queues_differ_ = false;         // from what HELLO can say
   bool paused_ = false;
-  std::map<std::string, TimeLimits, std::less<>> time_limits_;  // as an operator said; registered tasks only
+  std::map<std::string, TimeLimits, std::less<>>
+      time_limits_;  // as an operator said; registered tasks only
   std::map<std::string, std::uint64_t, std::less<>> totals_;
   std::uint64_t* last_total_ = nullptr;  // of the task looked up last
 

@@ -43,10 +43,9 @@ void WorkerCore::plan_credit(Now now) {
     if (stalled_) share = std::min(share, broker->pooled - broker->coroutines);
     // What rests until its rate limit lets it start takes nothing from the others, nor does what
     // runs without a slot.
-    broker->ceiling =
-        share + (room + open - 1) / open + broker->resting + broker->coroutines;
-    broker->bytes_ceiling = std::max<std::uint64_t>(bytes / open, 1) + broker->resting_bytes +
-                            broker->coroutine_bytes;
+    broker->ceiling = share + (room + open - 1) / open + broker->resting + broker->coroutines;
+    broker->bytes_ceiling =
+        std::max<std::uint64_t>(bytes / open, 1) + broker->resting_bytes + broker->coroutine_bytes;
   }
 }
 

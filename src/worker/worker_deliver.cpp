@@ -114,7 +114,8 @@ void WorkerCore::start_from(std::deque<Token>& list, Now now, WorkerEffects& out
       end_unstarted(slot, wire::TaskState::failure, "NotRegistered", text, now);
       continue;
     }
-    if (rates_.applies(facts->rate) && !held->rate_granted && !take_turn(slot, *facts, now)) continue;
+    if (rates_.applies(facts->rate) && !held->rate_granted && !take_turn(slot, *facts, now))
+      continue;
     start_one(slot, *facts, now, out);
   }
 }
@@ -312,7 +313,8 @@ void WorkerCore::hand_back(Slot slot, std::string_view why, std::optional<Micros
   } else {
     ++counters_.handed_back;
     held.uncharged = delay.has_value();
-    nack(slot, delay ? wire::NackKind::retry : wire::NackKind::requeue, delay.value_or(Micros{0}), why);
+    nack(slot, delay ? wire::NackKind::retry : wire::NackKind::requeue, delay.value_or(Micros{0}),
+         why);
   }
 }
 

@@ -66,7 +66,8 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
       return end_as(slot, wire::TaskState::success, end);
     case Verdict::revoked:
       ++counters_.revoked;
-      if (logs(TaskLog::trouble)) note_task(TaskNote::Level::info, *held, "was revoked while it ran");
+      if (logs(TaskLog::trouble))
+        note_task(TaskNote::Level::info, *held, "was revoked while it ran");
       return end_as(slot, wire::TaskState::revoked, end);
     case Verdict::ignore: return end_ignored(slot, end);
     case Verdict::snooze: return snooze(slot, end);
@@ -86,7 +87,8 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
     case Verdict::lost: return end_as_lost(slot, end);
     case Verdict::reject:
       ++counters_.rejected;
-      if (logs(TaskLog::trouble)) note_task(TaskNote::Level::warning, *held, "was rejected", end.value);
+      if (logs(TaskLog::trouble))
+        note_task(TaskNote::Level::warning, *held, "was rejected", end.value);
       if (task_events_) {
         tell_rejected(*held, false, end.reason.empty() ? reason_of(end.value) : end.reason);
       }
@@ -101,7 +103,8 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
 void WorkerCore::end_as_lost(Slot slot, const Finished& end) {
   Held& held = table_[slot];
   const TaskFacts* const facts = facts_of(held.name());
-  if (logs(TaskLog::trouble)) note_task(TaskNote::Level::error, held, "cost its process", end.value, true);
+  if (logs(TaskLog::trouble))
+    note_task(TaskNote::Level::error, held, "cost its process", end.value, true);
   if (facts == nullptr || !facts->crash_retry || held.revoked) {
     return end_as(slot, wire::TaskState::failure, end);
   }

@@ -95,20 +95,21 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
   core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
   if (pool_->fd() >= 0) loop_.watch(pool_->fd(), [] {});  // every turn looks at the pool
   if (const auto range = config_.autoscale_range()) autoscale_.emplace(range->first, range->second);
-  desk_ = std::make_unique<WorkerDesk>(WorkerDesk::Surroundings{.core = *core_,
-                                                                .pool = *pool_,
-                                                                .tasks = tasks_,
-                                                                .config = config_,
-                                                                .options = options_,
-                                                                .started = base::mono_now(),
-                                                                .shut_down = [this] { ask_to_drain(); },
-                                                                .set_concurrency = [this](std::size_t slots) { set_concurrency(slots); },
-                                                                .autoscales = [this] { return autoscale_.has_value(); },
-                                                                .autoscale =
-                                                                    [this](std::size_t most, std::size_t least) {
-                                                                      autoscale_.emplace(most, least);
-                                                                      autoscale(base::system_now());
-                                                                    }});
+  desk_ = std::make_unique<WorkerDesk>(WorkerDesk::Surroundings{
+      .core = *core_,
+      .pool = *pool_,
+      .tasks = tasks_,
+      .config = config_,
+      .options = options_,
+      .started = base::mono_now(),
+      .shut_down = [this] { ask_to_drain(); },
+      .set_concurrency = [this](std::size_t slots) { set_concurrency(slots); },
+      .autoscales = [this] { return autoscale_.has_value(); },
+      .autoscale =
+          [this](std::size_t most, std::size_t least) {
+            autoscale_.emplace(most, least);
+            autoscale(base::system_now());
+          }});
 }
 
 WorkerNode::~WorkerNode() = default;

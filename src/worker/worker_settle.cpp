@@ -9,8 +9,9 @@ namespace baozi::worker {
 void WorkerCore::send_result(Slot slot) {
   Held& held = table_[slot];
   if (held.home == nullptr) {
-    // A task without a home was delivered because nobody wants its result (D20). What it has to report all
-    // the same meets what other deliveries of it report at the home that the broker chooses.
+    // A task without a home was delivered because nobody wants its result (D20). What it has to
+    // report all the same meets what other deliveries of it report at the home that the broker
+    // chooses.
     if (held.ignore_result) return carry_result(slot);
     held.home = any_open_collector();
     if (held.home == nullptr) return homeless_.push_back(slot);

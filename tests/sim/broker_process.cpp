@@ -37,7 +37,8 @@ void BrokerProcess::boot(Now now) {
   reading_ = core_->is_reading_keys();
   dead_ = core_->books().dead;
   tasks_before_.clear();
-  for (std::uint32_t number = 0; number < core_->queues().size(); ++number) tasks_before_[number] = core_->queues()[number].tasks();
+  for (std::uint32_t number = 0; number < core_->queues().size(); ++number)
+    tasks_before_[number] = core_->queues()[number].tasks();
 }
 
 void BrokerProcess::halt() {
@@ -109,15 +110,17 @@ void BrokerProcess::check_file(const store::TaskBatch& batch) {
   }
 }
 
-/// D25: what makes a queue grow that is at its hard limit is a producer's batch, which is taken whole, or follow-ups
-/// that waited in vain or that a collector's word let in, or a dead letter that is tried again.
+/// D25: what makes a queue grow that is at its hard limit is a producer's batch, which is taken
+/// whole, or follow-ups that waited in vain or that a collector's word let in, or a dead letter
+/// that is tried again.
 void BrokerProcess::check_limits() {
   constexpr std::uint64_t follow_ups_most = 3;  // of one task
   const broker::BrokerCounters& counters = core_->counters();
   const std::uint64_t hard = options_.queue_defaults.tasks_hard();
   const bool submitted = counters.submits != submits_;
   const bool read = std::exchange(reading_, core_->is_reading_keys());
-  const std::uint64_t excused = follow_ups_most * (counters.done_overdue + counters.winners + counters.carried);
+  const std::uint64_t excused =
+      follow_ups_most * (counters.done_overdue + counters.winners + counters.carried);
   const std::uint64_t dead = core_->books().dead;
   const std::uint64_t more = excused - excused_ + dead_ - std::min(dead, dead_);
   submits_ = counters.submits;
@@ -126,10 +129,12 @@ void BrokerProcess::check_limits() {
   for (std::uint32_t number = 0; number < core_->queues().size(); ++number) {
     const std::uint64_t tasks = core_->queues()[number].tasks();
     std::uint64_t& before = tasks_before_[number];
-    const std::uint64_t most = std::max(before, hard - 1 + follow_ups_most);  // it may have had room for a moment
+    const std::uint64_t most =
+        std::max(before, hard - 1 + follow_ups_most);  // it may have had room for a moment
     if (tasks > most + more && !submitted && !read) {
-      world_.violation("D25: queue " + core_->queues()[number].name + " of " + name() + " grows from " + std::to_string(before) +
-                       " to " + std::to_string(tasks) + " tasks, its hard limit is " + std::to_string(hard));
+      world_.violation("D25: queue " + core_->queues()[number].name + " of " + name() +
+                       " grows from " + std::to_string(before) + " to " + std::to_string(tasks) +
+                       " tasks, its hard limit is " + std::to_string(hard));
     }
     before = tasks;
   }
@@ -143,8 +148,9 @@ void BrokerProcess::check_books() const {
                      std::to_string(core_->open_tasks()));
   }
   if (core_->tasks_in_queues() != core_->open_tasks()) {
-    world_.violation("D32: the queues of " + name() + " count " + std::to_string(core_->tasks_in_queues()) +
-                     " tasks, open are " + std::to_string(core_->open_tasks()));
+    world_.violation("D32: the queues of " + name() + " count " +
+                     std::to_string(core_->tasks_in_queues()) + " tasks, open are " +
+                     std::to_string(core_->open_tasks()));
   }
   const broker::BrokerCounters& counters = core_->counters();
   if (counters.books_mismatch != 0)

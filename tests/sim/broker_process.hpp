@@ -53,7 +53,7 @@ class BrokerProcess final : public Process {
   std::uint64_t submits_ = 0;
   std::uint64_t excused_ = 0;
   std::uint64_t dead_ = 0;
-  bool reading_ = false;  // tasks with keys, after a restart
+  bool reading_ = false;                                 // tasks with keys, after a restart
   std::map<std::uint32_t, std::uint64_t> tasks_before_;  // by queue
   Rules rules_;
   store::MemoryTaskStore file_;

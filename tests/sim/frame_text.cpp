@@ -205,7 +205,8 @@ std::string body(const wire::Followed& m) {
 
 std::string body(const wire::Queues& m) {
   std::string text;
-  for (const std::string_view name : m.names) text += " " + (name.empty() ? "(default)" : std::string{name});
+  for (const std::string_view name : m.names)
+    text += " " + (name.empty() ? "(default)" : std::string{name});
   for (const std::string_view name : m.excluded) text += " -" + std::string{name};
   return text;
 }

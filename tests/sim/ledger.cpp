@@ -86,7 +86,9 @@ Truth& Ledger::create(const Plan& plan) {
   return create_as(make_id(serial), plan, serial);
 }
 
-Truth& Ledger::create_as(const TaskId& id, const Plan& plan) { return create_as(id, plan, next_serial_++); }
+Truth& Ledger::create_as(const TaskId& id, const Plan& plan) {
+  return create_as(id, plan, next_serial_++);
+}
 
 Truth& Ledger::create_as(const TaskId& id, const Plan& plan, std::uint64_t serial) {
   Truth& truth = truths_[id];
@@ -114,8 +116,8 @@ bool Ledger::is_finished(const Truth& truth) const {
                      [](const Execution& e) { return e.end == Execution::End::success; });
 }
 
-/// Without a stored success the delivery decides whose DONE the broker took (D20), even when another execution
-/// failed and reported that.
+/// Without a stored success the delivery decides whose DONE the broker took (D20), even when
+/// another execution failed and reported that.
 bool Ledger::is_arbitrated(const Truth& truth) const {
   const bool ran = std::any_of(truth.runs().begin(), truth.runs().end(),
                                [](const Execution& e) { return e.end == Execution::End::success; });
@@ -133,7 +135,8 @@ std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
     for (const wire::TaskView& task : *tasks) ids.push_back(task.id.to_id());
     return ids;
   }
-  // No success is stored (D20): the execution whose DONE counted is the one whose follow-ups are there.
+  // No success is stored (D20): the execution whose DONE counted is the one whose follow-ups are
+  // there.
   const Execution* last = nullptr;
   const Execution* finished = nullptr;
   for (const Execution& execution : truth.runs()) {
@@ -146,8 +149,8 @@ std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
     }
   }
   if (finished != nullptr) return finished->follow_ups;
-  // Or none is: a success whose DONE never counted leaves nothing behind, and what ended the task then (another
-  // delivery that failed, or the broker) is stored.
+  // Or none is: a success whose DONE never counted leaves nothing behind, and what ended the task
+  // then (another delivery that failed, or the broker) is stored.
   if (truth.result || last == nullptr) return {};
   return last->follow_ups;
 }
@@ -238,7 +241,8 @@ void Ledger::told_result(Truth& truth, const wire::RecordView& record, bool dura
   if (!truth.result && truth.past.empty())
     violated(truth, "D22: a durable result was told that is not stored");
   const auto won = [&](const store::ResultRow& row) { return BytesView{row.record} == record.raw; };
-  if (!(truth.result && won(*truth.result)) && std::none_of(truth.past.begin(), truth.past.end(), won))
+  if (!(truth.result && won(*truth.result)) &&
+      std::none_of(truth.past.begin(), truth.past.end(), won))
     violated(truth, "D22: a durable result was told that did not win");
 }
 
@@ -253,8 +257,8 @@ void Ledger::told_verdict(Truth& truth, wire::Verdict verdict) {
 
 // ---- keys
 
-/// Before `truth` runs: nobody of its ordering key may run, and all that came before it have ended; and its
-/// concurrency key has room.
+/// Before `truth` runs: nobody of its ordering key may run, and all that came before it have ended;
+/// and its concurrency key has room.
 void Ledger::check_keys_before_run(const Truth& truth) {
   const auto runs = [&](const Truth& other) {
     return std::any_of(other.executions.begin(), other.executions.end(), [&](const Execution& e) {
@@ -268,11 +272,11 @@ void Ledger::check_keys_before_run(const Truth& truth) {
       if (other->broker != nobody && other->broker != truth.broker) continue;
       if (runs(*other))
         violated(truth, "D27: runs while another one of its ordering key does, " + story(*other));
-      const bool earlier = settings_.keys_in_order && !truth.parent && !other->parent &&
-                           other->producer == truth.producer &&
-                           other->producer_start == truth.producer_start &&
-                           other->serial < truth.serial && other->generation == 0 &&
-                           (other->told == Truth::Told::nothing || other->told == Truth::Told::confirmed);
+      const bool earlier =
+          settings_.keys_in_order && !truth.parent && !other->parent &&
+          other->producer == truth.producer && other->producer_start == truth.producer_start &&
+          other->serial < truth.serial && other->generation == 0 &&
+          (other->told == Truth::Told::nothing || other->told == Truth::Told::confirmed);
       if (earlier && !is_finished(*other))
         violated(truth, "D27: overtakes one of its ordering key, " + story(*other));
     }
@@ -294,7 +298,8 @@ void Ledger::check_unique_row(const Truth& truth) {
     const Truth& second = other->serial < truth.serial ? truth : *other;
     // A key that was free before its task ended: the window was over, or it had started.
     const auto may_be_free = [](const Truth& one) {
-      return one.plan.window.count() != 0 || (one.plan.until_started && (one.delivered || one.started));
+      return one.plan.window.count() != 0 ||
+             (one.plan.until_started && (one.delivered || one.started));
     };
     if (may_be_free(first) || may_be_free(second)) continue;
     violated(truth, "D27: two tasks hold one unique key, the other is " + story(*other));
@@ -420,7 +425,8 @@ void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batc
     const auto view = broker::unpack_row(put.rec);
     if (!view) world_.violation(broker.name() + " stores a row that does not parse");
     Truth& truth = of(view->task.id.to_id());
-    if (const std::uint32_t generation = view->task.options.generation; generation != truth.generation) {
+    if (const std::uint32_t generation = view->task.options.generation;
+        generation != truth.generation) {
       if (generation != truth.generation + 1 || !truth.retry_asked || !truth.result)
         violated(truth, "D24: stored with generation " + std::to_string(generation) + " after " +
                             std::to_string(truth.generation));
@@ -473,7 +479,8 @@ void Ledger::results_committed(const Process& collector, const std::vector<store
     const store::ResultRow* const current = truth.result         ? &*truth.result
                                             : truth.past.empty() ? nullptr
                                                                  : &truth.past.back();
-    if (row.generation > truth.generation) violated(truth, "D24: a result of a generation that is not stored");
+    if (row.generation > truth.generation)
+      violated(truth, "D24: a result of a generation that is not stored");
     if (lost) {
       if (current == nullptr || !(losses[next_loss].winner == *current))
         violated(truth, "P4: lost to who did not win");
@@ -511,7 +518,8 @@ void Ledger::results_committed(const Process& collector, const std::vector<store
 void Ledger::broker_started(const Process& broker) {
   for (auto& [who, hearing] : hearings_) {
     if (who.first != broker.index()) continue;
-    heard(broker, hearing);  // it listens anew; whom it had not heard for a liveness before may be forgotten by now
+    heard(broker, hearing);  // it listens anew; whom it had not heard for a liveness before may be
+                             // forgotten by now
     hearing.session = hearing.nonce = 0;
   }
 }
@@ -562,9 +570,11 @@ void Ledger::on_gone(Process& router, Process& dealer, actor::PeerKey connection
 
 void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, BytesView bytes) {
   if (is_broker(to)) {
-    if (const auto frame = wire::open_frame(bytes); frame && frame->header.type == wire::Type::submit) {
+    if (const auto frame = wire::open_frame(bytes);
+        frame && frame->header.type == wire::Type::submit) {
       wire::Submit message;
-      if (!wire::decode(*frame, message)) world_.violation(from.name() + " sends a SUBMIT that does not parse");
+      if (!wire::decode(*frame, message))
+        world_.violation(from.name() + " sends a SUBMIT that does not parse");
       if (!message.home.empty()) return;
       for (const wire::TaskView& task : message.tasks) of(task.id.to_id()).homeless = true;
     }
@@ -598,7 +608,8 @@ void Ledger::on_sent(Process& from, Process& to, actor::PeerKey connection, Byte
           if (truth.revoked) violated(truth, "D28: delivered after it was said to be revoked");
           truth.broker = from.index();
           check_delivery(truth, from.index());
-          if (settings_.in_order && !truth.delivered && delivery.count == 1 && delivery.retries == 0) {
+          if (settings_.in_order && !truth.delivered && delivery.count == 1 &&
+              delivery.retries == 0) {
             check_first_delivery_order(truth, from.index());
           }
           check_may_exist(truth, "is delivered");
@@ -671,7 +682,8 @@ void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted)
         static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked) {
       violated(truth, "D28: said to be revoked, and it ended otherwise");
     }
-    if (truth.purged_at && (!truth.result || static_cast<wire::TaskState>(truth.result->state) != wire::TaskState::revoked))
+    if (truth.purged_at && (!truth.result || static_cast<wire::TaskState>(truth.result->state) !=
+                                                 wire::TaskState::revoked))
       violated(truth, "said to be purged, and it ended otherwise");
     if (alive && owes_result(truth)) violated(truth, "its producer was never told its result");
     if (truth.told == Truth::Told::duplicate) {

@@ -35,7 +35,15 @@ struct Execution {
 };
 
 struct Truth {
-  enum class Told : std::uint8_t { nothing, confirmed, rejected, not_sent, unknown, closed, duplicate };
+  enum class Told : std::uint8_t {
+    nothing,
+    confirmed,
+    rejected,
+    not_sent,
+    unknown,
+    closed,
+    duplicate
+  };
   TaskId id;
   std::uint64_t serial = 0;
   Plan plan;
@@ -61,8 +69,8 @@ struct Truth {
   std::size_t collector = nobody;
   // An operator's deliberate retries of a dead letter (D24).
   std::uint32_t generation = 0;
-  std::size_t first_execution = 0;        ///< of this generation
-  std::vector<store::ResultRow> past;     ///< of earlier ones
+  std::size_t first_execution = 0;     ///< of this generation
+  std::vector<store::ResultRow> past;  ///< of earlier ones
   bool retry_asked = false;
   bool dead_dropped = false;              ///< somebody was told that its dead letter is gone
   std::optional<std::int64_t> purged_at;  ///< somebody was told that it is purged
@@ -81,7 +89,7 @@ class Ledger : public Network::Witness {
     std::uint32_t delivery_limit = 5;
     bool keys_in_order = false;      ///< nothing is refused for a while: order holds within a key
     bool in_order = false;           ///< no faults and no refusals: first deliveries are in order
-    bool clocks_agree = true;  ///< no wall clock is stepped
+    bool clocks_agree = true;        ///< no wall clock is stepped
     bool tasks_are_dropped = false;  ///< some queue drops its head
   };
   Ledger(World& world, const Settings& settings) : world_{world}, settings_{settings} {}
@@ -101,7 +109,8 @@ class Ledger : public Network::Witness {
   void told_result(Truth& truth, const wire::RecordView& record, bool durable);
   void told_verdict(Truth& truth, wire::Verdict verdict);
 
-  // Those who may submit the same id, each several times (D26): there is one task of it, whoever asks.
+  // Those who may submit the same id, each several times (D26): there is one task of it, whoever
+  // asks.
   void told_there(Truth& truth);
   /// \param epoch_us  what a right wall clock says when the virtual time is 0.
   void told_too_late(const Truth& truth, std::int64_t epoch_us);
@@ -109,7 +118,8 @@ class Ledger : public Network::Witness {
   // Operators. Queues by their number in plans, brokers by their process's name.
   void queue_is_paused(std::string_view broker, std::uint8_t queue);
   void queue_may_go_on(std::uint8_t queue);
-  /// Those that wait in the queue as far as anybody can know; all of them must be gone with a purge that is asked now.
+  /// Those that wait in the queue as far as anybody can know; all of them must be gone with a purge
+  /// that is asked now.
   [[nodiscard]] std::vector<TaskId> purge_asked(std::uint8_t queue);
   void purged(std::string_view broker, const std::vector<TaskId>& waited);
   void label(const Process& worker);
@@ -146,9 +156,9 @@ class Ledger : public Network::Witness {
 
  private:
   Truth& create_as(const TaskId& id, const Plan& plan, std::uint64_t serial);
-  struct Hearing {              // of one worker's process by one broker
-    std::int64_t last = 0;      // in the broker's awake time
-    std::uint64_t session = 0;  // 0: none that counts
+  struct Hearing {               // of one worker's process by one broker
+    std::int64_t last = 0;       // in the broker's awake time
+    std::uint64_t session = 0;   // 0: none that counts
     std::uint64_t received = 0;  // frames of it
     std::uint64_t nonce = 0;     // of the last HELLO
     actor::PeerKey connection{};
@@ -186,7 +196,8 @@ class Ledger : public Network::Witness {
   std::vector<Process*> workers_;
   std::map<std::size_t, std::map<std::int64_t, TaskId>> rows_;  // by broker and key
   std::map<std::pair<std::size_t, std::pair<std::size_t, std::uint64_t>>, Hearing> hearings_;
-  // By broker. What is out with workers when a broker ends is not counted as lost: once for each start.
+  // By broker. What is out with workers when a broker ends is not counted as lost: once for each
+  // start.
   std::map<std::size_t, std::uint64_t> restarts_;
   std::set<std::pair<std::size_t, std::uint8_t>> paused_;  // broker and queue
   std::set<std::uint8_t> purges_asked_;

@@ -38,9 +38,11 @@ Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth, std:
   }
   if (chance.yes(style.priorities)) plan.priority = static_cast<std::uint8_t>(chance.between(0, 9));
   plan.queue = static_cast<std::uint8_t>(chance.index(style.queues));
-  if (style.keyed > 0 && chance.yes(style.keyed)) {  // drawn only where there are keys: other seeds stay as they were
+  if (style.keyed > 0 &&
+      chance.yes(style.keyed)) {  // drawn only where there are keys: other seeds stay as they were
     const auto key = [&] { return static_cast<std::uint8_t>(1 + chance.index(style.keys)); };
-    if (depth == 0 && chance.yes(0.4)) {  // a follow-up that is a duplicate is dropped, and nobody told
+    if (depth == 0 &&
+        chance.yes(0.4)) {  // a follow-up that is a duplicate is dropped, and nobody told
       plan.unique = key();
       plan.until_started = chance.yes(0.3);
       if (chance.yes(0.2)) plan.window = chance.spread(Micros{10'000}, Micros{5'000'000});
@@ -131,7 +133,8 @@ std::string plan_text(const Plan& plan) {
   if (plan.eta_us) text += " eta";
   if (plan.expires_us) text += " expires";
   if (plan.unique != 0) {
-    text += " unique u" + std::to_string(plan.unique) + (plan.until_started ? " until started" : "");
+    text +=
+        " unique u" + std::to_string(plan.unique) + (plan.until_started ? " until started" : "");
     if (plan.window.count() != 0) text += " for " + std::to_string(plan.window.count()) + "us";
   }
   if (plan.ordering != 0) text += " ordered o" + std::to_string(plan.ordering);

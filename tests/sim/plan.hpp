@@ -40,10 +40,10 @@ struct Plan {
   bool until_started = false;
   Micros window{0};
   std::uint8_t ordering = 0;
-  std::uint8_t concurrency = 0;  ///< at most two at the same time
+  std::uint8_t concurrency = 0;               ///< at most two at the same time
   std::optional<std::int64_t> once_until_us;  ///< its id counts until then, wall clock
-  int max_retries = 3;  ///< of its policy; flaky only
-  bool labelled = false;  ///< only workers with the label may run it
+  int max_retries = 3;                        ///< of its policy; flaky only
+  bool labelled = false;                      ///< only workers with the label may run it
 };
 
 inline constexpr const char* the_label = "gpu=1";
@@ -63,9 +63,9 @@ struct PlanStyle {
   double expiring = 0;
   double priorities = 0;
   std::uint32_t queues = 1;
-  double keyed = 0;       ///< of the tasks have some key
+  double keyed = 0;        ///< of the tasks have some key
   std::uint32_t keys = 1;  ///< different ones
-  double labelled = 0;    ///< of the tasks require a label
+  double labelled = 0;     ///< of the tasks require a label
 };
 
 [[nodiscard]] Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth,

@@ -32,7 +32,8 @@ class Process {
   [[nodiscard]] bool is_up() const { return up_; }
   [[nodiscard]] bool is_paused() const { return paused_; }
   [[nodiscard]] std::uint64_t starts() const { return starts_; }
-  /// Steady time that it ran over all starts; of every stop only `count_stops` of its length counts.
+  /// Steady time that it ran over all starts; of every stop only `count_stops` of its length
+  /// counts.
   [[nodiscard]] std::int64_t awake() const;
   /// A loop cannot tell a short stop from a time in which nothing happened.
   void count_stops(Micros at_most) { counted_stop_ = at_most; }

@@ -5,7 +5,6 @@
 
 #include "baozi/value.hpp"
 #include "base/rendezvous.hpp"
-
 #include "frame_text.hpp"
 
 namespace baozi::sim {
@@ -84,8 +83,10 @@ void ProducerProcess::submit_some() {
     submission.since = time.mono;
     submission.wants_result = truth.wants_result;
     submission.sync = world_.chance.yes(0.1);
-    if (const std::string key = home_key(plan); !key.empty()) submission.key_hash = base::key_hash(key);
-    if (plan.unique != 0) submission.unique_hash = base::key_hash("u" + std::to_string(plan.unique));
+    if (const std::string key = home_key(plan); !key.empty())
+      submission.key_hash = base::key_hash(key);
+    if (plan.unique != 0)
+      submission.unique_hash = base::key_hash("u" + std::to_string(plan.unique));
     if (world_.chance.yes(appetite_.impatient)) {
       client::Terms terms;
       terms.deadline = world_.chance.spread(Micros{50'000}, Micros{5'000'000});
@@ -136,10 +137,18 @@ void ProducerProcess::plan_next_question() {
 }
 
 void ProducerProcess::ask_something() {
-  static constexpr const char* commands[] = {
-      "inspect.ping",  "inspect.active_queues", "inspect.active",         "worker.pool_grow",
-      "status",        "queues",                "scheduled",              "revoked",
-      "no-such-thing", "worker.add_consumer",   "worker.cancel_consumer", "worker.resume"};
+  static constexpr const char* commands[] = {"inspect.ping",
+                                             "inspect.active_queues",
+                                             "inspect.active",
+                                             "worker.pool_grow",
+                                             "status",
+                                             "queues",
+                                             "scheduled",
+                                             "revoked",
+                                             "no-such-thing",
+                                             "worker.add_consumer",
+                                             "worker.cancel_consumer",
+                                             "worker.resume"};
   client::Question question;
   question.tag = client::Tag{next_tag_++};
   question.kind = client::Question::Kind::control;
@@ -161,7 +170,8 @@ void ProducerProcess::check_answer(BytesView payload) {
   for (const Value& worker : workers->as_array()) {
     const bool silent = worker.find("silent") != nullptr;
     if (worker.find("name") == nullptr || silent == (worker.find("code") != nullptr)) {
-      world_.violation(name() + " is told neither an answer nor why there is none: " + answer.to_json());
+      world_.violation(name() +
+                       " is told neither an answer nor why there is none: " + answer.to_json());
     }
   }
 }
@@ -191,7 +201,8 @@ void ProducerProcess::tell() {
   for (const client::Duplicate& one : effects_.duplicates) {
     Truth& truth = ledger_.of(tags_.at(one.tag));
     if (world_.logging)
-      world_.say(name(), "    is told: " + short_id(truth.id) + " is a duplicate of " + short_id(one.first));
+      world_.say(name(), "    is told: " + short_id(truth.id) + " is a duplicate of " +
+                             short_id(one.first));
     ledger_.told_duplicate(truth, one.first);
   }
   effects_.duplicates.clear();

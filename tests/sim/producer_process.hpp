@@ -19,7 +19,8 @@ struct Appetite {
   double revoking = 0;           ///< share of tasks that it revokes
   double impatient = 0;          ///< share of tasks with a short deadline
   double watching = 0;           ///< share of tasks that it watches by id as well
-  std::uint64_t asking = 0;      ///< it asks brokers and workers this and that; seeds what. 0: it does not
+  std::uint64_t asking =
+      0;  ///< it asks brokers and workers this and that; seeds what. 0: it does not
 };
 
 class ProducerProcess final : public Process {
@@ -55,7 +56,8 @@ class ProducerProcess final : public Process {
   void revoke(const TaskId& id);
   void plan_next_question();
   void ask_something();
-  /// What a broker answered to a question for its workers: everyone is named, with an answer or as silent.
+  /// What a broker answered to a question for its workers: everyone is named, with an answer or as
+  /// silent.
   void check_answer(BytesView payload);
 
   Ledger& ledger_;

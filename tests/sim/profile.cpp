@@ -110,7 +110,8 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
   }
   {
     Chance more{seed ^ 0x46554C4C};
-    profile.broker.queue_defaults.overflow_percent = static_cast<std::uint32_t>(more.between(0, 2) * 50);
+    profile.broker.queue_defaults.overflow_percent =
+        static_cast<std::uint32_t>(more.between(0, 2) * 50);
     profile.broker.queue_patience = more.spread(Micros{50'000}, Micros{60'000'000});
   }
   if (keys) {
@@ -118,7 +119,8 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
     PlanStyle& style = profile.appetite.style;
     style.keyed = more.yes(0.5) ? 0.5 : 0.9;
     style.keys = static_cast<std::uint32_t>(more.between(1, 4));
-    style.duration_max = std::min(style.duration_max, Micros{300'000});  // what waits for others adds up
+    style.duration_max =
+        std::min(style.duration_max, Micros{300'000});  // what waits for others adds up
   }
   if (operated) {
     Chance more{seed ^ 0x4F504552};
@@ -141,7 +143,8 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
     ticks.entries = static_cast<std::uint32_t>(more.between(1, 5));
     profile.broker.once_purge_every = more.spread(Micros{50'000}, Micros{10'000'000});
     profile.has_beats = beat;
-    if (!beat && more.yes(0.2)) profile.broker.once_max = static_cast<std::size_t>(more.between(3, 30));
+    if (!beat && more.yes(0.2))
+      profile.broker.once_max = static_cast<std::size_t>(more.between(3, 30));
     profile.appetite.tasks = std::min(profile.appetite.tasks, 20U);
     if (!profile.clean) {
       if (more.yes(0.5)) profile.faults.wall_clock = static_cast<double>(more.between(1, 10));

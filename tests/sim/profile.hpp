@@ -45,7 +45,7 @@ struct Profile {
   std::uint32_t concurrency_max = 4;
   std::uint32_t prefetch = 0;
   Appetite appetite;
-  Ticks ticks;  ///< and two who tick, when there are any
+  Ticks ticks;             ///< and two who tick, when there are any
   bool has_beats = false;  ///< it is they who tick
   bool durable_results = false;
   Weather weather;
@@ -53,14 +53,15 @@ struct Profile {
   Micros trouble{15'000'000};  ///< faults happen so long
   bool clean = false;
   bool operated = false;  ///< an operator pauses, purges and retries; some tasks require a label
-  bool events = false;  ///< everybody tells of everything, and somebody follows it
+  bool events = false;    ///< everybody tells of everything, and somebody follows it
 };
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.
 /// \param operated  somebody steers, and there is something to steer: dead letters, labels.
 /// \param beat  two beats send the ticks of the same entries.
 /// \param once  two processes submit the same ids; clocks are stepped more often.
-[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false, bool once = false, bool beat = false);
+[[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false,
+                                   bool once = false, bool beat = false);
 [[nodiscard]] std::string profile_text(const Profile& profile);
 
 }  // namespace baozi::sim

@@ -32,8 +32,10 @@ struct Arguments {
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--beat] [--without RULE] [--no-log]\n"
-    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--once] [--beat] [--without RULE "
+    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--beat] [--without RULE] "
+    "[--no-log]\n"
+    "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--once] "
+    "[--beat] [--without RULE "
     "[--expect-violation]] [--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
@@ -45,11 +47,14 @@ constexpr const char* usage =
     "  --seeds N           N seeds from --first on (default 1), in J processes (default 2)\n"
     "  --keep-going        after a violation too\n"
     "  --events            everybody tells events of everything, and somebody follows them\n"
-    "  --operator          somebody pauses, purges, resumes, retries dead letters; some tasks require labels\n"
+    "  --operator          somebody pauses, purges, resumes, retries dead letters; some tasks "
+    "require labels\n"
     "  --once              two processes submit the same ids again and again; clocks are stepped\n"
     "  --beat              two beats with the same entries, which forget what they did not write\n"
-    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21 D25, and\n"
-    "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge D24,\n"
+    "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21 D25, "
+    "and\n"
+    "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge "
+    "D24,\n"
     "                      with --once D26-mark D26-clock\n"
     "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
@@ -129,8 +134,7 @@ bool parse(int argc, char** argv, Arguments& out) {
 std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
   return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
          (arguments.events ? " --events" : "") + (arguments.operated ? " --operator" : "") +
-         (arguments.once ? " --once" : "") +
-         (arguments.beat ? " --beat" : "") +
+         (arguments.once ? " --once" : "") + (arguments.beat ? " --beat" : "") +
          (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
@@ -151,7 +155,8 @@ void note_seed(std::uint64_t seed, const Arguments& arguments) {
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
   note_seed(seed, arguments);
-  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once, arguments.beat);
+  sim::Profile profile =
+      sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once, arguments.beat);
   profile.events = arguments.events;
   sim::Simulation simulation{seed, profile, rules, logging};
   outcome = simulation.run();
@@ -164,8 +169,11 @@ bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules
 }
 
 int run_single(const Arguments& arguments, const Rules& rules) {
-  std::printf("seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
-              sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated, arguments.once, arguments.beat)).c_str());
+  std::printf(
+      "seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
+      sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated,
+                                          arguments.once, arguments.beat))
+          .c_str());
   sim::Outcome outcome;
   const bool good = run_seed(arguments.first, arguments, rules, !arguments.quiet_log, outcome);
   std::printf(

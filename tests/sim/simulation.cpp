@@ -10,12 +10,14 @@ Ledger::Settings settings_for(const Profile& profile) {
   Ledger::Settings settings;
   settings.liveness = Micros{static_cast<std::int64_t>(profile.heartbeats.liveness_us)};
   settings.delivery_limit = profile.broker.delivery_limit;
-  // What a full queue refuses is tried again later: only where it blocks does order hold (D6), and only while a
-  // broker without room does not send what it refused to another one, which has later tasks already.
+  // What a full queue refuses is tried again later: only where it blocks does order hold (D6), and
+  // only while a broker without room does not send what it refused to another one, which has later
+  // tasks already.
   const broker::BrokerOptions roomy;
   const bool has_room = profile.broker.memory_tasks_max == roomy.memory_tasks_max &&
                         profile.broker.queue_defaults.tasks_max == roomy.queue_defaults.tasks_max;
-  settings.in_order = profile.clean && profile.broker.queue_defaults.policy == broker::FullPolicy::block &&
+  settings.in_order = profile.clean &&
+                      profile.broker.queue_defaults.policy == broker::FullPolicy::block &&
                       (profile.brokers == 1 || has_room);
   settings.keys_in_order = profile.broker.queue_defaults.policy == broker::FullPolicy::block;
   settings.clocks_agree = profile.faults.wall_clock == 0;
@@ -32,8 +34,8 @@ void tell_everything(Options& options, Chance& chance) {
   if (chance.yes(0.5)) options.events = {.events_max = 100, .batch_events = 10, .frames_max = 2};
 }
 
-// Longer than any retry, deadline and liveness together: what is not quiet so long after the last ETA never will
-// be.
+// Longer than any retry, deadline and liveness together: what is not quiet so long after the last
+// ETA never will be.
 constexpr Micros quiet_within{600'000'000};
 
 }  // namespace
@@ -63,8 +65,10 @@ void Simulation::build() {
     if (profile_.events) tell_everything(options, world_.chance);
     brokers_.push_back(std::make_unique<BrokerProcess>(
         world_, network_, ledger_, "broker" + std::to_string(i), options, rules_));
-    // Beyond an eighth of the liveness, a quarter more and a turn, a broker must know that it was stopped.
-    brokers_.back()->count_stops(Micros{static_cast<std::int64_t>(profile_.heartbeats.liveness_us / 6)});
+    // Beyond an eighth of the liveness, a quarter more and a turn, a broker must know that it was
+    // stopped.
+    brokers_.back()->count_stops(
+        Micros{static_cast<std::int64_t>(profile_.heartbeats.liveness_us / 6)});
     brokers.push_back(brokers_.back().get());
   }
   for (std::size_t i = 0; i < profile_.collectors; ++i) {
@@ -122,7 +126,8 @@ void Simulation::build() {
     operator_ = std::make_unique<OperatorProcess>(world_, network_, ledger_, "operator", options,
                                                   profile_.appetite.style.queues, rules_);
     operator_->watch([this] {
-      return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->is_taking_nothing(); });
+      return std::any_of(workers_.begin(), workers_.end(),
+                         [](const auto& worker) { return worker->is_taking_nothing(); });
     });
     all_.push_back(operator_.get());
   }
@@ -131,13 +136,13 @@ void Simulation::build() {
     options.brokers = endpoints;
     options.durable_results = profile_.durable_results;
     if (profile_.has_beats) {
-      beats_.push_back(std::make_unique<BeatProcess>(world_, network_, ledger_, "beat" + std::to_string(i), options,
-                                                     profile_.ticks, rules_));
+      beats_.push_back(std::make_unique<BeatProcess>(
+          world_, network_, ledger_, "beat" + std::to_string(i), options, profile_.ticks, rules_));
       all_.push_back(beats_.back().get());
       continue;
     }
-    tickers_.push_back(std::make_unique<TickerProcess>(world_, network_, ledger_, "ticker" + std::to_string(i),
-                                                       options, profile_.ticks, rules_));
+    tickers_.push_back(std::make_unique<TickerProcess>(
+        world_, network_, ledger_, "ticker" + std::to_string(i), options, profile_.ticks, rules_));
     all_.push_back(tickers_.back().get());
   }
   ledger_.know(brokers, workers);
@@ -289,8 +294,8 @@ void Simulation::run_until_quiet() {
     const std::int64_t look = world_.time.now() + 500'000;
     while (world_.time.step(look)) {
     }
-    // Quiet for a few looks in a row: late pushes and answers come in the meantime. A producer whose
-    // connection broke silently learns its results only after a liveness.
+    // Quiet for a few looks in a row: late pushes and answers come in the meantime. A producer
+    // whose connection broke silently learns its results only after a liveness.
     quiet_looks = is_quiet() ? quiet_looks + 1 : 0;
     if (quiet_looks > 6 && !ledger_.owes_results(producer_is_alive())) return;
   }

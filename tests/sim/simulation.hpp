@@ -16,9 +16,9 @@
 #include "ledger.hpp"
 #include "network.hpp"
 #include "operator_process.hpp"
-#include "ticker_process.hpp"
 #include "producer_process.hpp"
 #include "profile.hpp"
+#include "ticker_process.hpp"
 #include "worker_process.hpp"
 #include "world.hpp"
 
@@ -73,10 +73,10 @@ class Simulation {
   std::vector<std::unique_ptr<CollectorProcess>> collectors_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
   std::vector<std::unique_ptr<ProducerProcess>> producers_;
-  std::unique_ptr<FollowerProcess> follower_;  // of events; none in most seeds
-  std::unique_ptr<OperatorProcess> operator_;  // none in most seeds
-  std::vector<std::unique_ptr<TickerProcess>> tickers_;      // none in most seeds
-  std::vector<std::unique_ptr<BeatProcess>> beats_;            // none in most seeds
+  std::unique_ptr<FollowerProcess> follower_;            // of events; none in most seeds
+  std::unique_ptr<OperatorProcess> operator_;            // none in most seeds
+  std::vector<std::unique_ptr<TickerProcess>> tickers_;  // none in most seeds
+  std::vector<std::unique_ptr<BeatProcess>> beats_;      // none in most seeds
   bool events_make_room_ = false;
   std::vector<Process*> all_;
   std::uint64_t faults_ = 0;

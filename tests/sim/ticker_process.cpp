@@ -10,7 +10,8 @@ namespace baozi::sim {
 
 namespace {
 
-constexpr std::int64_t epoch_us = 1'700'000'000'000'000;  // what a right wall clock says at the start
+constexpr std::int64_t epoch_us =
+    1'700'000'000'000'000;  // what a right wall clock says at the start
 
 TaskId id_of_tick(std::uint32_t tick) {
   if (tick % 4 == 0) return TaskId::from_text("tick-" + std::to_string(tick));
@@ -59,7 +60,8 @@ void TickerProcess::plan_next() {
     post([this](Now) {
       if (next_tick_ < ticks_.count) {
         submit(next_tick_++);
-        if (world_.chance.yes(0.25)) submit(static_cast<std::uint32_t>(world_.chance.index(next_tick_)));
+        if (world_.chance.yes(0.25))
+          submit(static_cast<std::uint32_t>(world_.chance.index(next_tick_)));
       } else if (repeats_left_ > 0) {
         --repeats_left_;
         submit(static_cast<std::uint32_t>(world_.chance.index(ticks_.count)));
@@ -117,8 +119,10 @@ void TickerProcess::tell() {
   effects_.confirmed.clear();
   for (const client::SubmitFailure& failure : effects_.failed) {
     const Sent& sent = sent_.at(failure.tag);
-    if (world_.logging) world_.say(name(), "    is told: " + short_id(sent.id) + " (" + failure.text + ")");
-    if (failure.reason == wire::Reason::too_late) ledger_.told_too_late(ledger_.of(sent.id), epoch_us);
+    if (world_.logging)
+      world_.say(name(), "    is told: " + short_id(sent.id) + " (" + failure.text + ")");
+    if (failure.reason == wire::Reason::too_late)
+      ledger_.told_too_late(ledger_.of(sent.id), epoch_us);
   }
   effects_.failed.clear();
   for (const client::Duplicate& one : effects_.duplicates) {
@@ -131,8 +135,11 @@ void TickerProcess::tell() {
   effects_.duplicates.clear();
   for (const client::ArrivedResult& result : effects_.results) {
     Sent& sent = sent_.at(result.tag);
-    if (result.record.id.to_id() != sent.id) world_.violation(name() + " is told the result of another task");
-    if (world_.logging) world_.say(name(), "    is told: " + short_id(sent.id) + " " + wire::to_string(result.record.state));
+    if (result.record.id.to_id() != sent.id)
+      world_.violation(name() + " is told the result of another task");
+    if (world_.logging)
+      world_.say(name(),
+                 "    is told: " + short_id(sent.id) + " " + wire::to_string(result.record.state));
     if (std::exchange(sent.told_result, true)) world_.violation(name() + " is told a result twice");
   }
   effects_.results.clear();
@@ -142,18 +149,21 @@ void TickerProcess::tell() {
 bool TickerProcess::owes_result() const {
   return std::any_of(sent_.begin(), sent_.end(), [this](const auto& entry) {
     const Sent& sent = entry.second;
-    return sent.is_there && sent.wants_result && !sent.told_result && ledger_.of(sent.id).result.has_value();
+    return sent.is_there && sent.wants_result && !sent.told_result &&
+           ledger_.of(sent.id).result.has_value();
   });
 }
 
 bool TickerProcess::is_idle() const {
-  return core_ != nullptr && next_tick_ >= ticks_.count && repeats_left_ == 0 && core_->is_settled() && !owes_result();
+  return core_ != nullptr && next_tick_ >= ticks_.count && repeats_left_ == 0 &&
+         core_->is_settled() && !owes_result();
 }
 
 std::string TickerProcess::busy_with() const {
   if (core_ == nullptr) return "it is down";
-  return std::to_string(core_->open_tasks()) + " unsettled ticks, " + std::to_string(ticks_.count - next_tick_) +
-         " not handed in" + (owes_result() ? ", results that it was not told" : "");
+  return std::to_string(core_->open_tasks()) + " unsettled ticks, " +
+         std::to_string(ticks_.count - next_tick_) + " not handed in" +
+         (owes_result() ? ", results that it was not told" : "");
 }
 
 }  // namespace baozi::sim

@@ -15,8 +15,8 @@ namespace baozi::sim {
 /// What all tickers agree on.
 struct Ticks {
   PlanStyle style;
-  std::uint32_t count = 0;   ///< 0: nobody ticks
-  Micros period{300'000};    ///< tick n is due at n periods
+  std::uint32_t count = 0;    ///< 0: nobody ticks
+  Micros period{300'000};     ///< tick n is due at n periods
   Micros horizon{5'000'000};  ///< its id counts so long after that
   std::uint32_t entries = 1;  ///< of the schedule: each has its home
 };

@@ -38,7 +38,8 @@ void WorkerProcess::drain() {
 void WorkerProcess::turn(Now now) {
   const bool paused = core_->is_paused() && effects_.starts.empty();
   core_->turn(now, effects_);
-  if (paused && !effects_.starts.empty()) world_.violation(name() + " is paused, and starts a task");
+  if (paused && !effects_.starts.empty())
+    world_.violation(name() + " is paused, and starts a task");
   for (const worker::Token token : effects_.cancels) {
     if (!cancel(token)) continue;
     post([this, token](Now later) { core_->on_cancelled(token, later); });
@@ -54,7 +55,8 @@ void WorkerProcess::turn(Now now) {
     post([this, ticket = command.ticket](Now later) {
       Bytes text;
       Writer{text}.str("not in a simulation");
-      core_->answer_command(ticket, static_cast<std::uint64_t>(wire::ErrorCode::bad_request), text, later, effects_);
+      core_->answer_command(ticket, static_cast<std::uint64_t>(wire::ErrorCode::bad_request), text,
+                            later, effects_);
     });
   }
   for (const worker::Start& start : effects_.starts) {

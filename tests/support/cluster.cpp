@@ -1,10 +1,10 @@
 #include "support/cluster.hpp"
 
-#include <baozi/client.hpp>
-
 #include <algorithm>
 #include <sstream>
 #include <stdexcept>
+
+#include <baozi/client.hpp>
 
 namespace baozi::test {
 
@@ -16,7 +16,9 @@ std::string address_in(const std::string& line) {
   return line.substr(at, line.find_first_of(" ,", at) - at);
 }
 
-std::string program(const std::string& name) { return std::string{BAOZI_BINARY_DIR} + "/bin/" + name; }
+std::string program(const std::string& name) {
+  return std::string{BAOZI_BINARY_DIR} + "/bin/" + name;
+}
 
 /// What it wrote in its log, so far.
 std::string serve(Process& process, const std::string& log, const std::string& what) {
@@ -34,7 +36,8 @@ std::string serve(Process& process, const std::string& log, const std::string& w
   return address_in(line);
 }
 
-std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -46,8 +49,9 @@ Process& Cluster::start_broker(const std::vector<std::string>& more) {
   static int starts = 0;
   const std::string log = folder_ / ("broker." + std::to_string(++starts) + ".log");
   broker_ = std::make_unique<Process>(
-      with({program("baozi-broker"), "-f", log, "-n", "broker", "--listen", broker_address_, "--store", "sqlite:" + (folder_ / "broker.db"),
-            "--heartbeat", "300ms", "--liveness", "2s", "-l", "info"},
+      with({program("baozi-broker"), "-f", log, "-n", "broker", "--listen", broker_address_,
+            "--store", "sqlite:" + (folder_ / "broker.db"), "--heartbeat", "300ms", "--liveness",
+            "2s", "-l", "info"},
            more));
   broker_address_ = serve(*broker_, log, "the broker");
   return *broker_;
@@ -57,10 +61,10 @@ Process& Cluster::start_collector(const std::vector<std::string>& more) {
   collector_.reset();
   static int starts = 0;
   const std::string log = folder_ / ("collector." + std::to_string(++starts) + ".log");
-  collector_ = std::make_unique<Process>(
-      with({program("baozi-collector"), "-f", log, "-n", "collector", "--listen", collector_address_, "--broker", broker_address_, "--store",
-            "sqlite:" + (folder_ / "results.db"), "-l", "info"},
-           more));
+  collector_ = std::make_unique<Process>(with(
+      {program("baozi-collector"), "-f", log, "-n", "collector", "--listen", collector_address_,
+       "--broker", broker_address_, "--store", "sqlite:" + (folder_ / "results.db"), "-l", "info"},
+      more));
   collector_address_ = serve(*collector_, log, "the collector");
   return *collector_;
 }
@@ -72,15 +76,17 @@ Process& Cluster::start_worker(int number, int concurrency, const std::vector<st
   const bool names_pool = std::find(more.begin(), more.end(), "-P") != more.end();
   static int starts = 0;
   const std::string log = folder_ / ("worker." + std::to_string(++starts) + ".log");
-  workers_[index] = std::make_unique<Process>(
-      with({program("baozi-worker"), "-f", log, "-A", BAOZI_SAMPLE_TASKS, "--broker", broker_address_, "-n", "w" + std::to_string(number), "-c",
-            std::to_string(concurrency), "-l", "info"},
-           names_pool ? more : with({"-P", "threads"}, more)));
+  workers_[index] = std::make_unique<Process>(with(
+      {program("baozi-worker"), "-f", log, "-A", BAOZI_SAMPLE_TASKS, "--broker", broker_address_,
+       "-n", "w" + std::to_string(number), "-c", std::to_string(concurrency), "-l", "info"},
+      names_pool ? more : with({"-P", "threads"}, more)));
   const bool ready = eventually([&] {
-    return TempDir::read(log).find("ready") != std::string::npos || workers_[index]->poll().has_value();
+    return TempDir::read(log).find("ready") != std::string::npos ||
+           workers_[index]->poll().has_value();
   });
   if (!ready || workers_[index]->poll()) {
-    throw std::runtime_error{"a worker did not start:\n" + workers_[index]->err() + TempDir::read(log)};
+    throw std::runtime_error{"a worker did not start:\n" + workers_[index]->err() +
+                             TempDir::read(log)};
   }
   return *workers_[index];
 }

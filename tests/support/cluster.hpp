@@ -1,5 +1,6 @@
 /// \file cluster.hpp
-/// A network of real processes in a temporary folder, on free ports of 127.0.0.1, with short heartbeats.
+/// A network of real processes in a temporary folder, on free ports of 127.0.0.1, with short
+/// heartbeats.
 #pragma once
 #include <memory>
 #include <string>
@@ -19,22 +20,27 @@ class Cluster {
  public:
   Cluster() = default;
 
-  /// Starts them and waits until they serve. A broker or collector that is started again keeps its port and store.
+  /// Starts them and waits until they serve. A broker or collector that is started again keeps its
+  /// port and store.
   Process& start_broker(const std::vector<std::string>& more = {});
   Process& start_collector(const std::vector<std::string>& more = {});
-  /// A worker named wN with the sample tasks and `concurrency` threads, unless `more` names another pool.
+  /// A worker named wN with the sample tasks and `concurrency` threads, unless `more` names another
+  /// pool.
   Process& start_worker(int number, int concurrency = 2, const std::vector<std::string>& more = {});
 
   [[nodiscard]] Process& broker() { return *broker_; }
   [[nodiscard]] Process& collector() { return *collector_; }
-  [[nodiscard]] Process& worker(int number) { return *workers_.at(static_cast<std::size_t>(number)); }
+  [[nodiscard]] Process& worker(int number) {
+    return *workers_.at(static_cast<std::size_t>(number));
+  }
   [[nodiscard]] const std::string& address() const { return broker_address_; }
   [[nodiscard]] const std::string& collector_address() const { return collector_address_; }
   [[nodiscard]] const TempDir& folder() const { return folder_; }
 
   /// `baozi ARGUMENTS… --broker ADDRESS`.
   [[nodiscard]] Ran baozi(std::vector<std::string> arguments) const;
-  /// A number of the broker's status, by its path: "books.accepted", "counters.redelivered"; -1 when it is not there.
+  /// A number of the broker's status, by its path: "books.accepted", "counters.redelivered"; -1
+  /// when it is not there.
   [[nodiscard]] long long status(const std::string& path) const;
   /// accepted = what ended + what is open, as the broker tells it.
   [[nodiscard]] bool books_balance() const;

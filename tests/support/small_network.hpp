@@ -1,6 +1,6 @@
 /// \file small_network.hpp
-/// A broker, a collector and workers, each the real node on a thread of this process, with stores in memory: for tests
-/// of what talks to them. Processes that can be killed are in cluster.hpp.
+/// A broker, a collector and workers, each the real node on a thread of this process, with stores
+/// in memory: for tests of what talks to them. Processes that can be killed are in cluster.hpp.
 #pragma once
 #include <functional>
 #include <memory>
@@ -22,7 +22,8 @@ template <class Node>
 class OnThread {
  public:
   template <class... Args>
-  explicit OnThread(Args&&... args) : node_{std::forward<Args>(args)...}, thread_{[this] { node_.run(); }} {}
+  explicit OnThread(Args&&... args)
+      : node_{std::forward<Args>(args)...}, thread_{[this] { node_.run(); }} {}
   ~OnThread() { stop(); }
   OnThread(const OnThread&) = delete;
   OnThread& operator=(const OnThread&) = delete;
@@ -50,7 +51,8 @@ class SmallNetwork {
   };
 
   /// \param tasks  fills the registry of each worker.
-  explicit SmallNetwork(std::function<void(Registry&)> tasks) : SmallNetwork{std::move(tasks), Options{}} {}
+  explicit SmallNetwork(std::function<void(Registry&)> tasks)
+      : SmallNetwork{std::move(tasks), Options{}} {}
   SmallNetwork(std::function<void(Registry&)> tasks, Options options)
       : tasks_{std::move(tasks)}, options_{std::move(options)} {
     start_broker();
@@ -104,7 +106,8 @@ class SmallNetwork {
   void stop_workers() { workers_.clear(); }
 
  private:
-  /// A node on the port of an earlier one, which libzmq gives back a moment after its socket was closed.
+  /// A node on the port of an earlier one, which libzmq gives back a moment after its socket was
+  /// closed.
   template <class Node, class Config>
   static std::unique_ptr<OnThread<Node>> once_bound(const Config& config, const std::string& name) {
     std::unique_ptr<OnThread<Node>> made;

@@ -139,9 +139,9 @@ class CallHandle {
 
   /// Erases the stored result. True when there was one. Throws NoAnswer, WouldBlock, AppClosed.
   bool forget() const;
-  /// Ends the task before it runs; with `terminate` also when it runs: then a worker that runs tasks
-  /// in processes sends `signal` ("SIGTERM" when empty, "SIGKILL", …) to the process of this very
-  /// task. A revoke lasts: a worker that is away obeys when it comes back. Throws NoAnswer,
+  /// Ends the task before it runs; with `terminate` also when it runs: then a worker that runs
+  /// tasks in processes sends `signal` ("SIGTERM" when empty, "SIGKILL", …) to the process of this
+  /// very task. A revoke lasts: a worker that is away obeys when it comes back. Throws NoAnswer,
   /// WouldBlock, AppClosed.
   Revocation revoke(bool terminate = false, std::string_view signal = {}) const;
 

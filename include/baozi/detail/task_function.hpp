@@ -289,10 +289,9 @@ TaskDefinition& Registry::task(std::string name, F function,
     } else {
       run = &Wrapper::run;
     }
-    TaskDefinition& added =
-        add(TaskDefinition{std::move(name), std::make_shared<const F>(std::move(function)), run,
-                           begin},
-            parameters, Wrapper::arity);
+    TaskDefinition& added = add(
+        TaskDefinition{std::move(name), std::make_shared<const F>(std::move(function)), run, begin},
+        parameters, Wrapper::arity);
     Wrapper::check_defaults(added);
     return added;
   }

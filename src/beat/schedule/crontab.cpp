@@ -100,8 +100,9 @@ Result<Crontab> Crontab::parse_keywords(const Value& value) {
   }
   std::array<std::string, 6> fields{"", "*", "*", "*", "*", "*"};
   for (const auto& [name, given] : value.as_object()) {
-    const auto field = std::find_if(five_fields.begin(), five_fields.end(),
-                                    [&, &name = name](CronField known) { return name == to_string(known); });
+    const auto field =
+        std::find_if(five_fields.begin(), five_fields.end(),
+                     [&, &name = name](CronField known) { return name == to_string(known); });
     if (field == five_fields.end()) {
       std::vector<std::string> known;
       for (const CronField one : five_fields) known.emplace_back(to_string(one));

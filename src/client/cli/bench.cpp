@@ -149,7 +149,8 @@ struct Bench {
       show(measure_enqueue(app, load));
       if (!wants("drain")) {
         static_cast<void>(app.control("purge", Value{named}));
-        client::wait_until_empty(app, load);  // what comes while a purge goes on may be taken for what was there
+        client::wait_until_empty(
+            app, load);  // what comes while a purge goes on may be taken for what was there
       }
     } else if (wants("drain")) {
       progress("drain: putting " + std::to_string(tasks) + " tasks into the queue");

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "baozi/version.hpp"
 #include "base/nearest.hpp"
 #include "base/node_main.hpp"
-#include "baozi/version.hpp"
 
 namespace baozi::cli {
 
@@ -34,19 +34,22 @@ constexpr Command commands[] = {
 
 void help(std::FILE* to) {
   std::fprintf(to, "usage: baozi COMMAND [ARGUMENT]… [--broker ENDPOINT] [--json]\n\n");
-  for (const Command& command : commands) std::fprintf(to, "  %-8s  %s\n", command.name, command.does);
+  for (const Command& command : commands)
+    std::fprintf(to, "  %-8s  %s\n", command.name, command.does);
   std::fprintf(to, "  %-8s  %s\n", "schedule", "keeps periodic tasks, and tells when they are due");
   std::fprintf(to, "  %-8s  %s\n", "top", "shows workers, queues, rates and failures, live");
-  std::fprintf(to,
-               "\n  baozi call c.add '[1, 2]' --wait\n"
-               "  baozi call mail.send --kwargs '{\"to\": \"a@b.c\"}' --countdown 5m --queue mail\n"
-               "  baozi result 01a2151b-6a3b-7a47-81ef-841edca6fd17\n"
-               "  baozi status --json\n"
-               "  baozi inspect active -d 'gpu*'\n"
-               "  baozi control pool_grow 2 -d w1@host\n"
-               "  baozi schedule next --crontab '*/3 * * * *' --zone Asia/Shanghai\n\n"
-               "Each command has its own --help. --broker falls back to $BAOZI_BROKER, then to tcp://127.0.0.1:7170.\n"
-               "Exit codes: 0; 1 when it failed, or the task did; 2 when it was used in a wrong way.\n");
+  std::fprintf(
+      to,
+      "\n  baozi call c.add '[1, 2]' --wait\n"
+      "  baozi call mail.send --kwargs '{\"to\": \"a@b.c\"}' --countdown 5m --queue mail\n"
+      "  baozi result 01a2151b-6a3b-7a47-81ef-841edca6fd17\n"
+      "  baozi status --json\n"
+      "  baozi inspect active -d 'gpu*'\n"
+      "  baozi control pool_grow 2 -d w1@host\n"
+      "  baozi schedule next --crontab '*/3 * * * *' --zone Asia/Shanghai\n\n"
+      "Each command has its own --help. --broker falls back to $BAOZI_BROKER, then to "
+      "tcp://127.0.0.1:7170.\n"
+      "Exit codes: 0; 1 when it failed, or the task did; 2 when it was used in a wrong way.\n");
 }
 
 }  // namespace
@@ -54,14 +57,16 @@ void help(std::FILE* to) {
 void Common::declare(base::OptionTable& table) {
   using namespace std::chrono_literals;
   table.begin_group("Network");
-  table.add("broker", brokers, "the brokers to ask (default tcp://127.0.0.1:7170)").word("ENDPOINT");
+  table.add("broker", brokers, "the brokers to ask (default tcp://127.0.0.1:7170)")
+      .word("ENDPOINT");
   table.add("timeout", timeout, "how long to wait for an answer").range(10ms, 1h);
   table.add("json", json, "print JSON");
 }
 
 App Common::app() const {
   AppOptions options;
-  for (const std::string& broker : brokers) options.broker += (options.broker.empty() ? "" : ",") + broker;
+  for (const std::string& broker : brokers)
+    options.broker += (options.broker.empty() ? "" : ",") + broker;
   options.name = "baozi-cli";
   options.answer_timeout = timeout;
   options.connect_timeout = timeout;
@@ -87,12 +92,14 @@ Asked ask(const Common& common, std::string_view command, const Value& arguments
   return ask(app, common, command, arguments);
 }
 
-Asked ask(App& app, const Common& common, std::string_view command, const Value& arguments, Whom whom) {
-  NodeReplies answers =
-      whom == Whom::brokers ? app.control(command, arguments) : app.control_collectors(command, arguments);
+Asked ask(App& app, const Common& common, std::string_view command, const Value& arguments,
+          Whom whom) {
+  NodeReplies answers = whom == Whom::brokers ? app.control(command, arguments)
+                                              : app.control_collectors(command, arguments);
   Asked asked;
   for (const std::string& silent : answers.silent) {
-    std::fprintf(stderr, "baozi: %s did not answer within %s\n", silent.c_str(), base::to_text(common.timeout).c_str());
+    std::fprintf(stderr, "baozi: %s did not answer within %s\n", silent.c_str(),
+                 base::to_text(common.timeout).c_str());
     asked.complete = false;
   }
   for (NodeReply& reply : answers.replies) {
@@ -120,14 +127,16 @@ void print_table(const Value::Array& rows, const std::vector<std::string>& colum
     return value == nullptr ? std::string{"-"} : to_text(*value);
   };
   for (const Value& row : rows) {
-    for (std::size_t i = 0; i < columns.size(); ++i) widths[i] = std::max(widths[i], cell(row, columns[i]).size());
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      widths[i] = std::max(widths[i], cell(row, columns[i]).size());
   }
   const auto print = [&](const auto& text_of) {
     std::string line;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       std::string text = text_of(i);
       const std::size_t fill = widths[i] - std::min(widths[i], text.size());
-      line += (i == 0 ? "" : "  ") + std::move(text) + std::string(i + 1 < columns.size() ? fill : 0, ' ');
+      line += (i == 0 ? "" : "  ") + std::move(text) +
+              std::string(i + 1 < columns.size() ? fill : 0, ' ');
     }
     std::printf("%s\n", line.c_str());
   };
@@ -137,8 +146,10 @@ void print_table(const Value::Array& rows, const std::vector<std::string>& colum
 
 std::string age_text(std::uint64_t us) {
   const std::uint64_t s = us / 1'000'000;
-  const auto two = [](std::uint64_t whole, const char* unit, std::uint64_t rest, const char* smaller) {
-    return std::to_string(whole) + ' ' + unit + (rest == 0 ? "" : ' ' + std::to_string(rest) + ' ' + smaller);
+  const auto two = [](std::uint64_t whole, const char* unit, std::uint64_t rest,
+                      const char* smaller) {
+    return std::to_string(whole) + ' ' + unit +
+           (rest == 0 ? "" : ' ' + std::to_string(rest) + ' ' + smaller);
   };
   if (s < 120) return std::to_string(s) + " s";
   if (s < 7'200) return two(s / 60, "min", s % 60, "s");
@@ -163,7 +174,8 @@ int run(int argc, const char* const* argv, OpenScreen open_screen, ReadSchedule 
       return base::run_guarded("baozi " + name, [&] {
         try {
           return command();
-        } catch (const std::invalid_argument& error) {  // a name, id or value that the library refuses
+        } catch (
+            const std::invalid_argument& error) {  // a name, id or value that the library refuses
           throw base::ConfigError{error.what()};
         }
       });
@@ -181,7 +193,8 @@ int run(int argc, const char* const* argv, OpenScreen open_screen, ReadSchedule 
     names.emplace_back("schedule");
     names.emplace_back("top");
     const std::string meant = base::nearest(name, names);
-    throw base::ConfigError{"there is no command '" + name + "'" + (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
+    throw base::ConfigError{"there is no command '" + name + "'" +
+                            (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
   });
 }
 

@@ -1,9 +1,9 @@
 // baozi status, queues, purge, dead.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+
+#include <unistd.h>
 
 #include "client/cli/cli.hpp"
 
@@ -14,11 +14,13 @@ namespace {
 void print_json(const Asked& asked) {
   Value::Array all;
   for (const NodeReply& reply : asked.replies) all.push_back(reply.payload);
-  std::printf("%s\n", all.size() == 1 ? all.front().to_json(2).c_str() : Value{all}.to_json(2).c_str());
+  std::printf("%s\n",
+              all.size() == 1 ? all.front().to_json(2).c_str() : Value{all}.to_json(2).c_str());
 }
 
-const std::vector<std::string> queue_columns = {"name",  "labels",    "ready",  "scheduled", "leased", "ending",
-                                                "bytes", "consumers", "policy", "note"};
+const std::vector<std::string> queue_columns = {"name",   "labels", "ready", "scheduled",
+                                                "leased", "ending", "bytes", "consumers",
+                                                "policy", "note"};
 
 /// Rows as they are printed: labels as one word, and what keeps a queue's tasks waiting.
 Value::Array queue_rows(const Value& queues) {
@@ -26,13 +28,15 @@ Value::Array queue_rows(const Value& queues) {
   for (Value& row : rows) {
     if (const Value* const labels = row.find("labels")) {
       std::string text;
-      for (const Value& label : labels->as_array()) text += (text.empty() ? "" : ",") + label.as_string();
+      for (const Value& label : labels->as_array())
+        text += (text.empty() ? "" : ",") + label.as_string();
       row["labels"] = text;
     }
     const Value* const paused = row.find("paused");
     if (paused != nullptr && paused->to<bool>()) {
       row["note"] = "paused";
-    } else if (row.at("ready").to<std::uint64_t>() > 0 && row.at("consumers").to<std::uint64_t>() == 0) {
+    } else if (row.at("ready").to<std::uint64_t>() > 0 &&
+               row.at("consumers").to<std::uint64_t>() == 0) {
       row["note"] = "no worker takes these";
     }
   }
@@ -48,9 +52,11 @@ void print_numbers(const char* title, const Value& numbers, const Words& first, 
       std::string parts;
       for (const auto& [why, count] : value.as_object()) {
         sum += count.to<std::uint64_t>();
-        if (count.to<std::uint64_t>() != 0) parts += (parts.empty() ? "" : ", ") + why + ' ' + to_text(count);
+        if (count.to<std::uint64_t>() != 0)
+          parts += (parts.empty() ? "" : ", ") + why + ' ' + to_text(count);
       }
-      line += (line.empty() ? "" : ", ") + name + ' ' + std::to_string(sum) + (parts.empty() ? "" : " (" + parts + ')');
+      line += (line.empty() ? "" : ", ") + name + ' ' + std::to_string(sum) +
+              (parts.empty() ? "" : " (" + parts + ')');
     } else if (value.is_integer() && (zeros || value.to<std::uint64_t>() != 0)) {
       line += (line.empty() ? "" : ", ") + name + ' ' + to_text(value);
     }
@@ -70,26 +76,33 @@ void print_status(const Value& status) {
     const Value* const value = node.find(name);
     return value != nullptr && value->is_bool() && value->to<bool>();
   };
-  std::printf("%s  %s %s, pid %s", to_text(node.at("name")).c_str(), to_text(node.at("role")).c_str(),
-              to_text(node.at("version")).c_str(), to_text(node.at("pid")).c_str());
+  std::printf("%s  %s %s, pid %s", to_text(node.at("name")).c_str(),
+              to_text(node.at("role")).c_str(), to_text(node.at("version")).c_str(),
+              to_text(node.at("pid")).c_str());
   if (const Value* const up = node.find("uptime_us")) {
-    std::printf(", up %s, start %s", age_text(up->to<std::uint64_t>()).c_str(), to_text(node.at("epoch")).c_str());
+    std::printf(", up %s, start %s", age_text(up->to<std::uint64_t>()).c_str(),
+                to_text(node.at("epoch")).c_str());
   }
-  std::printf("%s%s%s\n", is("holding") ? ", waiting for its workers" : "", is("draining") ? ", draining" : "",
+  std::printf("%s%s%s\n", is("holding") ? ", waiting for its workers" : "",
+              is("draining") ? ", draining" : "",
               is("store_full") ? ", THE DISK IS FULL: no new tasks" : "");
   if (const Value* const books = status.find("books")) {
-    print_numbers("tasks", *books, {"accepted", "queued", "leased", "succeeded", "failed", "revoked", "dead"}, true);
-    if (!books->at("balanced").to<bool>()) std::printf("          THE BOOKS DO NOT BALANCE: keep the store's file, and tell us\n");
+    print_numbers("tasks", *books,
+                  {"accepted", "queued", "leased", "succeeded", "failed", "revoked", "dead"}, true);
+    if (!books->at("balanced").to<bool>())
+      std::printf("          THE BOOKS DO NOT BALANCE: keep the store's file, and tell us\n");
   }
   if (const Value* const results = status.find("results")) {
-    print_numbers("results", *results, {"taken", "succeeded", "failed", "revoked", "committed", "waiting"}, true);
+    print_numbers("results", *results,
+                  {"taken", "succeeded", "failed", "revoked", "committed", "waiting"}, true);
   }
   print_numbers("counters", status.at("counters"), {}, false);
   if (status.find("books") != nullptr) {
     std::printf("\n");
     print_table(status.at("peers").as_array(), {"role", "name", "concurrency", "leases", "credit"});
   }
-  if (const Value* const queues = status.find("queues"); queues != nullptr && !queues->as_array().empty()) {
+  if (const Value* const queues = status.find("queues");
+      queues != nullptr && !queues->as_array().empty()) {
     std::printf("\n");
     print_table(queue_rows(*queues), queue_columns);
   }
@@ -112,7 +125,8 @@ void add_collectors(Asked& brokers, const Asked& collectors) {
     for (const NodeReply& collector : collectors.replies) {
       const std::string& name = collector.payload.at("node").at("name").as_string();
       for (const Value& peer : broker.payload.at("peers").as_array()) {
-        if (peer.at("role").as_string() != "collector" || peer.at("name").as_string() != name) continue;
+        if (peer.at("role").as_string() != "collector" || peer.at("name").as_string() != name)
+          continue;
         serving.push_back(collector.payload);
         break;
       }
@@ -125,13 +139,16 @@ void add_collectors(Asked& brokers, const Asked& collectors) {
 
 int status(const Words& words) {
   Common common;
-  base::OptionTable table{"baozi status", "Shows brokers and their collectors: tasks, peers, queues, and what was counted."};
+  base::OptionTable table{
+      "baozi status",
+      "Shows brokers and their collectors: tasks, peers, queues, and what was counted."};
   common.declare(table);
   if (!read(table, words)) return 0;
   App app = common.app();
   Asked asked = ask(app, common, "status");
   Asked collectors;
-  if (has_collectors(asked)) collectors = ask(app, common, "status", Value::object(), Whom::collectors);
+  if (has_collectors(asked))
+    collectors = ask(app, common, "status", Value::object(), Whom::collectors);
   add_collectors(asked, collectors);
   if (common.json) {
     print_json(asked);
@@ -157,7 +174,8 @@ int queues(const Words& words) {
   if (common.json) {
     print_json(asked);
   } else {
-    for (const NodeReply& reply : asked.replies) print_table(queue_rows(reply.payload), queue_columns);
+    for (const NodeReply& reply : asked.replies)
+      print_table(queue_rows(reply.payload), queue_columns);
   }
   return asked.complete && !asked.replies.empty() ? 0 : 1;
 }
@@ -166,13 +184,15 @@ int purge(const Words& words) {
   Common common;
   std::string queue;
   bool force = false;
-  base::OptionTable table{"baozi purge", "Ends all tasks that wait in a queue: they become REVOKED."};
+  base::OptionTable table{"baozi purge",
+                          "Ends all tasks that wait in a queue: they become REVOKED."};
   table.add_positional("QUEUE", queue, "the queue").required();
   table.add("force", force, "do not ask").short_name('f');
   common.declare(table);
   if (!read(table, words)) return 0;
   if (!force) {
-    if (isatty(0) == 0) throw base::ConfigError{"it asks before it ends tasks; say --force where nobody can answer"};
+    if (isatty(0) == 0)
+      throw base::ConfigError{"it asks before it ends tasks; say --force where nobody can answer"};
     std::printf("End every task that waits in '%s'? [y/N] ", queue.c_str());
     std::fflush(stdout);
     std::string answer;
@@ -186,7 +206,8 @@ int purge(const Words& words) {
     print_json(asked);
   } else {
     for (const NodeReply& reply : asked.replies) {
-      std::printf("%s: %s tasks are ended\n", reply.node.c_str(), to_text(reply.payload.at("purged")).c_str());
+      std::printf("%s: %s tasks are ended\n", reply.node.c_str(),
+                  to_text(reply.payload.at("purged")).c_str());
     }
   }
   return asked.complete && !asked.replies.empty() ? 0 : 1;
@@ -198,7 +219,8 @@ int dead(const Words& words) {
   Words ids;
   bool all = false;
   std::uint64_t limit = 100;
-  base::OptionTable table{"baozi dead", "Dead letters: tasks that ran out of deliveries or retries."};
+  base::OptionTable table{"baozi dead",
+                          "Dead letters: tasks that ran out of deliveries or retries."};
   table.add_positional("ACTION", action, "list, show, retry or drop").required();
   table.add_positional("ID", ids, "the tasks' ids");
   table.add("all", all, "retry or drop all of them");
@@ -208,7 +230,8 @@ int dead(const Words& words) {
   if (action != "list" && action != "show" && action != "retry" && action != "drop") {
     throw base::ConfigError{"'" + action + "' is not one of list, show, retry, drop"};
   }
-  if (action != "list" && ids.empty() && !all) throw base::ConfigError{action + " needs ids, or --all"};
+  if (action != "list" && ids.empty() && !all)
+    throw base::ConfigError{action + " needs ids, or --all"};
   Value::Object arguments;
   arguments["limit"] = Value{limit};
   arguments["all"] = Value{all};
@@ -233,12 +256,13 @@ int dead(const Words& words) {
         } else {
           print_table(letters, {"id", "name", "queue", "retries", "lost_deliveries", "reason"});
           const auto total = reply.payload.at("total").to<std::uint64_t>();
-          if (total > letters.size()) std::printf("… and %llu more: --limit shows them\n", static_cast<unsigned long long>(total - letters.size()));
+          if (total > letters.size())
+            std::printf("… and %llu more: --limit shows them\n",
+                        static_cast<unsigned long long>(total - letters.size()));
         }
       } else if (action == "show") {
         std::printf("%s\n", reply.payload.to_json(2).c_str());
       } else {
-
         std::printf("%s: %s %s\n", reply.node.c_str(), action == "retry" ? "retried" : "dropped",
                     to_text(reply.payload.at(action == "retry" ? "retried" : "dropped")).c_str());
       }

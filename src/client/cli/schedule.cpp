@@ -1,4 +1,5 @@
-// baozi schedule: periodic tasks. The table below names the actions; `next` is here, the others beside it.
+// baozi schedule: periodic tasks. The table below names the actions; `next` is here, the others
+// beside it.
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -35,20 +36,21 @@ constexpr Action actions[] = {
 void help(std::FILE* to) {
   std::fprintf(to, "usage: baozi schedule ACTION [ARGUMENT]…\n\nPeriodic tasks.\n\n");
   for (const Action& action : actions) std::fprintf(to, "  %-8s  %s\n", action.name, action.does);
-  std::fprintf(
-      to,
-      "\n  baozi schedule next --crontab '3 * * * *' --zone Europe/Berlin --from 2026-03-28T00:00:00Z -n 10 --json\n"
-      "  baozi schedule next --solar sunset --latitude 52.52 --longitude 13.4\n"
-      "  export BAOZI_SCHEDULE_STORE=sqlite:schedule.db\n"
-      "  baozi schedule add nightly --crontab '30 2 * * *' --zone Europe/Berlin --task report.build --args '[7]'\n"
-      "  baozi schedule edit nightly --queue reports --expires 1h\n"
-      "  baozi schedule disable nightly\n\n"
-      "Each action has its own --help. A beat sees a change within a second.\n");
+  std::fprintf(to,
+               "\n  baozi schedule next --crontab '3 * * * *' --zone Europe/Berlin --from "
+               "2026-03-28T00:00:00Z -n 10 --json\n"
+               "  baozi schedule next --solar sunset --latitude 52.52 --longitude 13.4\n"
+               "  export BAOZI_SCHEDULE_STORE=sqlite:schedule.db\n"
+               "  baozi schedule add nightly --crontab '30 2 * * *' --zone Europe/Berlin --task "
+               "report.build --args '[7]'\n"
+               "  baozi schedule edit nightly --queue reports --expires 1h\n"
+               "  baozi schedule disable nightly\n\n"
+               "Each action has its own --help. A beat sees a change within a second.\n");
 }
 
 /// Prints ticks; the terms are those of the entry or of the command line.
-int print_ticks(const beat::Schedule& schedule, const beat::NextTerms& terms, WallTime after, std::uint64_t count,
-                bool json) {
+int print_ticks(const beat::Schedule& schedule, const beat::NextTerms& terms, WallTime after,
+                std::uint64_t count, bool json) {
   Value::Array instants;
   auto tick = schedule.next(after, terms);
   for (; tick && count > 0; --count) {
@@ -79,12 +81,15 @@ int schedule_next(const Words& words) {
   std::uint64_t count = 5;
   bool json = false;
   StoreOption store;
-  base::OptionTable table{"baozi schedule next", "Prints the instants at which a schedule is due, in UTC."};
+  base::OptionTable table{"baozi schedule next",
+                          "Prints the instants at which a schedule is due, in UTC."};
   table.add_positional("NAME", name, "an entry of --store, instead of a schedule that is given");
   when.declare(table);
   table.begin_group("Which of them");
-  table.add("zone", zone_name, "whose clock counts, by its IANA name: Europe/Berlin (default UTC)").word("ZONE");
-  table.add("from", from, "the instants after this one: 2026-03-28T00:00:00Z (default now)").word("INSTANT");
+  table.add("zone", zone_name, "whose clock counts, by its IANA name: Europe/Berlin (default UTC)")
+      .word("ZONE");
+  table.add("from", from, "the instants after this one: 2026-03-28T00:00:00Z (default now)")
+      .word("INSTANT");
   table.add("start", start, "what intervals count from (default --from)").word("INSTANT");
   table.add("count", count, "how many").short_name('n').range(1, 100'000);
   table.add("json", json, "print a JSON array");
@@ -94,12 +99,14 @@ int schedule_next(const Words& words) {
   const WallTime now{std::chrono::floor<std::chrono::seconds>(wall_now().time_since_epoch())};
   if (!name.empty()) {
     if (when.is_given() || !zone_name.empty() || start) {
-      throw base::ConfigError{"entry '" + name + "' says when, in which zone and from when: leave these options away"};
+      throw base::ConfigError{"entry '" + name +
+                              "' says when, in which zone and from when: leave these options away"};
     }
     const WallTime begin = from ? or_throw(beat::parse_instant(*from), "--from: ") : now;
     const auto found = answer(store.open()->find(name));
     if (!found) throw std::runtime_error{"there is no entry '" + name + "'"};
-    if (!found->entry.enabled) std::fprintf(stderr, "baozi schedule: entry '%s' is disabled\n", name.c_str());
+    if (!found->entry.enabled)
+      std::fprintf(stderr, "baozi schedule: entry '%s' is disabled\n", name.c_str());
     return print_ticks(found->entry.schedule, found->entry.terms(), begin, count, json);
   }
   const beat::Schedule schedule = when.schedule();
@@ -129,7 +136,8 @@ int schedule(const Words& words, ReadSchedule read_file) {
     names.emplace_back(action.name);
   }
   const std::string meant = base::nearest(name, names);
-  throw base::ConfigError{"there is no action '" + name + "'" + (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
+  throw base::ConfigError{"there is no action '" + name + "'" +
+                          (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
 }
 
 }  // namespace baozi::cli

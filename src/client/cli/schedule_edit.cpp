@@ -1,5 +1,5 @@
-// baozi schedule add, edit, enable, disable, remove, run: what changes a store. Everything is checked before it is
-// stored, and each change stands in the history.
+// baozi schedule add, edit, enable, disable, remove, run: what changes a store. Everything is
+// checked before it is stored, and each change stands in the history.
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -49,8 +49,9 @@ int set_enabled(const Words& words, bool enabled) {
   const char* const action = enabled ? "enable" : "disable";
   Names given;
   if (!given.read(action,
-                  enabled ? "Lets entries be sent again. Ticks of the time before are not made up for."
-                          : "Keeps entries from being sent, until they are enabled.",
+                  enabled
+                      ? "Lets entries be sent again. Ticks of the time before are not made up for."
+                      : "Keeps entries from being sent, until they are enabled.",
                   words)) {
     return 0;
   }
@@ -73,7 +74,8 @@ int schedule_add(const Words& words) {
   StoreOption option;
   std::string name;
   bool disabled = false;
-  base::OptionTable table{"baozi schedule add", "Adds an entry: a schedule, and the task that is sent by it."};
+  base::OptionTable table{"baozi schedule add",
+                          "Adds an entry: a schedule, and the task that is sent by it."};
   table.add_positional("NAME", name, "the entry's name").required();
   when.declare(table);
   what.declare(table);
@@ -98,9 +100,10 @@ int schedule_edit(const Words& words) {
   What what;
   StoreOption option;
   std::string name;
-  base::OptionTable table{"baozi schedule edit",
-                          "Changes an entry: what is given, and nothing else. An empty text takes a field back to its "
-                          "default: --queue ''. What has become of it so far stays."};
+  base::OptionTable table{
+      "baozi schedule edit",
+      "Changes an entry: what is given, and nothing else. An empty text takes a field back to its "
+      "default: --queue ''. What has become of it so far stays."};
   table.add_positional("NAME", name, "the entry").required();
   when.declare(table);
   what.declare(table);
@@ -144,7 +147,8 @@ int schedule_remove(const Words& words) {
 int schedule_run(const Words& words) {
   Names given;
   if (!given.read("run",
-                  "Has entries sent now, once, beside their schedule: the beat that leads does it within a second, or as "
+                  "Has entries sent now, once, beside their schedule: the beat that leads does it "
+                  "within a second, or as "
                   "soon as there is one.",
                   words)) {
     return 0;

@@ -1,4 +1,5 @@
-// baozi schedule import, export: from a file into a store and back. The files are those of `baozi-beat --schedule`.
+// baozi schedule import, export: from a file into a store and back. The files are those of
+// `baozi-beat --schedule`.
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -48,17 +49,20 @@ int schedule_export(const Words& words) {
   StoreOption option;
   std::string file;
   bool json = false;
-  base::OptionTable table{"baozi schedule export",
-                          "Writes the entries of a store to a file that `baozi-beat --schedule` and `baozi schedule "
-                          "import` read: YAML, or JSON with --json or when its name ends with .json. What has become of "
-                          "them so far stays behind."};
+  base::OptionTable table{
+      "baozi schedule export",
+      "Writes the entries of a store to a file that `baozi-beat --schedule` and `baozi schedule "
+      "import` read: YAML, or JSON with --json or when its name ends with .json. What has become "
+      "of "
+      "them so far stays behind."};
   table.add_positional("FILE", file, "without it, to the standard output");
   option.declare(table);
   table.add("json", json, "write JSON");
   if (!read_schedule(table, words)) return 0;
   std::vector<std::string> broken;
   const Stored entries = stored_entries(*option.open(), broken);
-  for (const std::string& line : broken) std::fprintf(stderr, "baozi schedule: left out: %s\n", line.c_str());
+  for (const std::string& line : broken)
+    std::fprintf(stderr, "baozi schedule: left out: %s\n", line.c_str());
   const std::string text = json || file.ends_with(".json") ? as_json(entries) : as_yaml(entries);
   if (file.empty()) {
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -76,17 +80,21 @@ int schedule_import(const Words& words, ReadSchedule read_file) {
   bool replace = false;
   bool prune = false;
   bool dry_run = false;
-  base::OptionTable table{"baozi schedule import",
-                          "Takes the entries of a file, YAML or JSON as `baozi-beat --schedule` has it, into a store: all "
-                          "of them or, when anything is wrong, none. What has become of an entry so far stays."};
+  base::OptionTable table{
+      "baozi schedule import",
+      "Takes the entries of a file, YAML or JSON as `baozi-beat --schedule` has it, into a store: "
+      "all "
+      "of them or, when anything is wrong, none. What has become of an entry so far stays."};
   table.add_positional("FILE", file, "the file; - is the standard input").required();
   option.declare(table);
   table.begin_group("What becomes of the store's entries");
-  table.add("replace", replace, "the file's take the place of those with the same names; without it they are refused");
+  table.add("replace", replace,
+            "the file's take the place of those with the same names; without it they are refused");
   table.add("prune", prune, "those that the file does not have are removed");
   table.add("dry-run", dry_run, "only tell what would be done");
   if (!read_schedule(table, words)) return 0;
-  const std::vector<beat::Entry> entries = or_throw(read_file(file == "-" ? "/dev/stdin" : file, beat::Zone{}));
+  const std::vector<beat::Entry> entries =
+      or_throw(read_file(file == "-" ? "/dev/stdin" : file, beat::Zone{}));
   const auto store = option.open();
   std::vector<std::string> broken;
   Stored rest = stored_entries(*store, broken);
@@ -100,8 +108,8 @@ int schedule_import(const Words& words, ReadSchedule read_file) {
     }
     if (there->second != entry) {
       if (!replace) {
-        throw std::runtime_error{
-            fmt::format("entry '{}': another one is there already; --replace takes its place", entry.name)};
+        throw std::runtime_error{fmt::format(
+            "entry '{}': another one is there already; --replace takes its place", entry.name)};
       }
       ++changed;
     }
@@ -114,8 +122,9 @@ int schedule_import(const Words& words, ReadSchedule read_file) {
       if (dry_run || answer(store->remove(name, who(), wall_now()))) ++removed;
     }
   }
-  std::printf("%s%zu added, %zu changed, %zu as they were, %zu removed\n", dry_run ? "would be: " : "", added, changed,
-              entries.size() - added - changed, removed);
+  std::printf("%s%zu added, %zu changed, %zu as they were, %zu removed\n",
+              dry_run ? "would be: " : "", added, changed, entries.size() - added - changed,
+              removed);
   for (const std::string& line : broken) std::fprintf(stderr, "baozi schedule: %s\n", line.c_str());
   return 0;
 }

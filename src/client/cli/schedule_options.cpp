@@ -72,8 +72,7 @@ void What::declare(base::OptionTable& table) {
   table.add("kwargs", kwargs, "its keyword arguments, a JSON object").word("JSON");
   table.add("queue", queue, "the queue (default: the network's default queue)").word("QUEUE");
   table.add("priority", priority, "0 to 9; 9 is most urgent").word("N");
-  table.add("header", header, "headers, as KEY=VALUE; they replace what was there")
-      .word("TEXT");
+  table.add("header", header, "headers, as KEY=VALUE; they replace what was there").word("TEXT");
   table.add("headers", headers, "headers, a JSON object").word("JSON");
   table.add("expires", expires, "a task that has not started so long after its tick is dropped")
       .word("TIME");

@@ -19,12 +19,15 @@ Value json_argument(const std::string& text, const char* what) {
   }
 }
 
-/// "2026-03-01T08:15:30Z", with a fraction if you like, or "+01:00" instead of Z. A local time is refused.
+/// "2026-03-01T08:15:30Z", with a fraction if you like, or "+01:00" instead of Z. A local time is
+/// refused.
 std::chrono::sys_time<std::chrono::microseconds> instant(const std::string& text) {
   std::tm parts{};
   const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
   const auto wrong = [&] {
-    return base::ConfigError{"--eta '" + text + "': write 2026-03-01T08:15:30Z, or an offset such as +01:00 instead of Z"};
+    return base::ConfigError{
+        "--eta '" + text +
+        "': write 2026-03-01T08:15:30Z, or an offset such as +01:00 instead of Z"};
   };
   if (rest == nullptr) throw wrong();
   std::int64_t us = static_cast<std::int64_t>(timegm(&parts)) * 1'000'000;
@@ -60,7 +63,8 @@ bool wait_for(const AsyncResult<Value>& task, const std::optional<Micros>& patie
   while (!ended && interrupted == 0) {
     Micros slice{100'000};  // how long a Ctrl-C may go unnoticed
     if (patience) {
-      const auto left = *patience - std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - start);
+      const auto left =
+          *patience - std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - start);
       if (left <= Micros{0}) break;
       slice = std::min(slice, left);
     }
@@ -70,23 +74,29 @@ bool wait_for(const AsyncResult<Value>& task, const std::optional<Micros>& patie
 }
 
 /// Prints what became of the task, after it ended where `wait` says so.
-int show(App& app, const AsyncResult<Value>& task, bool wait, const std::optional<Micros>& patience, bool json) {
+int show(App& app, const AsyncResult<Value>& task, bool wait, const std::optional<Micros>& patience,
+         bool json) {
   const bool ended = wait && wait_for(task, patience);
   if (interrupted != 0 && !ended) {
-    std::fprintf(stderr, "\nbaozi: the task goes on; to see its result: baozi result %s --wait\n", task.id().c_str());
+    std::fprintf(stderr, "\nbaozi: the task goes on; to see its result: baozi result %s --wait\n",
+                 task.id().c_str());
     return 130;
   }
   const State state = task.state();
   if (!ended && !task.ready()) {
     // PENDING is also what nobody has heard of; so first be sure that somebody was asked.
     const NodeReplies asked = app.control_collectors("ping");
-    for (const std::string& silent : asked.silent) std::fprintf(stderr, "baozi: %s did not answer\n", silent.c_str());
+    for (const std::string& silent : asked.silent)
+      std::fprintf(stderr, "baozi: %s did not answer\n", silent.c_str());
     if (wait) {
-      std::fprintf(stderr, "baozi: %s has not ended in time (%s)\n", task.id().c_str(), to_string(state));
+      std::fprintf(stderr, "baozi: %s has not ended in time (%s)\n", task.id().c_str(),
+                   to_string(state));
       return 1;
     }
     if (!json && state == State::pending) {
-      std::fprintf(stderr, "baozi: no result is kept of %s: it waits, or it is forgotten, or it never was\n", task.id().c_str());
+      std::fprintf(
+          stderr, "baozi: no result is kept of %s: it waits, or it is forgotten, or it never was\n",
+          task.id().c_str());
     }
   }
   const Outcome<Value> outcome = task.outcome();
@@ -144,22 +154,27 @@ int call(const Words& words) {
   table.begin_group("Call");
   table.add("kwargs", kwargs, "arguments by name, as a JSON object").word("JSON");
   table.add("queue", options.queue, "the queue (default: the broker's default queue)");
-  table.add("label", options.labels, "only for workers that have this label: gpu, or gpu=1").word("LABEL");
+  table.add("label", options.labels, "only for workers that have this label: gpu, or gpu=1")
+      .word("LABEL");
   table.add("countdown", countdown, "not before so long from now");
   table.add("eta", eta, "not before this instant: 2026-03-01T08:15:30Z").word("INSTANT");
   table.add("expires", expires, "not later than so long from now");
   table.add("priority", priority, "0 to 9, 9 first").range(0, 9);
   table.add("id", options.task_id, "the task's id (default: a new UUID)");
-  table.add("once", once, "with --id: no second task of that id for so long; another such call is one more look at the first");
+  table.add("once", once,
+            "with --id: no second task of that id for so long; another such call is one more look "
+            "at the first");
   table.add("ignore-result", options.ignore_result, "a success stores no result");
   table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
   common.declare(table);
   if (!read(table, words)) return 0;
-  if (once && options.task_id.empty()) throw base::ConfigError{"--once needs --id: the same one in every call"};
+  if (once && options.task_id.empty())
+    throw base::ConfigError{"--once needs --id: the same one in every call"};
   const Value args = json_argument(arguments, "ARGUMENTS");
   const Value named = json_argument(kwargs, "--kwargs");
   if (!args.is_array()) throw base::ConfigError{"ARGUMENTS must be a JSON array, such as '[1, 2]'"};
-  if (!named.is_object()) throw base::ConfigError{"--kwargs must be a JSON object, such as '{\"a\": 1}'"};
+  if (!named.is_object())
+    throw base::ConfigError{"--kwargs must be a JSON object, such as '{\"a\": 1}'"};
   options.countdown = countdown;
   if (expires) options.expires = *expires;
   if (!eta.empty()) options.eta = instant(eta);
@@ -224,7 +239,9 @@ int revoke(const Words& words) {
   base::OptionTable table{"baozi revoke", "Ends tasks before they run."};
   table.add_positional("ID", ids, "the tasks' ids").required();
   table.add("terminate", terminate, "also end those that run");
-  table.add("signal", signal, "with --terminate: what processes that run them get (default SIGTERM)").word("NAME");
+  table
+      .add("signal", signal, "with --terminate: what processes that run them get (default SIGTERM)")
+      .word("NAME");
   common.declare(table);
   if (!read(table, words)) return 0;
   if (!signal.empty() && !terminate) throw base::ConfigError{"--signal goes with --terminate"};
@@ -241,10 +258,12 @@ int revoke(const Words& words) {
       case Revocation::Verdict::pending: verdict = "pending"; break;
       case Revocation::Verdict::too_late: verdict = "too_late"; break;
     }
-    all = all && (answers[i].verdict == Revocation::Verdict::revoked || answers[i].verdict == Revocation::Verdict::pending);
+    all = all && (answers[i].verdict == Revocation::Verdict::revoked ||
+                  answers[i].verdict == Revocation::Verdict::pending);
     row["id"] = Value{ids[i]};
     row["verdict"] = Value{std::string{verdict}};
-    if (answers[i].verdict == Revocation::Verdict::too_late) row["state"] = Value{std::string{to_string(answers[i].state)}};
+    if (answers[i].verdict == Revocation::Verdict::too_late)
+      row["state"] = Value{std::string{to_string(answers[i].state)}};
     if (!answers[i].unasked.empty()) row["not_asked"] = Value{answers[i].unasked};
     rows.emplace_back(row);
   }

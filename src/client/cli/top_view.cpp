@@ -246,7 +246,8 @@ std::vector<ScreenLine> draw_top(const TopModel& model, const TopPicture& pictur
   } else {
     std::string events = "events  " + rate_text(model.events().per_second(now)) + "  lost " +
                          std::to_string(model.lost());
-    if (!model.has_task_events()) events += "  (none of tasks: worker -E, or baozi control enable_events)";
+    if (!model.has_task_events())
+      events += "  (none of tasks: worker -E, or baozi control enable_events)";
     add(events, Style::plain);
   }
 

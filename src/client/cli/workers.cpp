@@ -383,12 +383,12 @@ int control(const Words& words) {
   }
   if (name == "enable_events" || name == "disable_events") {
     const std::string word = name == "enable_events" ? "enabled" : "disabled";
-    return question.ask_both("worker." + name,
-                             name == "enable_events" ? "events.enable" : "events.disable", arguments,
-                             [&](const Value& payload) {
-                               const bool changed = payload.at("changed").to<bool>();
-                               return Value{(changed ? "task events " : "task events already ") + word};
-                             });
+    return question.ask_both(
+        "worker." + name, name == "enable_events" ? "events.enable" : "events.disable", arguments,
+        [&](const Value& payload) {
+          const bool changed = payload.at("changed").to<bool>();
+          return Value{(changed ? "task events " : "task events already ") + word};
+        });
   }
   return question.ask("worker." + name, arguments);
 }

@@ -92,7 +92,7 @@ class ChildLink {
   std::unique_ptr<Item[]> items_ = std::make_unique<Item[]>(ring_slots);
   std::uint64_t first_ = 0;  ///< the oldest that the child has not behind it
   std::size_t size_ = 0;
-  std::size_t next_ = 0;     ///< no item before this one is live
+  std::size_t next_ = 0;  ///< no item before this one is live
   std::size_t live_ = 0;
   std::uint64_t answered_ = 0;
   std::uint32_t update_seen_ = 0;

@@ -180,7 +180,8 @@ std::optional<Ended> unpack_ended(BytesView bytes) {
   ended.token = Token{head.token};
   ended.verdict = static_cast<Verdict>(head.verdict);
   const bool says_nothing = value.empty() && ended.verdict == Verdict::ignore;
-  const bool sound = says_nothing || (ended.verdict == Verdict::success ? is_one_value(value) : is_failure(value));
+  const bool sound =
+      says_nothing || (ended.verdict == Verdict::success ? is_one_value(value) : is_failure(value));
   if (!sound || (!follow_ups.empty() && !are_tasks(follow_ups))) return std::nullopt;
   ended.permanent = head.permanent != 0;
   ended.retryable = head.retryable != 0;

@@ -1,4 +1,5 @@
-// A PreforkPool's items: who gets which, when one goes elsewhere, and how one is ended from outside.
+// A PreforkPool's items: who gets which, when one goes elsewhere, and how one is ended from
+// outside.
 #include <algorithm>
 #include <csignal>
 #include <utility>

@@ -1,6 +1,6 @@
 /// \file prefork_parts.hpp
-/// What a PreforkPool is made of, for its own sources only: its slots, the processes behind them, and
-/// why a task ended with its process.
+/// What a PreforkPool is made of, for its own sources only: its slots, the processes behind them,
+/// and why a task ended with its process.
 #pragma once
 #include <memory>
 #include <optional>

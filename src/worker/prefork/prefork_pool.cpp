@@ -15,8 +15,8 @@
 
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
-#include "worker/prefork/prefork_parts.hpp"
 #include "worker/failure.hpp"
+#include "worker/prefork/prefork_parts.hpp"
 
 namespace baozi::worker {
 
@@ -25,7 +25,7 @@ using prefork::Packet;
 
 namespace {
 
-constexpr Micros scan{50'000};            // a wake that was lost is a delay of no more than that
+constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
 constexpr Micros backoff_first{100'000};
 constexpr Micros backoff_most{10'000'000};
 constexpr std::size_t line_bytes_max = 4'096;

@@ -42,7 +42,8 @@ TEST_F(AppCalls, ATaskIsCalledByNameWithValuesOfAnyType) {
   App app = this->app();
   EXPECT_EQ(app.send("t.add", 1, 2).get(patience), Value{3});
   EXPECT_EQ(app.send<int>("t.add", 1, arg("b") = 2).get(patience), 3);
-  EXPECT_EQ(app.send<std::string>("t.queue", CallOptions{.queue = "default"}).get(patience), "default");
+  EXPECT_EQ(app.send<std::string>("t.queue", CallOptions{.queue = "default"}).get(patience),
+            "default");
   EXPECT_EQ(app.apply("t.add", {1}, {{"b", 9}}).get(patience), Value{10});
   const Value nested = Value::object({{"list", Value::array({1, "two", nullptr})}, {"real", 1.5}});
   EXPECT_EQ(app.send("t.echo", nested).get(patience), nested);
@@ -51,7 +52,8 @@ TEST_F(AppCalls, ATaskIsCalledByNameWithValuesOfAnyType) {
 TEST_F(AppCalls, OptionsMayBeSaidInAnyOrderAndKeptForManyCalls) {
   start();
   App app = this->app();
-  auto call = app.task<Value(std::string)>("t.header").with().expires(60s).header("shelf", 3).priority(7);
+  auto call =
+      app.task<Value(std::string)>("t.header").with().expires(60s).header("shelf", 3).priority(7);
   EXPECT_EQ(call.delay("shelf").get(patience), Value{3});
   EXPECT_EQ(call.delay("other").get(patience), Value{});
 }
@@ -95,8 +97,10 @@ TEST_F(AppCalls, ManyCallsAreHandedInTogether) {
   for (int i = 0; i < 1'200; ++i) pairs.emplace_back(i, 1);
   auto results = add.map(pairs);
   ASSERT_EQ(results.size(), pairs.size());
-  for (int i = 0; i < 1'200; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)].get(patience), i + 1);
-  auto echoes = app.task<std::string(std::string)>("t.echo").map(std::vector<std::string>{"a", "b"});
+  for (int i = 0; i < 1'200; ++i)
+    ASSERT_EQ(results[static_cast<std::size_t>(i)].get(patience), i + 1);
+  auto echoes =
+      app.task<std::string(std::string)>("t.echo").map(std::vector<std::string>{"a", "b"});
   EXPECT_EQ(echoes[1].get(patience), "b");
 }
 
@@ -144,7 +148,8 @@ TEST_F(AppCalls, WhatCannotBeCalledIsSaidAtOnce) {
   EXPECT_THROW((void)app.task<int()>(""), std::invalid_argument);
   EXPECT_THROW((void)app.send("two\nlines"), std::invalid_argument);
   EXPECT_THROW(add.with().priority(10).delay(1, 2), std::invalid_argument);
-  EXPECT_THROW(add.with().countdown(1s).eta(std::chrono::system_clock::now()).delay(1, 2), std::invalid_argument);
+  EXPECT_THROW(add.with().countdown(1s).eta(std::chrono::system_clock::now()).delay(1, 2),
+               std::invalid_argument);
   EXPECT_THROW(add.with().queue(std::string(300, 'q')).delay(1, 2), std::invalid_argument);
   EXPECT_THROW(App{"http://127.0.0.1"}, std::invalid_argument);
 }

@@ -1,8 +1,6 @@
 /// \file app_fixture.hpp
 /// An App in front of a small network, and the tasks that it calls.
 #pragma once
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -11,6 +9,8 @@
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include <baozi/client.hpp>
 
@@ -72,7 +72,8 @@ class AppTest : public testing::Test {
       gate.pass();
     });
     registry.task("t.queue", [](Context& context) { return std::string{context.queue()}; });
-    registry.task("t.header", [](Context& context, const std::string& name) { return context.header(name); });
+    registry.task("t.header",
+                  [](Context& context, const std::string& name) { return context.header(name); });
     registry.task("t.until_revoked", [](Context& context) {
       while (true) context.check();
     });
@@ -86,7 +87,8 @@ class AppTest : public testing::Test {
   }
   App app() const { return App{options()}; }
 
-  static constexpr const char* nobody = "tcp://127.0.0.1:9";  // the discard port: nobody listens there
+  static constexpr const char* nobody =
+      "tcp://127.0.0.1:9";  // the discard port: nobody listens there
 
   Gate gate;
   std::optional<SmallNetwork> network;

@@ -1,4 +1,5 @@
-// How results come: blocking, looking, callbacks, coroutines; failures; what else can be asked of a call.
+// How results come: blocking, looking, callbacks, coroutines; failures; what else can be asked of a
+// call.
 #include <coroutine>
 #include <future>
 
@@ -58,7 +59,8 @@ TEST_F(AppResults, AFailureIsThrownWithItsTypeMessageAndTrace) {
 TEST_F(AppResults, WithPropagateOffAFailureIsAnOutcome) {
   start();
   App app = this->app();
-  const Outcome<int> outcome = app.task<int(std::string)>("t.fail").delay("no").get(patience, no_propagate);
+  const Outcome<int> outcome =
+      app.task<int(std::string)>("t.fail").delay("no").get(patience, no_propagate);
   EXPECT_EQ(outcome.state(), State::failure);
   ASSERT_NE(outcome.error(), nullptr);
   EXPECT_EQ(outcome.error()->message(), "no");
@@ -157,7 +159,8 @@ TEST_F(AppResults, TheFirstOfManyAndAllOfManyCanBeWaitedFor) {
   gate.open();
   EXPECT_EQ(when_all(results).get(patience), (std::vector{1, 2}));
   std::promise<std::size_t> outcomes;
-  when_all(results).then([&](const std::vector<Outcome<int>>& all) { outcomes.set_value(all.size()); });
+  when_all(results).then(
+      [&](const std::vector<Outcome<int>>& all) { outcomes.set_value(all.size()); });
   EXPECT_EQ(outcomes.get_future().get(), 2U);
   std::promise<std::size_t> any;
   gather(results, any);

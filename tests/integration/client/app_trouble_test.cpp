@@ -1,9 +1,9 @@
-// What happens when things go wrong around an App: nobody there, nodes that go away, closing, forking, blocking where
-// nobody may.
+// What happens when things go wrong around an App: nobody there, nodes that go away, closing,
+// forking, blocking where nobody may.
+#include <future>
+
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <future>
 
 #include "integration/client/app_fixture.hpp"
 
@@ -43,8 +43,8 @@ TEST_F(AppTrouble, TasksThatWaitForABrokerAreSentWhenItComes) {
 }
 
 TEST_F(AppTrouble, AConfirmThatNeverComesIsUnknownAndNotAFailure) {
-  // A listener that speaks ZMTP and nothing else stands for a broker that hangs after taking the task: here one that
-  // went away with it.
+  // A listener that speaks ZMTP and nothing else stands for a broker that hangs after taking the
+  // task: here one that went away with it.
   start({.workers = 0});
   AppOptions hasty = options();
   hasty.submit_timeout = 300ms;
@@ -119,7 +119,8 @@ TEST_F(AppTrouble, CallersFasterThanTheBrokerWaitForRoomAndLoseNothing) {
   auto add = app.task<int(int, int)>("t.add");
   std::vector<AsyncResult<int>> results;
   for (int i = 0; i < 5'000; ++i) results.push_back(add.delay(i, 1));
-  for (int i = 0; i < 5'000; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)].get(patience), i + 1);
+  for (int i = 0; i < 5'000; ++i)
+    ASSERT_EQ(results[static_cast<std::size_t>(i)].get(patience), i + 1);
 }
 
 TEST_F(AppTrouble, ClosingAnAppEndsWhoeverWaits) {

@@ -102,7 +102,8 @@ TEST_F(EventsTest, TheyAreSwitchedWhileAWorkerRuns) {
       cluster.baozi({"events", "--from", "oldest", "--json", "--type", "task-*", "--limit", "4"});
   std::set<std::string> types;
   for (const Value& line : json_lines(ran.out)) types.insert(text(line, "type"));
-  EXPECT_EQ(types, (std::set<std::string>{"task-sent", "task-received", "task-started", "task-succeeded"}))
+  EXPECT_EQ(types,
+            (std::set<std::string>{"task-sent", "task-received", "task-started", "task-succeeded"}))
       << "of the broker and of the worker; " << ran.err;
   EXPECT_NE(cluster.baozi({"control", "disable_events"}).out.find("task events disabled"),
             std::string::npos);

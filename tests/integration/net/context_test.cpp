@@ -26,7 +26,8 @@ TEST(Context, EndsWithItsLastCopyAndCanBeMadeAgain) {
   const auto threads = [] {
     return std::distance(std::filesystem::directory_iterator{"/proc/self/task"}, {});
   };
-  std::thread{[] {}}.join();  // the thread sanitizer has a thread of its own once there was a second one
+  std::thread{[] {
+  }}.join();  // the thread sanitizer has a thread of its own once there was a second one
   const auto before = threads();
   for (int round = 0; round < 3; ++round) {
     World world;

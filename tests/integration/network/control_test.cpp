@@ -290,7 +290,8 @@ TEST_F(ControlTest, EventsAreSwitchedOnAndOff) {
   EXPECT_EQ(ok(control({"enable_events", "-d", w0}), w0).as_string(), "task events enabled");
   EXPECT_EQ(ok(control({"enable_events", "-d", w0}), w0).as_string(),
             "task events already enabled");
-  EXPECT_NE(cluster.baozi({"control", "enable_events"}).out.find("broker@"), std::string::npos) << "and the broker";
+  EXPECT_NE(cluster.baozi({"control", "enable_events"}).out.find("broker@"), std::string::npos)
+      << "and the broker";
   EXPECT_EQ(ok(control({"disable_events"}), w0).as_string(), "task events disabled");
   EXPECT_EQ(ok(control({"disable_events"}), w1).as_string(), "task events already disabled");
 }

@@ -1,11 +1,12 @@
-// Real programs on real sockets and disks, one fault at a time; every test reconciles the counts at its end.
-#include <gtest/gtest.h>
-
+// Real programs on real sockets and disks, one fault at a time; every test reconciles the counts at
+// its end.
 #include <csignal>
 #include <fstream>
 #include <map>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include <baozi/client.hpp>
 
@@ -30,8 +31,10 @@ class NetworkTest : public testing::Test {
     return counts;
   }
   void expect_books_balance() {
-    EXPECT_TRUE(eventually([&] { return cluster.books_balance() && cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0; }))
-        << cluster.logs();
+    EXPECT_TRUE(eventually([&] {
+      return cluster.books_balance() && cluster.status("books.queued") == 0 &&
+             cluster.status("books.leased") == 0;
+    })) << cluster.logs();
   }
 
   Cluster cluster;
@@ -123,7 +126,8 @@ TEST_F(NetworkTest, ABrokerKilledUnderLoadKeepsWhatItConfirmed) {
       cluster.start_broker();
     }
   }
-  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
   const auto counts = marks();
   EXPECT_EQ(counts.size(), results.size());
   for (const auto& [number, times] : counts) EXPECT_EQ(times, 1) << "task " << number;
@@ -144,7 +148,8 @@ TEST_F(NetworkTest, ACollectorKilledUnderLoadLosesNoResult) {
       cluster.start_collector();
     }
   }
-  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(results[i].get(60s), static_cast<std::int64_t>(i));
   for (const auto& [number, times] : marks()) EXPECT_EQ(times, 1) << "task " << number;
   expect_books_balance();
 }
@@ -189,7 +194,8 @@ TEST_F(NetworkTest, ARetryPolicyOfTheCallIsObeyed) {
   App client = app();
   auto fail = client.task<std::int64_t(std::int64_t)>("t.fail_until");
   CallOptions options;
-  options.on_failure = RetryPolicy{.max_retries = 3, .interval_start = 50ms, .interval_step = 0ms, .interval_max = 50ms};
+  options.on_failure = RetryPolicy{
+      .max_retries = 3, .interval_start = 50ms, .interval_step = 0ms, .interval_max = 50ms};
   EXPECT_EQ(fail.apply_async({2}, options).get(30s), 2);
   EXPECT_THROW(fail.apply_async({9}, options).get(30s), TaskError);
   EXPECT_TRUE(eventually([&] { return cluster.status("books.dead") == 1; }));
@@ -250,8 +256,8 @@ TEST_F(NetworkTest, WithNoBrokerACallReturnsAtOnceAndSaysThatItWasNotSent) {
 
 TEST_F(NetworkTest, ASecondBrokerOnTheSameStoreIsRefusedAndTheFirstIsUnhurt) {
   cluster.start_broker();
-  Process second{{std::string{BAOZI_BINARY_DIR} + "/bin/baozi-broker", "--listen", "tcp://127.0.0.1:0", "--store",
-                  "sqlite:" + (cluster.folder() / "broker.db")}};
+  Process second{{std::string{BAOZI_BINARY_DIR} + "/bin/baozi-broker", "--listen",
+                  "tcp://127.0.0.1:0", "--store", "sqlite:" + (cluster.folder() / "broker.db")}};
   EXPECT_EQ(second.wait(20s), 1);
   EXPECT_NE(second.err().find("broker.db"), std::string::npos) << second.err();
   EXPECT_EQ(cluster.status("books.accepted"), 0);
@@ -262,7 +268,9 @@ TEST_F(NetworkTest, WrongOptionsAreOneLineAndAnExitCode) {
   const std::vector<std::pair<std::vector<std::string>, int>> wrong = {
       {{broker, "--no-such-option"}, 2},
       {{broker, "--listen", "tcp://0.0.0.0:7999", "--store", "memory:"}, 2},
-      {{broker, "--queue", "math:tasks=zero", "--store", "memory:", "--listen", "tcp://127.0.0.1:0"}, 2},
+      {{broker, "--queue", "math:tasks=zero", "--store", "memory:", "--listen",
+        "tcp://127.0.0.1:0"},
+       2},
       {{broker, "--store", "sqlite:/no/such/folder/b.db", "--listen", "tcp://127.0.0.1:0"}, 1},
       {{std::string{BAOZI_BINARY_DIR} + "/bin/baozi-worker", "-A", "/no/such/libtasks.so"}, 1},
   };

@@ -1,12 +1,13 @@
-// Options of tasks and calls, with real programs: what one process was told is what happens in another.
-#include <gtest/gtest.h>
-
+// Options of tasks and calls, with real programs: what one process was told is what happens in
+// another.
 #include <algorithm>
 #include <fstream>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include <baozi/client.hpp>
 
@@ -39,7 +40,8 @@ class OptionsTest : public testing::Test {
   }
   void expect_books_balance() {
     EXPECT_TRUE(eventually([&] {
-      return cluster.books_balance() && cluster.status("books.queued") == 0 && cluster.status("books.leased") == 0;
+      return cluster.books_balance() && cluster.status("books.queued") == 0 &&
+             cluster.status("books.leased") == 0;
     })) << cluster.logs();
   }
 
@@ -85,17 +87,19 @@ TEST_F(OptionsTest, MiddlewareStandsAroundEverySubmitAndEveryExecution) {
   cluster.start_worker(0);
   std::vector<std::string> trail;
   const auto named = [&trail](const std::string& name) {
-    return SubmitMiddleware{name, [&trail, name](OutgoingCall& call, const std::function<void()>& submit) {
-                              trail.push_back(name + " " + std::string{call.name});
-                              if (call.name == "t.forbidden") throw std::runtime_error{"no"};
-                              call.options.headers["trace"] = name;
-                              submit();
-                              trail.push_back(name + (call.id.empty() ? " without an id" : " with its id"));
-                            }};
+    return SubmitMiddleware{
+        name, [&trail, name](OutgoingCall& call, const std::function<void()>& submit) {
+          trail.push_back(name + " " + std::string{call.name});
+          if (call.name == "t.forbidden") throw std::runtime_error{"no"};
+          call.options.headers["trace"] = name;
+          submit();
+          trail.push_back(name + (call.id.empty() ? " without an id" : " with its id"));
+        }};
   };
   App client = app({.middleware = {named("outer"), named("inner")}});
   EXPECT_EQ(client.send<std::string>("t.header").get(30s), "inner");
-  EXPECT_EQ(trail, (std::vector<std::string>{"outer t.header", "inner t.header", "inner with its id", "outer with its id"}));
+  EXPECT_EQ(trail, (std::vector<std::string>{"outer t.header", "inner t.header",
+                                             "inner with its id", "outer with its id"}));
   try {
     client.send("t.forbidden");
     FAIL() << "it was handed in";
@@ -127,7 +131,9 @@ TEST_F(OptionsTest, TheLogTellsFailuresAsTheirTaskWantsThemTold) {
   cluster.start_worker(0);
   App client = app();
   EXPECT_TRUE(client.send<std::int64_t>("t.expected", "my secret").get_for(30s).failed());
-  EXPECT_TRUE(client.send<std::int64_t>("t.fail", "out of flour", CallOptions{.shadow = "bakery"}).get_for(30s).failed());
+  EXPECT_TRUE(client.send<std::int64_t>("t.fail", "out of flour", CallOptions{.shadow = "bakery"})
+                  .get_for(30s)
+                  .failed());
   std::string log;
   EXPECT_TRUE(eventually([&] {
     log = cluster.logs();
@@ -160,11 +166,12 @@ TEST_F(OptionsTest, ASecondCallWithAUniqueKeyIsTheFirstOne) {
   EXPECT_EQ(second.get(30s), 1);
   EXPECT_EQ(third.get(30s), 1);
   AsyncResult<std::int64_t> fourth;
-  EXPECT_TRUE(eventually([&] {  // the key is free with the commit that ends the first, a little after its result
-    fourth = one.send<std::int64_t>("t.mark", path, 4, options);
-    fourth.wait_submitted(30s);
-    return !fourth.is_duplicate();
-  }));
+  EXPECT_TRUE(eventually(
+      [&] {  // the key is free with the commit that ends the first, a little after its result
+        fourth = one.send<std::int64_t>("t.mark", path, 4, options);
+        fourth.wait_submitted(30s);
+        return !fourth.is_duplicate();
+      }));
   EXPECT_EQ(fourth.get(30s), 4);
   EXPECT_EQ(lines(), (std::vector<std::string>{"1", "4"}));
   expect_books_balance();
@@ -176,7 +183,8 @@ TEST_F(OptionsTest, TasksOfOneOrderingKeyKeepTheirOrderOverWorkersAndAKilledBrok
   App client = app();
   std::vector<AsyncResult<std::int64_t>> results;
   for (int i = 0; i < 60; ++i)
-    results.push_back(client.send<std::int64_t>("t.span", path, i, 2, CallOptions{.ordering_key = "k"}));
+    results.push_back(
+        client.send<std::int64_t>("t.span", path, i, 2, CallOptions{.ordering_key = "k"}));
   results[10].wait(30s);
   cluster.broker().kill();
   cluster.start_broker();
@@ -196,8 +204,8 @@ TEST_F(OptionsTest, NoMoreThanItsLimitRunsOfAConcurrencyKey) {
   App client = app();
   std::vector<AsyncResult<std::int64_t>> results;
   for (int i = 0; i < 30; ++i) {
-    results.push_back(client.send<std::int64_t>("t.span", path, i, 5,
-                                                CallOptions{.concurrency_key = "k", .concurrency_limit = 3}));
+    results.push_back(client.send<std::int64_t>(
+        "t.span", path, i, 5, CallOptions{.concurrency_key = "k", .concurrency_limit = 3}));
   }
   for (auto& result : results) (void)result.get(60s);
   int running = 0;

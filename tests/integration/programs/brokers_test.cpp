@@ -73,9 +73,11 @@ TEST_F(TwoBrokers, CallsWithOneHomeGoToOneBrokerAndWaitForItWhileItIsAway) {
   home.broker().kill();
   ASSERT_TRUE(eventually([&] { return app.control("queues").silent.size() == 1; }, 30s));
   auto waiting = mark.with().home("one entry").delay(path, 20);
-  EXPECT_EQ(mark.with().delay(path, 21).get(60s), 21);  // the other broker is there for what has no home
+  EXPECT_EQ(mark.with().delay(path, 21).get(60s),
+            21);  // the other broker is there for what has no home
   EXPECT_FALSE(waiting.ready());
-  home.start_broker(&home == &second ? std::vector<std::string>{"-n", "second"} : std::vector<std::string>{});
+  home.start_broker(&home == &second ? std::vector<std::string>{"-n", "second"}
+                                     : std::vector<std::string>{});
   EXPECT_EQ(waiting.get(60s), 20);
   for (const auto& [number, times] : marks()) EXPECT_EQ(times, 1) << "task " << number;
   EXPECT_EQ(other.status("books.accepted"), 1);

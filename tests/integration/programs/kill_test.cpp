@@ -77,9 +77,12 @@ TEST_F(Kill, OfEveryRoleInTurnUnderLoadLosesNothing) {
   long long repeats = 0;
   for (const auto& [number, times] : counts) repeats += times - 1;
   // What was executed, and of whose end nobody who lived had heard:
-  // - of each killed worker what its pool had (its two threads' tasks and at most 256 more for each, worker/credit.cpp).
-  //   Results leave in the turn of their end, and a redelivered task asks the collector first: nothing else repeats.
-  // - the producer's one unconfirmed batch. The broker died before its commit, and with it worker 1, which could have
+  // - of each killed worker what its pool had (its two threads' tasks and at most 256 more for
+  // each, worker/credit.cpp).
+  //   Results leave in the turn of their end, and a redelivered task asks the collector first:
+  //   nothing else repeats.
+  // - the producer's one unconfirmed batch. The broker died before its commit, and with it worker
+  // 1, which could have
   //   told of it: it comes again, as new tasks.
   // Mostly it is none, seldom 20. What still lies in the pipe of a killed worker would come on top.
   constexpr long long pool = 2 + 2 * 256;

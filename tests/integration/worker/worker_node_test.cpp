@@ -38,7 +38,8 @@ class WorkerNode : public testing::Test {
     submit(1, "c.add", pack_body(1, 1));
     ASSERT_TRUE(producer->wait_for_all());
   }
-  /// The same, and waits until they all run. These tell their progress, which may come instead of STARTED.
+  /// The same, and waits until they all run. These tell their progress, which may come instead of
+  /// STARTED.
   [[nodiscard]] bool start(int count, const std::string& name, const Bytes& body) {
     Bytes tracked;
     Writer out{tracked};

@@ -1,7 +1,8 @@
 // A user's program: nothing but the public headers and the installed library.
-#include <baozi/version.hpp>
 #include <cstdio>
 #include <cstring>
+
+#include <baozi/version.hpp>
 
 int main() {
   std::printf("headers %s, library %s\n", baozi::version_text, baozi::library_version());

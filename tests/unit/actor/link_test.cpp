@@ -286,12 +286,15 @@ TEST_F(OpenLink, AfterASleepTheTickEndsTheSession) {
   EXPECT_FALSE(ping);
 }
 
-TEST_F(OpenLink, AShorterSleepEndsTheSessionTooWhenTheOtherSideHasHeardNothingForNearlyTheLiveness) {
-  // It was about to say something when it was stopped: by the time it goes on it may have been given up.
+TEST_F(OpenLink,
+       AShorterSleepEndsTheSessionTooWhenTheOtherSideHasHeardNothingForNearlyTheLiveness) {
+  // It was about to say something when it was stopped: by the time it goes on it may have been
+  // given up.
   std::optional<Bytes> ping;
   EXPECT_EQ(link.tick(at(900'000), ping), Link::Event::nothing);
   EXPECT_FALSE(ping);
-  EXPECT_EQ(receive(9, 1, wire::Submitted{.upto = 5, .refusals = {}}, 3'400'000), Link::Event::lost);
+  EXPECT_EQ(receive(9, 1, wire::Submitted{.upto = 5, .refusals = {}}, 3'400'000),
+            Link::Event::lost);
   EXPECT_EQ(link.counters().slept, 1U);
 }
 

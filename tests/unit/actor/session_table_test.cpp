@@ -280,12 +280,14 @@ TEST_F(Table, AfterASleepNothingIsActedOnAndAllSessionsEnd) {
   EXPECT_EQ(hello(c, "w3", 1, 1, 4'000'004), SessionTable::Event::hello);
 }
 
-// A worker was taken for lost although what it had said was still to be read (sim seeds 2416, 2696, 3677).
+// A worker was taken for lost although what it had said was still to be read (sim seeds 2416, 2696,
+// 3677).
 TEST_F(Table, WhileWeWereStoppedNobodyWasSilent) {
   open(a, "w1", 1, 1, 0);
   for (std::int64_t us = 0; us <= 2'000'000; us += 500'000) EXPECT_TRUE(expire(us).empty()) << us;
   EXPECT_TRUE(expire(5'000'000).empty());  // shorter than the liveness
-  for (std::int64_t us = 5'500'000; us <= 6'000'000; us += 500'000) EXPECT_TRUE(expire(us).empty()) << us;
+  for (std::int64_t us = 5'500'000; us <= 6'000'000; us += 500'000)
+    EXPECT_TRUE(expire(us).empty()) << us;
   for (std::int64_t us = 6'500'000; us <= 7'500'000 && table.size() > 0; us += 500'000) expire(us);
   EXPECT_EQ(table.size(), 0U);  // it is really gone
   EXPECT_EQ(table.counters().slept, 0U);

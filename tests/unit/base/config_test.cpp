@@ -244,10 +244,15 @@ TEST_F(Config, ExplainsEveryOptionInItsHelp) {
 }
 
 TEST(ConfigHelp, KeepsTheListsOfASummaryAndWrapsItsSentences) {
-  const std::string sentence = "One of these, said in a sentence that is so long that it does not fit into a single line of the help that is printed:";
-  const OptionTable table{"baozi-test", sentence + "\n\n  ping    is it there?\n  active  tasks that run now\n"};
+  const std::string sentence =
+      "One of these, said in a sentence that is so long that it does not fit into a single line of "
+      "the help that is printed:";
+  const OptionTable table{"baozi-test",
+                          sentence + "\n\n  ping    is it there?\n  active  tasks that run now\n"};
   const std::string help = table.help_text();
-  EXPECT_NE(help.find("\n\n  ping    is it there?\n  active  tasks that run now\n"), std::string::npos) << help;
+  EXPECT_NE(help.find("\n\n  ping    is it there?\n  active  tasks that run now\n"),
+            std::string::npos)
+      << help;
   EXPECT_EQ(help.find(sentence), std::string::npos) << "it is wrapped";
 }
 

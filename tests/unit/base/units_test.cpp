@@ -43,7 +43,8 @@ TEST(ParseRate, IsANumberForEachSecondMinuteOrHour) {
   EXPECT_DOUBLE_EQ(*parse_rate("0.5"), 0.5);
   EXPECT_DOUBLE_EQ(*parse_rate("0"), 0);
   EXPECT_DOUBLE_EQ(*parse_rate(""), 0);
-  for (const char* bad : {"often", "/s", "10/d", "-1/s", "10 /s", "10/s ", "1e3", "2000001/s", "99999999999999999999"})
+  for (const char* bad : {"often", "/s", "10/d", "-1/s", "10 /s", "10/s ", "1e3", "2000001/s",
+                          "99999999999999999999"})
     EXPECT_FALSE(parse_rate(bad).has_value()) << bad;
 }
 

@@ -79,10 +79,12 @@ TEST_F(BrokerControl, ItSaysWhereTasksStandInMemoryAndOnDisk) {
   packed.uinteger(static_cast<std::uint64_t>(wire::Option::eta));
   const std::int64_t eta_us = micros(now.wall) + 3'600 * second;
   packed.integer(eta_us);
-  submit(1, {task("out"), task("waits"), task("waits-2"), task("on-disk"), task("on-disk-2"), task("later", {}, later)});
+  submit(1, {task("out"), task("waits"), task("waits-2"), task("on-disk"), task("on-disk-2"),
+             task("later", {}, later)});
   settle();
   ASSERT_EQ(deliveries(*worker_a).size(), 1u);
-  ask(*producer, "query_task", Value::object({{"ids", Value::array({"out", "waits", "on-disk-2", "later", "nonsense"})}}));
+  ask(*producer, "query_task",
+      Value::object({{"ids", Value::array({"out", "waits", "on-disk-2", "later", "nonsense"})}}));
   settle();
   const Value found = reply(*producer);
   ASSERT_EQ(found.size(), 4u) << found.to_json();
@@ -107,7 +109,8 @@ TEST_F(BrokerControl, QuestionsForTasksAreBounded) {
   connect_producer();
   Value::Array many(501, Value{"x"});
   ask(*producer, "query_task", Value::object({{"ids", Value{many}}}));
-  EXPECT_EQ(reply(*producer, static_cast<std::uint64_t>(wire::ErrorCode::too_large)), Value{"more than 500 ids"});
+  EXPECT_EQ(reply(*producer, static_cast<std::uint64_t>(wire::ErrorCode::too_large)),
+            Value{"more than 500 ids"});
 }
 
 TEST_F(BrokerControl, TaskEventsAreSwitchedOnAndOff) {
@@ -133,14 +136,18 @@ TEST_F(BrokerControl, AProducerThatOnlySaidHelloIsNotRemembered) {
   };
   const Uuid other = make_uuid7(wall_time(6), 3, 4);
   std::unique_ptr<TestPeer> visitor;
-  connect(visitor, {.role = wire::Role::producer, .name = "visitor", .incarnation = 8, .origin = other.view()});
+  connect(
+      visitor,
+      {.role = wire::Role::producer, .name = "visitor", .incarnation = 8, .origin = other.view()});
   std::unique_ptr<TestPeer> twin;  // takes the id over, and leaves; the first one still talks
-  connect(twin, {.role = wire::Role::producer, .name = "twin", .incarnation = 9, .origin = other.view()});
+  connect(twin,
+          {.role = wire::Role::producer, .name = "twin", .incarnation = 9, .origin = other.view()});
   EXPECT_EQ(remembered(), 2);
   disconnect(twin);
   pass(2'000'000);
   EXPECT_EQ(remembered(), 1);
-  say(*visitor, wire::Submit{.number = 1, .origin = other.view(), .home = {}, .flags = 0, .tasks = {}});
+  say(*visitor,
+      wire::Submit{.number = 1, .origin = other.view(), .home = {}, .flags = 0, .tasks = {}});
   EXPECT_TRUE(next<wire::ErrorMessage>(*visitor, wire::Type::error).has_value());
   EXPECT_EQ(remembered(), 1);
 }
@@ -469,7 +476,7 @@ TEST_F(BrokerControl, WhatAWorkerMayStillHaveAfterARestartIsPendingAndNotRevoked
   revoke("a");
   settle();
   EXPECT_EQ(reply(*producer).at(std::size_t{0}).at(1), Value{2});  // pending
-  revoke("b");  // so might it be with a worker
+  revoke("b");                                                     // so might it be with a worker
   settle();
   EXPECT_EQ(reply(*producer).at(std::size_t{0}).at(1), Value{2});
   EXPECT_FALSE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());

@@ -1,6 +1,5 @@
-#include "broker_fixture.hpp"
-
 #include "broker/row.hpp"
+#include "broker_fixture.hpp"
 
 namespace baozi::broker {
 namespace {
@@ -135,10 +134,16 @@ TEST_F(BrokerCoreTest, AnEndingObeysAResultThatWasStoredFirst) {
   ASSERT_TRUE(next<wire::ResultMessage>(*collector, wire::Type::result).has_value());
   Bytes record;
   Writer record_out{record};
-  wire::pack_record(record_out, {.id = {false, "a"}, .name = "c.add", .state = wire::TaskState::success, .body = "x"});
+  wire::pack_record(
+      record_out,
+      {.id = {false, "a"}, .name = "c.add", .state = wire::TaskState::success, .body = "x"});
   wire::Stored stored;
   stored.upto = 1;
-  stored.losses.push_back({.entry = 1, .code = wire::Lost::to_winner, .record = record, .raw_follow_ups = {}, .text = {}});
+  stored.losses.push_back({.entry = 1,
+                           .code = wire::Lost::to_winner,
+                           .record = record,
+                           .raw_follow_ups = {},
+                           .text = {}});
   say(*collector, stored);
   settle();
   EXPECT_EQ(core->books().succeeded, 1u);
@@ -162,7 +167,12 @@ TEST_F(BrokerCoreTest, AfterARestartNothingIsDeliveredUntilTheWorkerSaidWhatItHo
   settle();
   EXPECT_TRUE(deliveries(*worker_b).empty());
   const Bytes id = "a";
-  connect_worker(worker_a, 1, 10, {{.number = number, .key = key, .position = given[0].position, .phase = wire::Hold::executing, .id = {false, id}}});
+  connect_worker(worker_a, 1, 10,
+                 {{.number = number,
+                   .key = key,
+                   .position = given[0].position,
+                   .phase = wire::Hold::executing,
+                   .id = {false, id}}});
   settle();
   EXPECT_FALSE(core->is_holding());
   EXPECT_TRUE(deliveries(*worker_b).empty());
@@ -174,8 +184,8 @@ TEST_F(BrokerCoreTest, AfterARestartNothingIsDeliveredUntilTheWorkerSaidWhatItHo
   expect_books_balance();
 }
 
-// Seen with a real worker: its DONEs came while the rows were still on disk, the page-in read those rows again,
-// ran the tasks twice, and as many at the end of the queue were never read.
+// Seen with a real worker: its DONEs came while the rows were still on disk, the page-in read those
+// rows again, ran the tasks twice, and as many at the end of the queue were never read.
 TEST_F(BrokerCoreTest, TasksThatWereReportedAndSettledAreNotReadFromDiskAgain) {
   start();
   connect_producer();
@@ -189,10 +199,17 @@ TEST_F(BrokerCoreTest, TasksThatWereReportedAndSettledAreNotReadFromDiskAgain) {
   crash_and_start();
   std::vector<wire::HeldDelivery> holds;
   for (const auto& delivery : given) {
-    holds.push_back({.number = delivery.number, .key = delivery.key, .position = delivery.position,
-                     .phase = wire::Hold::done_unanswered, .id = delivery.task.id});
+    holds.push_back({.number = delivery.number,
+                     .key = delivery.key,
+                     .position = delivery.position,
+                     .phase = wire::Hold::done_unanswered,
+                     .id = delivery.task.id});
   }
-  connect(worker_a, {.role = wire::Role::worker, .name = "w1", .incarnation = 1, .concurrency = 4, .holds = holds});
+  connect(worker_a, {.role = wire::Role::worker,
+                     .name = "w1",
+                     .incarnation = 1,
+                     .concurrency = 4,
+                     .holds = holds});
   wire::Done message;
   message.first = 1;
   for (const auto& delivery : given) {
@@ -221,7 +238,8 @@ TEST_F(BrokerCoreTest, AStaleDoneIsAnsweredThoughNothingIsCommitted) {
   EXPECT_EQ(answered->exceptions[0].code, wire::Settled::stale);
 }
 
-// Answered at once, the worker forgot it, and a crash before that commit brought the task back (sim seed 623).
+// Answered at once, the worker forgot it, and a crash before that commit brought the task back (sim
+// seed 623).
 TEST_F(BrokerCoreTest, ARepeatedDoneIsAnsweredNoSoonerThanTheOneThatCounted) {
   start();
   connect_producer();
@@ -231,9 +249,15 @@ TEST_F(BrokerCoreTest, ARepeatedDoneIsAnsweredNoSoonerThanTheOneThatCounted) {
   const auto given = deliveries(*worker_a);
   ASSERT_EQ(given.size(), 1u);
   done(*worker_a, given[0].number, wire::TaskState::ignored);
-  connect(worker_a, {.role = wire::Role::worker, .name = "w1", .incarnation = 1, .concurrency = 4,
-                     .holds = {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
-                                .phase = wire::Hold::done_unanswered, .id = given[0].task.id}}});
+  connect(worker_a, {.role = wire::Role::worker,
+                     .name = "w1",
+                     .incarnation = 1,
+                     .concurrency = 4,
+                     .holds = {{.number = given[0].number,
+                                .key = given[0].key,
+                                .position = given[0].position,
+                                .phase = wire::Hold::done_unanswered,
+                                .id = given[0].task.id}}});
   done(*worker_a, given[0].number, wire::TaskState::ignored);
   EXPECT_FALSE(next<wire::DoneOk>(*worker_a, wire::Type::done_ok).has_value());
   settle();
@@ -245,8 +269,8 @@ TEST_F(BrokerCoreTest, ARepeatedDoneIsAnsweredNoSoonerThanTheOneThatCounted) {
   EXPECT_TRUE(store.tasks.empty());
 }
 
-// Its row had left memory again when its worker came: taken for an orphan, it waited for nothing and the task
-// ran twice (sim seed 1433).
+// Its row had left memory again when its worker came: taken for an orphan, it waited for nothing
+// and the task ran twice (sim seed 1433).
 TEST_F(BrokerCoreTest, ATaskThatCameAgainAndWasPagedOutIsStillTheLateWorkersOwn) {
   options.window_tasks = 1;
   start();
@@ -266,8 +290,11 @@ TEST_F(BrokerCoreTest, ATaskThatCameAgainAndWasPagedOutIsStillTheLateWorkersOwn)
   settle();
   ASSERT_EQ(store.tasks.size(), 2u);
   connect_worker(worker_a, 1, 0,
-                 {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
-                   .phase = wire::Hold::done_unanswered, .id = given[0].task.id}});
+                 {{.number = given[0].number,
+                   .key = given[0].key,
+                   .position = given[0].position,
+                   .phase = wire::Hold::done_unanswered,
+                   .id = given[0].task.id}});
   EXPECT_EQ(core->counters().orphans, 0u);
   connect_worker(worker_b, 2, 10);
   settle();
@@ -291,15 +318,22 @@ TEST_F(BrokerCoreTest, ABrokerThatWaitsForARowSleeps) {
   ASSERT_EQ(given.size(), 1u);
   crash_and_start();
   reads_are_slow = true;  // the row of the reported task is not there when the liveness is over
-  connect(worker_a, {.role = wire::Role::worker, .name = "w1", .incarnation = 1, .concurrency = 4,
-                     .holds = {{.number = given[0].number, .key = given[0].key, .position = 0,
-                                .phase = wire::Hold::executing, .id = given[0].task.id}}});
+  connect(worker_a, {.role = wire::Role::worker,
+                     .name = "w1",
+                     .incarnation = 1,
+                     .concurrency = 4,
+                     .holds = {{.number = given[0].number,
+                                .key = given[0].key,
+                                .position = 0,
+                                .phase = wire::Hold::executing,
+                                .id = given[0].task.id}}});
   pass(11 * second);
   EXPECT_TRUE(core->is_holding());
   EXPECT_GT(*core->next_deadline(), now.mono);
 }
 
-// Its new row lay among those that were paged out: it was read from there as a second task (sim seed 4985).
+// Its new row lay among those that were paged out: it was read from there as a second task (sim
+// seed 4985).
 TEST_F(BrokerCoreTest, AnOrphanThatIsJoinedBehindAFullWindowIsNotReadFromDisk) {
   options.window_tasks = 1;
   start();
@@ -313,8 +347,11 @@ TEST_F(BrokerCoreTest, AnOrphanThatIsJoinedBehindAFullWindowIsNotReadFromDisk) {
   ASSERT_EQ(given.size(), 1u);
   crash_and_start();  // before the insert was committed
   connect_worker(worker_a, 1, 0,
-                 {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
-                   .phase = wire::Hold::executing, .id = given[0].task.id}});
+                 {{.number = given[0].number,
+                   .key = given[0].key,
+                   .position = given[0].position,
+                   .phase = wire::Hold::executing,
+                   .id = given[0].task.id}});
   connect_producer(make_uuid7(wall_time(6), 3, 4));
   submit(1, {task("x"), task("y")});  // x fills the window, y is paged out
   settle();
@@ -341,8 +378,11 @@ TEST_F(BrokerCoreTest, AnOrphanDoesNotKeepTheAnswersBehindItWaiting) {
   ASSERT_EQ(given.size(), 1u);
   crash_and_start();  // before the insert was committed
   connect_worker(worker_a, 1, 10,
-                 {{.number = given[0].number, .key = given[0].key, .position = given[0].position,
-                   .phase = wire::Hold::done_unanswered, .id = given[0].task.id}});
+                 {{.number = given[0].number,
+                   .key = given[0].key,
+                   .position = given[0].position,
+                   .phase = wire::Hold::done_unanswered,
+                   .id = given[0].task.id}});
   done(*worker_a, given[0].number, wire::TaskState::ignored);
   settle();
   EXPECT_FALSE(next<wire::DoneOk>(*worker_a, wire::Type::done_ok).has_value());
@@ -386,7 +426,12 @@ TEST_F(BrokerCoreTest, AnOrphanIsJoinedWithItsResendAndNotDeliveredAgain) {
   const std::int64_t key = given[0].key;
   crash_and_start();  // before the insert was committed
   const Bytes name = "a";
-  connect_worker(worker_a, 1, 10, {{.number = number, .key = key, .position = position, .phase = wire::Hold::done_unanswered, .id = {false, name}}});
+  connect_worker(worker_a, 1, 10,
+                 {{.number = number,
+                   .key = key,
+                   .position = position,
+                   .phase = wire::Hold::done_unanswered,
+                   .id = {false, name}}});
   done(*worker_a, number, wire::TaskState::ignored);
   settle();
   EXPECT_FALSE(next<wire::DoneOk>(*worker_a, wire::Type::done_ok).has_value());
@@ -408,8 +453,11 @@ TEST_F(BrokerCoreTest, ATaskThatJoinsItsOrphansDoneLeavesTheRestOfItsBatchToItsP
   submit(1, {task("a")});
   const auto given = deliveries(*worker_a);
   ASSERT_EQ(given.size(), 1u);
-  const auto hold = wire::HeldDelivery{.number = given[0].number, .key = given[0].key, .position = given[0].position,
-                                       .phase = wire::Hold::done_unanswered, .id = given[0].task.id};
+  const auto hold = wire::HeldDelivery{.number = given[0].number,
+                                       .key = given[0].key,
+                                       .position = given[0].position,
+                                       .phase = wire::Hold::done_unanswered,
+                                       .id = given[0].task.id};
   crash_and_start();  // before the insert was committed
   connect_worker(worker_a, 1, 0, {hold});
   done(*worker_a, hold.number, wire::TaskState::ignored);
@@ -458,7 +506,8 @@ TEST_F(BrokerCoreTest, HigherPrioritiesGoFirstAndFifoInsideOne) {
     packed.uinteger(priority);
     return bytes;
   };
-  submit(1, {task("low", {}, with_priority(1)), task("mid1"), task("mid2"), task("high", {}, with_priority(9))});
+  submit(1, {task("low", {}, with_priority(1)), task("mid1"), task("mid2"),
+             task("high", {}, with_priority(9))});
   settle();
   connect_worker(worker_a, 1, 10, {}, 1);
   settle();
@@ -517,7 +566,10 @@ TEST_F(BrokerCoreTest, ARetryWaitsItsDelayAndCountsAsARetryOnly) {
   const auto first = deliveries(*worker_a);
   wire::Nack nack;
   nack.first = 1;
-  nack.entries.push_back({.number = first[0].number, .kind = wire::NackKind::retry, .delay_us = 2 * second, .reason = "again"});
+  nack.entries.push_back({.number = first[0].number,
+                          .kind = wire::NackKind::retry,
+                          .delay_us = 2 * second,
+                          .reason = "again"});
   say(*worker_a, nack);
   pass(second);
   EXPECT_TRUE(deliveries(*worker_a).empty());
@@ -540,8 +592,11 @@ TEST_F(BrokerCoreTest, ASnoozeWaitsItsDelayAndIsNotCounted) {
   const auto first = deliveries(*worker_a);
   wire::Nack nack;
   nack.first = 1;
-  nack.entries.push_back({.number = first[0].number, .kind = wire::NackKind::retry, .delay_us = 2 * second,
-                          .reason = "not yet", .flags = wire::flag::nack_uncharged});
+  nack.entries.push_back({.number = first[0].number,
+                          .kind = wire::NackKind::retry,
+                          .delay_us = 2 * second,
+                          .reason = "not yet",
+                          .flags = wire::flag::nack_uncharged});
   say(*worker_a, nack);
   pass(second);
   EXPECT_TRUE(deliveries(*worker_a).empty());
@@ -565,7 +620,10 @@ TEST_F(BrokerCoreTest, ADeliveryTellsWhenItsTaskWasFirstRetriedThroughARestart) 
   const std::int64_t since = micros(now.wall);
   wire::Nack nack;
   nack.first = 1;
-  nack.entries.push_back({.number = deliveries(*worker_a)[0].number, .kind = wire::NackKind::retry, .delay_us = second, .reason = "x"});
+  nack.entries.push_back({.number = deliveries(*worker_a)[0].number,
+                          .kind = wire::NackKind::retry,
+                          .delay_us = second,
+                          .reason = "x"});
   say(*worker_a, nack);
   settle();
   crash_and_start();
@@ -610,7 +668,8 @@ TEST_F(BrokerCoreTest, ADeliveryWhoseProcessWasLostCountsAsLostAndTheTaskComesBa
     EXPECT_EQ((given[0].flags & wire::flag::deliver_redelivered) != 0, lost > 0);
     wire::Nack nack;
     nack.first = first++;
-    nack.entries.push_back({.number = given[0].number, .kind = wire::NackKind::lost, .reason = "signal 11"});
+    nack.entries.push_back(
+        {.number = given[0].number, .kind = wire::NackKind::lost, .reason = "signal 11"});
     say(*worker_a, nack);
     settle();
     const auto question = next<wire::Fetch>(*collector, wire::Type::fetch);
@@ -647,7 +706,8 @@ TEST_F(BrokerCoreTest, AFullQueueMakesTheProducerWaitAndKeepsNothing) {
   submit(1, {task("a"), task("b")});
   submit(2, {task("c")});
   auto answer = next<wire::Submitted>(*producer, wire::Type::submitted);
-  while (answer && answer->refusals.empty()) answer = next<wire::Submitted>(*producer, wire::Type::submitted);
+  while (answer && answer->refusals.empty())
+    answer = next<wire::Submitted>(*producer, wire::Type::submitted);
   ASSERT_TRUE(answer.has_value());
   EXPECT_EQ(answer->refusals[0].code, wire::Refusal::full);
   EXPECT_EQ(answer->refusals[0].reason, wire::Reason::queue_full);
@@ -726,7 +786,8 @@ TEST_F(BrokerCoreTest, APurgeEndsWhatIsInMemoryAndOnDisk) {
   std::uint64_t ended = 0;
   for (int round = 0; round < 10; ++round) {
     settle();
-    while (const auto message = next<wire::ResultMessage>(*collector, wire::Type::result)) ended += message->groups.size();
+    while (const auto message = next<wire::ResultMessage>(*collector, wire::Type::result))
+      ended += message->groups.size();
     say(*collector, wire::Stored{.upto = ended, .losses = {}});
   }
   settle();
@@ -751,7 +812,8 @@ TEST_F(BrokerCoreTest, APurgeLeavesWhatIsHandedInAfterIt) {
   std::uint64_t ended = 0;
   for (int round = 0; round < 3; ++round) {
     settle();
-    while (const auto message = next<wire::ResultMessage>(*collector, wire::Type::result)) ended += message->groups.size();
+    while (const auto message = next<wire::ResultMessage>(*collector, wire::Type::result))
+      ended += message->groups.size();
     say(*collector, wire::Stored{.upto = ended, .losses = {}});
   }
   settle();
@@ -819,7 +881,9 @@ TEST_F(BrokerCoreTest, ADeadLetterRetriedByHandRaisesItsGeneration) {
   const auto given = deliveries(*worker_a);
   wire::Done message;
   message.first = 1;
-  message.entries.push_back({.number = given[0].number, .state = wire::TaskState::failure, .flags = wire::flag::done_exhausted});
+  message.entries.push_back({.number = given[0].number,
+                             .state = wire::TaskState::failure,
+                             .flags = wire::flag::done_exhausted});
   say(*worker_a, message);
   settle();
   EXPECT_EQ(core->books().dead, 1u);
@@ -846,7 +910,8 @@ TEST_F(BrokerCoreTest, ATaskWhoseHomeItsProducerLeftOpenIsDeliveredOnlyOnceTheCh
   connect_collector();
   connect_worker(worker_a, 1, 10);
   submit(1, {task("a")});
-  EXPECT_TRUE(deliveries(*worker_a).empty());  // a crash now would let the resent batch have another home
+  EXPECT_TRUE(
+      deliveries(*worker_a).empty());  // a crash now would let the resent batch have another home
   commit();
   turn();
   const auto message = next<wire::Deliver>(*worker_a, wire::Type::deliver);

@@ -1,13 +1,14 @@
 /// \file broker_fixture.hpp
-/// A broker core with a memory store that commits when the test says so, and peers that speak frames.
+/// A broker core with a memory store that commits when the test says so, and peers that speak
+/// frames.
 #pragma once
-#include <gtest/gtest.h>
-
 #include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "baozi/packing.hpp"
 #include "broker/broker_core.hpp"
@@ -37,7 +38,8 @@ struct TestStore {
     for (const auto& [key, rec] : tasks) {
       const std::int64_t prefix = key >> lane_shift;
       if (recovered.ranges.empty() || recovered.ranges.back().prefix != prefix) {
-        recovered.ranges.push_back({.prefix = prefix, .rows = 0, .bytes = 0, .key_min = key, .key_max = key});
+        recovered.ranges.push_back(
+            {.prefix = prefix, .rows = 0, .bytes = 0, .key_min = key, .key_max = key});
       }
       ++recovered.ranges.back().rows;
       recovered.ranges.back().bytes += rec.size();
@@ -94,7 +96,8 @@ class BrokerFixture : public testing::Test {
     for (const auto& load : loads) {
       commit();  // a store reads after the commits that were asked before
       std::vector<store::TaskRow> rows;
-      for (auto it = store.tasks.lower_bound(load.from); it != store.tasks.end() && it->first <= load.to && rows.size() < load.rows_max; ++it) {
+      for (auto it = store.tasks.lower_bound(load.from);
+           it != store.tasks.end() && it->first <= load.to && rows.size() < load.rows_max; ++it) {
         rows.push_back({it->first, it->second});
       }
       core->on_loaded(load.request, std::move(rows), now, out);
@@ -137,10 +140,14 @@ class BrokerFixture : public testing::Test {
   }
   TestPeer& connect_producer(const Uuid& id = make_uuid7(wall_time(5), 1, 2)) {
     producer_id = id;
-    return connect(producer, {.role = wire::Role::producer, .name = "p", .incarnation = 7, .origin = producer_id.view()});
+    return connect(producer, {.role = wire::Role::producer,
+                              .name = "p",
+                              .incarnation = 7,
+                              .origin = producer_id.view()});
   }
-  TestPeer& connect_worker(std::unique_ptr<TestPeer>& worker, std::uint64_t incarnation, std::uint64_t credit,
-                           std::vector<wire::HeldDelivery> holds = {}, std::uint32_t concurrency = 4) {
+  TestPeer& connect_worker(std::unique_ptr<TestPeer>& worker, std::uint64_t incarnation,
+                           std::uint64_t credit, std::vector<wire::HeldDelivery> holds = {},
+                           std::uint32_t concurrency = 4) {
     const std::string name = "w" + std::to_string(incarnation);
     connect(worker, {.role = wire::Role::worker,
                      .name = name,
@@ -151,11 +158,16 @@ class BrokerFixture : public testing::Test {
                      .limits = worker_limits,
                      .holds = std::move(holds)});
     commit();
-    if (credit > 0) say(*worker, wire::Credit{.count = credit, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
+    if (credit > 0)
+      say(*worker,
+          wire::Credit{.count = credit, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
     return *worker;
   }
   TestPeer& connect_collector() {
-    return connect(collector, {.role = wire::Role::collector, .name = "c", .incarnation = 9, .endpoints = {"tcp://127.0.0.1:1"}});
+    return connect(collector, {.role = wire::Role::collector,
+                               .name = "c",
+                               .incarnation = 9,
+                               .endpoints = {"tcp://127.0.0.1:1"}});
   }
 
   template <class Message>
@@ -165,7 +177,8 @@ class BrokerFixture : public testing::Test {
   }
   void keep_alive() {
     for (auto& [key, peer] : peers) {
-      if (peer->session != 0) core->on_frame(key, wire::encode(peer->session, ++peer->sent, wire::Ping{}), now, out);
+      if (peer->session != 0)
+        core->on_frame(key, wire::encode(peer->session, ++peer->sent, wire::Ping{}), now, out);
     }
   }
   void disconnect(std::unique_ptr<TestPeer>& peer) {
@@ -182,7 +195,8 @@ class BrokerFixture : public testing::Test {
       peer.received.pop_front();
       auto frame = wire::open_frame(kept.back());
       EXPECT_TRUE(frame.has_value());
-      if (frame->header.session != 0 && type == wire::Type::welcome) peer.session = frame->header.session;
+      if (frame->header.session != 0 && type == wire::Type::welcome)
+        peer.session = frame->header.session;
       if (frame->header.type != type) continue;
       Message message;
       EXPECT_TRUE(wire::decode(*frame, message).has_value());
@@ -193,7 +207,8 @@ class BrokerFixture : public testing::Test {
   std::vector<wire::Delivery> deliveries(TestPeer& peer) {
     std::vector<wire::Delivery> all;
     while (const auto message = next<wire::Deliver>(peer, wire::Type::deliver)) {
-      for (const auto& group : message->groups) all.insert(all.end(), group.deliveries.begin(), group.deliveries.end());
+      for (const auto& group : message->groups)
+        all.insert(all.end(), group.deliveries.begin(), group.deliveries.end());
     }
     return all;
   }
@@ -212,7 +227,8 @@ class BrokerFixture : public testing::Test {
     for (const Bytes& bytes : tasks) message.tasks.push_back(*wire::decode_task(bytes));
     say(*producer, message);
   }
-  void done(TestPeer& worker, std::uint64_t number, wire::TaskState state = wire::TaskState::success, BytesView follow_ups = {}) {
+  void done(TestPeer& worker, std::uint64_t number,
+            wire::TaskState state = wire::TaskState::success, BytesView follow_ups = {}) {
     wire::Done message;
     message.first = 1;
     wire::Settlement entry;
@@ -244,7 +260,8 @@ class BrokerFixture : public testing::Test {
   std::unique_ptr<TestPeer> worker_b;
   std::unique_ptr<TestPeer> collector;
   Uuid producer_id;
-  std::string home = "c";  ///< that the producer stamps into its batches; empty: it knows no collector
+  std::string home =
+      "c";  ///< that the producer stamps into its batches; empty: it knows no collector
   std::uint64_t next_key = 0;
   std::uint64_t nonce = 0;
   std::uint64_t starts = 0;

@@ -32,7 +32,8 @@ class BrokerFull : public BrokerFixture {
   void done_all(TestPeer& worker, const std::vector<wire::Delivery>& given) {
     wire::Done message;
     message.first = 1;
-    for (const auto& one : given) message.entries.push_back({.number = one.number, .state = wire::TaskState::ignored});
+    for (const auto& one : given)
+      message.entries.push_back({.number = one.number, .state = wire::TaskState::ignored});
     say(worker, message);
   }
   std::vector<std::string> full_queues(TestPeer& worker) {
@@ -41,7 +42,8 @@ class BrokerFull : public BrokerFixture {
     if (!message) return {"not told"};
     EXPECT_EQ(message->command, "queues.full");
     EXPECT_EQ(message->request, 0u);
-    for (const auto name : wire::texts_argument(message->arguments, "queues")) list.emplace_back(name);
+    for (const auto name : wire::texts_argument(message->arguments, "queues"))
+      list.emplace_back(name);
     return list;
   }
   std::uint64_t done_upto(TestPeer& worker) {
@@ -117,7 +119,8 @@ TEST_F(BrokerFull, OfABatchLargerThanADropHeadQueueTheLastTasksStay) {
   connect_worker(worker_a, 1, 10);
   settle();
   std::vector<std::string> left;
-  for (const auto& one : deliveries(*worker_a)) left.emplace_back(wire::decode_task(one.task.raw)->id.bytes);
+  for (const auto& one : deliveries(*worker_a))
+    left.emplace_back(wire::decode_task(one.task.raw)->id.bytes);
   EXPECT_EQ(left, (std::vector<std::string>{"2-2", "2-3", "2-4", "2-5"}));
   expect_books_balance();
 }
@@ -140,7 +143,8 @@ TEST_F(BrokerFull, ADropHeadQueueFullOfRunningTasksRefusesTheBatchAndDropsNothin
   expect_books_balance();
 }
 
-// Their bytes counted until their ending was stored: all were dropped, and the batch was refused on top.
+// Their bytes counted until their ending was stored: all were dropped, and the batch was refused on
+// top.
 TEST_F(BrokerFull, DropHeadOfAQueueLimitedInBytesDropsNoMoreThanItHasTo) {
   const std::size_t one = task("1-0").size();
   options.queue_defaults.bytes_max = 4 * one;
@@ -182,8 +186,8 @@ TEST_F(BrokerFull, DropHeadThatWouldFillTheOutboxRefusesAndDropsNothing) {
 // ---- counts
 
 TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereScheduledAndAreDue) {
-  // Their rows still lie among the scheduled ones. Counted as less than they were, the number fell below zero later,
-  // and the queue was full for ever (sim seed 6787).
+  // Their rows still lie among the scheduled ones. Counted as less than they were, the number fell
+  // below zero later, and the queue was full for ever (sim seed 6787).
   const auto later = [&](std::int64_t us) {
     Bytes packed;
     Writer map{packed};
@@ -196,7 +200,8 @@ TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereSchedul
   options.scheduled_window = 2;
   start();
   connect_producer();
-  submit(1, {task("a", {}, later(second)), task("b", {}, later(2 * second)), task("c", {}, later(60 * second)), task("d", {}, later(61 * second))});
+  submit(1, {task("a", {}, later(second)), task("b", {}, later(2 * second)),
+             task("c", {}, later(60 * second)), task("d", {}, later(61 * second))});
   pass(5 * second);
   submit_some(2, 1);
   settle();
@@ -214,7 +219,8 @@ TEST_F(BrokerFull, AQueueCountsItsTasksRightAfterARestartWithSomeThatWereSchedul
   ASSERT_EQ(given.size(), 3u);
   wire::Done message;
   message.first = 1;
-  for (const auto& one : given) message.entries.push_back({.number = one.number, .state = wire::TaskState::ignored});
+  for (const auto& one : given)
+    message.entries.push_back({.number = one.number, .state = wire::TaskState::ignored});
   say(*worker_a, message);
   pass(70 * second);
   expect_books_balance();
@@ -286,7 +292,8 @@ TEST_F(BrokerFull, WhenNobodyDrainsAFullQueueWorkersAreToldAndWhatWaitedLongEnou
 
   worker_queues = {"next"};
   connect_worker(worker_b, 2, 10);
-  EXPECT_EQ(full_queues(*worker_b), std::vector<std::string>{"next"}) << "who comes later is told too";
+  EXPECT_EQ(full_queues(*worker_b), std::vector<std::string>{"next"})
+      << "who comes later is told too";
   settle();
   done_all(*worker_b, deliveries(*worker_b));
   settle();
@@ -311,7 +318,8 @@ TEST_F(BrokerFull, ALongTaskOfAFullQueueIsWorkOnIt) {
   EXPECT_EQ(core->books().accepted, 8u);
 }
 
-// Each worker's lease on a task whose DONE waited kept the poison task away, for which the DONE waited (sim seed 8122).
+// Each worker's lease on a task whose DONE waited kept the poison task away, for which the DONE
+// waited (sim seed 8122).
 TEST_F(BrokerFull, WorkersThatOnlyWaitForTheFullQueueThemselvesAreNobodyWhoDrainsIt) {
   options.queue_patience = Micros{5 * second};
   options.queue_defaults.tasks_max = 2;
@@ -338,9 +346,15 @@ TEST_F(BrokerFull, ADoneThatWaitedInASessionThatEndedIsTakenFromTheNextOne) {
   done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
   settle();
   const auto hold = [](const wire::Delivery& one, std::string_view id, wire::Hold phase) {
-    return wire::HeldDelivery{.number = one.number, .key = one.key, .position = one.position, .phase = phase, .id = {false, id}};
+    return wire::HeldDelivery{.number = one.number,
+                              .key = one.key,
+                              .position = one.position,
+                              .phase = phase,
+                              .id = {false, id}};
   };
-  connect_worker(worker_a, 1, 0, {hold(given[1], "1-1", wire::Hold::done_unanswered), hold(given[2], "1-2", wire::Hold::executing)});
+  connect_worker(worker_a, 1, 0,
+                 {hold(given[1], "1-1", wire::Hold::done_unanswered),
+                  hold(given[2], "1-2", wire::Hold::executing)});
   done(*worker_a, given[1].number, wire::TaskState::ignored, follow_ups("b", 1));
   settle();
   EXPECT_EQ(core->books().accepted, 7u);

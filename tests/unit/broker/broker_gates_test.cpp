@@ -55,7 +55,8 @@ class BrokerGates : public BrokerFixture {
   void nack(const std::string& id, wire::NackKind kind, std::uint64_t delay_us) {
     wire::Nack message;
     message.first = 1;
-    message.entries.push_back({.number = numbers.at(id), .kind = kind, .delay_us = delay_us, .reason = "x"});
+    message.entries.push_back(
+        {.number = numbers.at(id), .kind = kind, .delay_us = delay_us, .reason = "x"});
     say(*worker_a, message);
   }
   void finish(const std::string& id) { done(*worker_a, numbers.at(id)); }
@@ -73,8 +74,8 @@ class BrokerGates : public BrokerFixture {
 
 TEST_F(BrokerGates, TasksOfOneOrderingKeyRunOneAfterTheOther) {
   open();
-  submit(1, {task("a", {}, ordered("k")), task("b", {}, ordered("k")), task("x", {}, ordered("other")),
-             task("c", {}, ordered("k"))});
+  submit(1, {task("a", {}, ordered("k")), task("b", {}, ordered("k")),
+             task("x", {}, ordered("other")), task("c", {}, ordered("k"))});
   settle();
   EXPECT_EQ(delivered(), (Ids{"a", "x"}));
   finish("a");
@@ -109,7 +110,8 @@ TEST_F(BrokerGates, TheNextOneOfAKeyLeavesOnlyAfterTheCommitThatRemovesTheOneBef
 
 TEST_F(BrokerGates, AHeadThatWaitsForARetryOrItsEtaBlocksItsKey) {
   open();
-  const Bytes later = map_of({{wire::Option::eta, [&] {
+  const Bytes later = map_of({{wire::Option::eta,
+                               [&] {
                                  Bytes bytes;
                                  Writer{bytes}.integer(micros(now.wall) + 3 * second);
                                  return bytes;
@@ -134,7 +136,8 @@ TEST_F(BrokerGates, AHeadThatWaitsForARetryOrItsEtaBlocksItsKey) {
 
 TEST_F(BrokerGates, OrderOutlivesARestart) {
   open(0);
-  submit(1, {task("a", {}, ordered("k")), task("b", {}, ordered("k")), task("plain"), task("c", {}, ordered("k"))});
+  submit(1, {task("a", {}, ordered("k")), task("b", {}, ordered("k")), task("plain"),
+             task("c", {}, ordered("k"))});
   settle();
   crash_and_start();
   connect_producer(producer_id);
@@ -175,7 +178,8 @@ TEST_F(BrokerGates, ARetryThatWaitsBlocksItsKeyThroughARestart) {
 TEST_F(BrokerGates, ABlockedTaskThatExpiresHoldsNobodyUp) {
   open();
   connect_collector();
-  const Bytes expiring = map_of({{wire::Option::expires, [&] {
+  const Bytes expiring = map_of({{wire::Option::expires,
+                                  [&] {
                                     Bytes bytes;
                                     Writer{bytes}.integer(micros(now.wall) + second);
                                     return bytes;
@@ -331,8 +335,8 @@ TEST_F(BrokerGates, AFollowUpWhoseKeyIsHeldIsDropped) {
 
 TEST_F(BrokerGates, NoMoreThanTheLimitOfAConcurrencyKeyAreLeasedAndOthersPass) {
   open();
-  submit(1, {task("a", {}, limited("k", 2)), task("b", {}, limited("k", 2)), task("c", {}, limited("k", 2)),
-             task("d", {}, limited("k", 2)), task("plain")});
+  submit(1, {task("a", {}, limited("k", 2)), task("b", {}, limited("k", 2)),
+             task("c", {}, limited("k", 2)), task("d", {}, limited("k", 2)), task("plain")});
   settle();
   auto first = delivered();
   std::sort(first.begin(), first.end());
@@ -398,7 +402,8 @@ TEST_F(BrokerGates, AQueueMayHaveALimit) {
 TEST_F(BrokerGates, ARevokedTaskThatWasLetGoMakesRoomForTheNext) {
   open(0);
   connect_collector();
-  submit(1, {task("a", {}, limited("k", 1)), task("b", {}, limited("k", 1)), task("c", {}, limited("k", 1))});
+  submit(1, {task("a", {}, limited("k", 1)), task("b", {}, limited("k", 1)),
+             task("c", {}, limited("k", 1))});
   settle();
   say(*worker_a, wire::Credit{.count = 1, .bytes = 1 << 30, .returned = 0, .returned_bytes = 0});
   settle();

@@ -7,7 +7,8 @@ namespace {
 
 class ProducerKeys : public ProducerBench {
  protected:
-  void submit_keyed(std::uint64_t first, std::uint64_t last, std::string_view key, bool unique = false) {
+  void submit_keyed(std::uint64_t first, std::uint64_t last, std::string_view key,
+                    bool unique = false) {
     TaskPile tasks = pile(first, last);
     for (Submission& task : tasks.tasks) {
       task.key_hash = base::key_hash(key);
@@ -27,8 +28,13 @@ class ProducerKeys : public ProducerBench {
   }
   void refuse_duplicate(std::uint64_t number, std::uint32_t index, const std::string& first) {
     Peer& peer = peers[broker_a];
-    const wire::Submitted message{
-        0, {{number, wire::Refusal::rejected, wire::Reason::none, 0, 0, {{index, wire::Reason::duplicate, first}}}}};
+    const wire::Submitted message{0,
+                                  {{number,
+                                    wire::Refusal::rejected,
+                                    wire::Reason::none,
+                                    0,
+                                    0,
+                                    {{index, wire::Reason::duplicate, first}}}}};
     const Bytes frame = wire::encode(peer.session, ++peer.sent, message);
     core->on_frame(broker_a, frame, now, out);
     for (const Duplicate& one : out.duplicates) duplicates.push_back(one);
@@ -111,7 +117,8 @@ TEST_F(ProducerKeys, ADuplicateIsToldTheFirstAndWaitsForItsResult) {
   const SentSubmit rest = next_submit(broker_a);  // under the same number
   EXPECT_EQ(rest.number, 1u);
   EXPECT_EQ(rest.names, names(2, 2));
-  EXPECT_NE(std::find(peers[collector].received.begin(), peers[collector].received.end(), wire::Type::watch),
+  EXPECT_NE(std::find(peers[collector].received.begin(), peers[collector].received.end(),
+                      wire::Type::watch),
             peers[collector].received.end());
   push_result(collector, first, "\x05");
   EXPECT_EQ(results.at(1), "\x05");

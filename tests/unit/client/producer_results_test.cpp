@@ -156,8 +156,9 @@ TEST_F(ProducerResults, WhatIsLookedUpMayComeInSeveralFrames) {
     const TaskId id = id_of_tag(tag);
     const Bytes record = record_of(id, "large");
     tell(collector,
-         wire::Fetched{fetch.request,
-                       {{.id = wire::view_of(id), .state = wire::TaskState::success, .record = record}}});
+         wire::Fetched{
+             fetch.request,
+             {{.id = wire::view_of(id), .state = wire::TaskState::success, .record = record}}});
     turn();
   }
   EXPECT_EQ(results.size(), 2U);
@@ -215,7 +216,8 @@ TEST_F(ProducerResults, AWatchThatTheCollectorDidNotTakeIsSentAgainALittleLater)
     return std::count(peers[one].received.begin(), peers[one].received.end(), wire::Type::watch);
   };
   ASSERT_EQ(watches(), 1);
-  tell(one, wire::ErrorMessage{.code = wire::ErrorCode::overloaded, .text = "too many ids are watched"});
+  tell(one,
+       wire::ErrorMessage{.code = wire::ErrorCode::overloaded, .text = "too many ids are watched"});
   run_for(900ms);
   EXPECT_EQ(watches(), 1);
   run_for(200ms);
@@ -306,8 +308,9 @@ TEST_F(ProducerResults, AnAnswerToALookUpIsCompleteWhenEveryIdWasNamed) {
   turn();
   EXPECT_TRUE(answers.empty());
   tell(collector,
-       wire::Fetched{fetch.request,
-                     {{.id = wire::view_of(two), .state = wire::TaskState::success, .record = record}}});
+       wire::Fetched{
+           fetch.request,
+           {{.id = wire::view_of(two), .state = wire::TaskState::success, .record = record}}});
   turn();
   ASSERT_EQ(answers.size(), 1U);
   EXPECT_EQ(answers[0].found[0].state, wire::TaskState::pending);

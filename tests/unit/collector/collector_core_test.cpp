@@ -2,7 +2,6 @@
 
 #include "baozi/codec.hpp"
 #include "baozi/value.hpp"
-
 #include "collector_fixture.hpp"
 
 namespace baozi::collector::test {
@@ -462,13 +461,18 @@ TEST_F(CollectorTest, WhenMoreResultsAreKeptThanMayBeTheOldestMakeRoom) {
   pass(10s);
   out_.expiries.clear();
   const auto ago = [&](Micros age) { return micros(now_.wall - age); };
-  core_->on_expired({.erased = 0, .end_reached = true, .rows = 4, .kept = {ago(1h), ago(10h), ago(5h), ago(1min)}}, now_);
+  core_->on_expired({.erased = 0,
+                     .end_reached = true,
+                     .rows = 4,
+                     .kept = {ago(1h), ago(10h), ago(5h), ago(1min)}},
+                    now_);
   pass(50ms);  // at once
   ASSERT_EQ(out_.expiries.size(), 1U);
   EXPECT_LE(out_.expiries[0].finished_before_us, ago(4h));
   EXPECT_GT(out_.expiries[0].finished_before_us, ago(5h));
   out_.expiries.clear();
-  core_->on_expired({.erased = 2, .end_reached = true, .rows = 2, .kept = {ago(1h), ago(1min)}}, now_);
+  core_->on_expired({.erased = 2, .end_reached = true, .rows = 2, .kept = {ago(1h), ago(1min)}},
+                    now_);
   EXPECT_EQ(core_->counters().dropped, 2U);
   EXPECT_EQ(core_->counters().expired, 0U);
   pass(10s);

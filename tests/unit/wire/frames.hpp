@@ -25,14 +25,17 @@ inline Json load_vectors(const std::string& file) {
   return Json::parse(in);
 }
 
-/// One list of a vector file, by value: a loop over `load_vectors(…)["…"]` would outlive what it loops over.
-inline Json load_list(const std::string& file, const char* list) { return load_vectors(file)[list]; }
+/// One list of a vector file, by value: a loop over `load_vectors(…)["…"]` would outlive what it
+/// loops over.
+inline Json load_list(const std::string& file, const char* list) {
+  return load_vectors(file)[list];
+}
 
 inline constexpr const char* vector_files[] = {
-    "hello",     "welcome", "ping",    "pong",    "goodbye", "error",   "collectors", "submit",
-    "submitted", "credit",  "deliver", "done",    "done_ok", "nack",    "result",     "stored",
-    "watch",     "state",   "fetch",   "fetched", "forget",  "control", "reply",      "revoke",
-    "queues",    "events",  "events_ok", "follow", "followed"};
+    "hello",     "welcome", "ping",      "pong",    "goodbye", "error",   "collectors", "submit",
+    "submitted", "credit",  "deliver",   "done",    "done_ok", "nack",    "result",     "stored",
+    "watch",     "state",   "fetch",     "fetched", "forget",  "control", "reply",      "revoke",
+    "queues",    "events",  "events_ok", "follow",  "followed"};
 
 /// Calls `use` with an empty message of the type.
 template <class Use>

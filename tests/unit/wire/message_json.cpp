@@ -86,31 +86,33 @@ Json value_json(BytesView packed) {
 }
 
 Json to_json(const wire::Hello& m) {
-  return {{"nonce", m.nonce},
-          {"role", number(m.role)},
-          {"name", m.name},
-          {"incarnation", m.incarnation},
-          {"facts",
-           {{"origin", hex_or_null(m.origin)},
-            {"queues", m.queues},
-            {"concurrency", m.concurrency},
-            {"software", m.software},
-            {"host", m.host},
-            {"pid", m.pid},
-            {"endpoints", m.endpoints},
-            {"durable_results", m.durable_results},
-            {"labels", m.labels},
-            {"early", m.early},
-            {"limits", list(m.limits, [](const wire::TaskLimit& limit) {
-               return Json::array({limit.name, limit.concurrency, limit.interval_us});
-             })}}},
-          {"holds", list(m.holds, [](const wire::HeldDelivery& hold) {
-             return Json{{"number", hold.number},
-                         {"key", hold.key},
-                         {"position", hold.position},
-                         {"phase", number(hold.phase)},
-                         {"id", id(hold.id)}};
-           })}};
+  return {
+      {"nonce", m.nonce},
+      {"role", number(m.role)},
+      {"name", m.name},
+      {"incarnation", m.incarnation},
+      {"facts",
+       {{"origin", hex_or_null(m.origin)},
+        {"queues", m.queues},
+        {"concurrency", m.concurrency},
+        {"software", m.software},
+        {"host", m.host},
+        {"pid", m.pid},
+        {"endpoints", m.endpoints},
+        {"durable_results", m.durable_results},
+        {"labels", m.labels},
+        {"early", m.early},
+        {"limits", list(m.limits,
+                        [](const wire::TaskLimit& limit) {
+                          return Json::array({limit.name, limit.concurrency, limit.interval_us});
+                        })}}},
+      {"holds", list(m.holds, [](const wire::HeldDelivery& hold) {
+         return Json{{"number", hold.number},
+                     {"key", hold.key},
+                     {"position", hold.position},
+                     {"phase", number(hold.phase)},
+                     {"id", id(hold.id)}};
+       })}};
 }
 
 Json to_json(const wire::Welcome& m) {
@@ -181,10 +183,11 @@ Json to_json(const wire::Deliver& m) {
              return Json{{"origin", hex_or_null(group.origin)},
                          {"home", or_null(group.home)},
                          {"deliveries", list(group.deliveries, [](const wire::Delivery& delivery) {
-                            return Json{{"number", delivery.number},     {"key", delivery.key},
-                                        {"position", delivery.position}, {"count", delivery.count},
-                                        {"retries", delivery.retries},   {"flags", delivery.flags},
-                                        {"task", task(delivery.task)},   {"since", delivery.since_us}};
+                            return Json{
+                                {"number", delivery.number},     {"key", delivery.key},
+                                {"position", delivery.position}, {"count", delivery.count},
+                                {"retries", delivery.retries},   {"flags", delivery.flags},
+                                {"task", task(delivery.task)},   {"since", delivery.since_us}};
                           })}};
            })}};
 }
@@ -286,7 +289,10 @@ Json to_json(const wire::Reply& m) {
 }
 
 Json to_json(const wire::Revoke& m) {
-  return {{"request", m.request}, {"flags", m.flags}, {"ids", ids(m.ids)}, {"signal", or_null(m.signal)}};
+  return {{"request", m.request},
+          {"flags", m.flags},
+          {"ids", ids(m.ids)},
+          {"signal", or_null(m.signal)}};
 }
 
 Json to_json(const wire::Queues& m) {

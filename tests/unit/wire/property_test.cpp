@@ -17,8 +17,8 @@ using Messages =
                    wire::ErrorMessage, wire::Collectors, wire::Submit, wire::Submitted,
                    wire::Credit, wire::Deliver, wire::Done, wire::DoneOk, wire::Nack,
                    wire::ResultMessage, wire::Stored, wire::Watch, wire::StateMessage, wire::Fetch,
-                   wire::Fetched, wire::Forget, wire::Control, wire::Reply, wire::Revoke, wire::Queues,
-                   wire::Events, wire::EventsOk, wire::Follow, wire::Followed>;
+                   wire::Fetched, wire::Forget, wire::Control, wire::Reply, wire::Revoke,
+                   wire::Queues, wire::Events, wire::EventsOk, wire::Follow, wire::Followed>;
 TYPED_TEST_SUITE(RoundTrip, Messages);
 
 TYPED_TEST(RoundTrip, DecodingWhatWasEncodedGivesTheSameMessage) {

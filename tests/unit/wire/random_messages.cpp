@@ -279,7 +279,8 @@ void RandomMessages::fill(wire::DoneOk& m) {
 void RandomMessages::fill(wire::Nack& m) {
   m.first = number() | 1U;
   for (std::size_t n = count(20); n > 0; --n) {
-    m.entries.push_back({number(), any<wire::NackKind>(1, 4), number(), text(), count(2) == 0 ? number() : 0});
+    m.entries.push_back(
+        {number(), any<wire::NackKind>(1, 4), number(), text(), count(2) == 0 ? number() : 0});
   }
 }
 

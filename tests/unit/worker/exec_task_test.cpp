@@ -142,7 +142,8 @@ TEST(ExecTask, CodesOfRetryOnAreRetriesAndOthersAreNot) {
 TEST(ExecTask, WhatCannotRunSaysWhy) {
   EXPECT_TRUE(Programs{Words{"no-such-program-here"}}.failure("p").starts_with(
       "ExecError: cannot run 'no-such-program-here': no such program in PATH ("));
-#if !defined(__SANITIZE_THREAD__)  // it makes a fork of posix_spawn's vfork: the reason does not come back
+#if !defined( \
+    __SANITIZE_THREAD__)  // it makes a fork of posix_spawn's vfork: the reason does not come back
   EXPECT_EQ(Programs{Words{"/no/such/program"}}.failure("p"),
             "ExecError: cannot run '/no/such/program': No such file or directory");
   EXPECT_EQ(Programs{Words{"/etc/passwd"}}.failure("p"),

@@ -21,7 +21,8 @@ void hooked(Registry& r, Trail& trail, const std::string& name, std::function<in
   };
   r.task(name, [f](Context& context) { return f(context); })
       .max_retries(1)
-      .before_start([&trail](Context& context) { trail.push_back("before " + std::string{context.name()}); })
+      .before_start(
+          [&trail](Context& context) { trail.push_back("before " + std::string{context.name()}); })
       .on_success(word("success"))
       .on_failure(word("failure"))
       .on_retry(word("retry"))
@@ -92,8 +93,9 @@ TEST(Hooks, OneThatThrowsAfterASuccessMakesItAFailureThatIsNotRetried) {
 
 TEST(Hooks, OneThatThrowsAfterAFailureIsToldInItsTraceback) {
   TaskBench tasks{[&](Registry& r) {
-    r.task("x", [] { throw std::runtime_error{"boom"}; })
-        .on_failure([](Context&, const ExecutionEnd&) { throw std::logic_error{"worse"}; });
+    r.task("x", [] {
+       throw std::runtime_error{"boom"};
+     }).on_failure([](Context&, const ExecutionEnd&) { throw std::logic_error{"worse"}; });
   }};
   const FailureText text = failure_text(tasks.call("x").value);
   EXPECT_EQ(text.message, "boom");
@@ -114,10 +116,12 @@ TEST(Middleware, StandsAroundEveryTaskInOrderAndSeesTheEnd) {
     r.task("bad", [] { throw std::runtime_error{"x"}; });
   }};
   EXPECT_EQ(tasks.call("good").verdict, Verdict::success);
-  EXPECT_EQ(trail, (Trail{"outer in good", "inner in good", "inner out SUCCESS", "outer out SUCCESS"}));
+  EXPECT_EQ(trail,
+            (Trail{"outer in good", "inner in good", "inner out SUCCESS", "outer out SUCCESS"}));
   trail.clear();
   EXPECT_EQ(tasks.call("bad").verdict, Verdict::failure);
-  EXPECT_EQ(trail, (Trail{"outer in bad", "inner in bad", "inner out FAILURE", "outer out FAILURE"}));
+  EXPECT_EQ(trail,
+            (Trail{"outer in bad", "inner in bad", "inner out FAILURE", "outer out FAILURE"}));
 }
 
 TEST(Middleware, OfOneLibraryStandsAroundTheTasksOfAnother) {
@@ -200,7 +204,8 @@ TEST(Describe, ArgumentsAreShownAsFarAsTheTaskAllows) {
   EXPECT_EQ(text("all", pack_body(1, "x")), "payments(***, ***)");
   EXPECT_EQ(text("plain", pack_body(1, std::string(1'000, 'x'))).size(), 5u + 2u + 3u + 131u);
   EXPECT_EQ(text("plain", "no arguments"), "plain(?)");
-  const Bytes options = *wire::pack_options({.shadow = "mine", .shown_arguments = "hidden"}, wall_time(0));
+  const Bytes options =
+      *wire::pack_options({.shadow = "mine", .shown_arguments = "hidden"}, wall_time(0));
   EXPECT_EQ(text("plain", pack_body(1, "x"), options), "mine(hidden)");
 }
 

@@ -130,10 +130,15 @@ TEST(Invoke, ATaskMaySnoozeBeIgnoredOrGoBackToItsQueue) {
 
 TEST(Invoke, SomeFailuresAreNeverRetriedAndSomeAreExpected) {
   TaskBench tasks{[](Registry& r) {
-    r.task("x", [](bool very) {
-       if (very) throw VeryFlaky{"x"};
-       throw Flaky{"x"};
-     }).max_retries(2).autoretry_for<Flaky>().dont_autoretry_for<VeryFlaky>().throws<VeryFlaky>();
+    r.task("x",
+           [](bool very) {
+             if (very) throw VeryFlaky{"x"};
+             throw Flaky{"x"};
+           })
+        .max_retries(2)
+        .autoretry_for<Flaky>()
+        .dont_autoretry_for<VeryFlaky>()
+        .throws<VeryFlaky>();
   }};
   const Ended flaky = tasks.call("x", false);
   EXPECT_TRUE(flaky.retryable);
@@ -144,9 +149,8 @@ TEST(Invoke, SomeFailuresAreNeverRetriedAndSomeAreExpected) {
 }
 
 TEST(Invoke, TheEndsOfTasksAreNoStatesOfRunningOnes) {
-  TaskBench tasks{[](Registry& r) {
-    r.task("x", [](Context& context) { context.update_state("IGNORED"); });
-  }};
+  TaskBench tasks{
+      [](Registry& r) { r.task("x", [](Context& context) { context.update_state("IGNORED"); }); }};
   EXPECT_EQ(tasks.failure("x"),
             "std::invalid_argument: IGNORED is an end, no state of a running task");
 }

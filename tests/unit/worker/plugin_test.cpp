@@ -143,10 +143,9 @@ TEST(Plugin, AnotherAbiIsRefusedBeforeAnythingIsCalled) {
   const std::string abi = plugins + "libplugin_other_abi.so";
   const std::string cxx = plugins + "libplugin_other_cxx_abi.so";
   const std::string sizes = plugins + "libplugin_other_sizes.so";
-  EXPECT_EQ(refusal(abi),
-            "cannot load tasks from " + abi +
-                ": built for plug-in ABI 999, this is baozi 0.1.0 with ABI " +
-                std::to_string(plugin_abi) + ": build it again");
+  EXPECT_EQ(refusal(abi), "cannot load tasks from " + abi +
+                              ": built for plug-in ABI 999, this is baozi 0.1.0 with ABI " +
+                              std::to_string(plugin_abi) + ": build it again");
   EXPECT_NE(refusal(cxx).find("another C++ standard library ABI"), std::string::npos)
       << refusal(cxx);
   EXPECT_NE(refusal(sizes).find("with other headers of baozi"), std::string::npos)

@@ -147,7 +147,8 @@ TEST_F(WorkerDeliver, WhatATaskSaysOfItsStateGoesToItsCollector) {
   open_all();
   deliver(broker(), {{.number = 1, .task = task_bytes(1)}, {.number = 2, .task = task_bytes(2)}});
   ASSERT_FALSE(starts.empty());
-  EXPECT_TRUE(collector->take<wire::StateMessage>(wire::Type::state).empty()) << "the pool has it, no more";
+  EXPECT_TRUE(collector->take<wire::StateMessage>(wire::Type::state).empty())
+      << "the pool has it, no more";
   core->on_state_update(starts[0].token, "STARTED", "\xc0");
   turn();
   const auto messages = collector->take<wire::StateMessage>(wire::Type::state);

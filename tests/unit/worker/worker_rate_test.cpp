@@ -1,6 +1,6 @@
 // Rate limits: what has to wait blocks nothing, hoards nothing, and starts in its turn.
-#include "worker_bench.hpp"
 #include "worker/rate_limits.hpp"
+#include "worker_bench.hpp"
 
 namespace baozi::worker {
 namespace {

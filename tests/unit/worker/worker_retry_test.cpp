@@ -153,7 +153,9 @@ TEST_F(WorkerRetry, NoRetryComesLaterThanTheTimeToRetryFor) {
   policies.tasks["stubborn"].retry.retry_for = Micros{60'000'000};
   open_all();
   const auto attempt = [&](std::uint64_t number, Micros since) {
-    deliver(broker(), {{.number = number, .task = task_bytes(number, "stubborn"), .retries = 3,
+    deliver(broker(), {{.number = number,
+                        .task = task_bytes(number, "stubborn"),
+                        .retries = 3,
                         .since_us = micros(now.wall - since)}});
     finish(starts.back().token, failure(true));
   };
@@ -172,7 +174,8 @@ TEST_F(WorkerRetry, TheLogTellsFailuresWithTheirTraceAndExpectedOnesWithout) {
   core->turn(now, out);
   ASSERT_EQ(out.tasks.size(), 1u);
   EXPECT_EQ(out.tasks[0].level, TaskNote::Level::error);
-  EXPECT_EQ(out.tasks[0].text, "task add[" + to_string(uuid(1)) + "] failed: std::runtime_error: boom");
+  EXPECT_EQ(out.tasks[0].text,
+            "task add[" + to_string(uuid(1)) + "] failed: std::runtime_error: boom");
   EXPECT_EQ(out.tasks[0].traceback, "at line 1");
   out.tasks.clear();
   carry_out();

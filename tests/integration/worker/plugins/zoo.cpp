@@ -27,7 +27,9 @@ namespace zoo {
 using namespace std::chrono_literals;
 
 // The sanitizer would see it first, and end the process in its own way.
-[[gnu::no_sanitize("undefined")]] __attribute__((noinline)) int read_nothing(volatile int* from) { return *from + 1; }
+[[gnu::no_sanitize("undefined")]] __attribute__((noinline)) int read_nothing(volatile int* from) {
+  return *from + 1;
+}
 __attribute__((noinline)) int null_dereference(int depth) {
   if (depth == 0) {
     volatile int* volatile nothing = nullptr;
