@@ -1,6 +1,6 @@
 /// \file memory_schedule_store.hpp
-/// ScheduleStore for tests and for schedules that come from a file; as the model that the databases
-/// are compared with. Never fails. Threading: one owner thread.
+/// ScheduleStore of `memory:`: nothing outlives its process. For tests, and the model that the
+/// databases are compared with. Never fails. Threading: one owner thread.
 #pragma once
 #include <functional>
 #include <map>

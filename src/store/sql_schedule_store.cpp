@@ -223,58 +223,51 @@ Result<void> SqlScheduleStore::put(std::span<const beat::Entry> entries, const s
   });
 }
 
-Result<bool> SqlScheduleStore::edit(const std::string& name, const Edit& change,
-                                    const std::string& what, const std::string& who, WallTime now) {
+template <class Body>
+Result<bool> SqlScheduleStore::change(const std::string& name, const Body& body) {
   bool is_there = false;
   auto done = transaction(true, [&]() -> Result<void> {
     auto found = look_up(name);
     if (!found) return Unexpected{found.error()};
     if (!*found) return {};
     is_there = true;
-    if (!(*found)->entry) return in_store(*session_, (*found)->entry.error());
-    const beat::Entry& before = (*found)->entry->entry;
-    Result<beat::Entry> after = change(before);
-    if (!after) return Unexpected{after.error()};
-    if (*after == before) return {};
-    if (auto written = write({&*after}); !written) return written;
-    return note({{0, now, who, what, name, (*found)->json, after->to_value().to_json()}});
+    return body(**found);
   });
   if (!done) return Unexpected{done.error()};
   return is_there;
+}
+
+Result<bool> SqlScheduleStore::edit(const std::string& name, const Edit& edited,
+                                    const std::string& what, const std::string& who, WallTime now) {
+  return change(name, [&](const Found& row) -> Result<void> {
+    if (!row.entry) return in_store(*session_, row.entry.error());
+    const beat::Entry& before = row.entry->entry;
+    Result<beat::Entry> after = edited(before);
+    if (!after) return Unexpected{after.error()};
+    if (*after == before) return {};
+    if (auto written = write({&*after}); !written) return written;
+    return note({{0, now, who, what, name, row.json, after->to_value().to_json()}});
+  });
 }
 
 Result<bool> SqlScheduleStore::remove(const std::string& name, const std::string& who,
                                       WallTime now) {
-  bool is_there = false;
-  auto done = transaction(true, [&]() -> Result<void> {
-    auto found = look_up(name);
-    if (!found) return Unexpected{found.error()};
-    if (!*found) return {};
-    is_there = true;
+  return change(name, [&](const Found& row) -> Result<void> {
     auto gone = session_->query("DELETE FROM baozi_schedule WHERE name = $1", {name}, no_rows());
     if (!gone) return gone;
-    return note({{0, now, who, "remove", name, (*found)->json, ""}});
+    return note({{0, now, who, "remove", name, row.json, ""}});
   });
-  if (!done) return Unexpected{done.error()};
-  return is_there;
 }
 
 Result<bool> SqlScheduleStore::request_run(const std::string& name, const std::string& who,
                                            WallTime now) {
-  bool is_there = false;
-  auto done = transaction(true, [&]() -> Result<void> {
-    auto found = look_up(name);
-    if (!found) return Unexpected{found.error()};
-    if (!*found) return {};
-    is_there = true;
+  return change(name, [&](const Found& row) -> Result<void> {
     auto asked =
         session_->query("UPDATE baozi_schedule SET run_requests = run_requests + 1 WHERE name = $1",
                         {name}, no_rows());
     if (!asked) return asked;
-    return note({{0, now, who, "run", name, (*found)->json, (*found)->json}});
+    return note({{0, now, who, "run", name, row.json, row.json}});
   });
-  if (!done) return Unexpected{done.error()};
-  return is_there;
 }
 
 Result<std::vector<ScheduleChange>> SqlScheduleStore::changes(const std::string& entry,

@@ -56,7 +56,9 @@ class SqlScheduleStore final : public ScheduleStore {
     std::string json;
   };
   Result<std::optional<Found>> look_up(const std::string& name);
-  Result<std::vector<Found>> look_up_all();
+  /// `body` of the entry's row, in a transaction. \return false: there is none
+  template <class Body>
+  Result<bool> change(const std::string& name, const Body& body);
   Result<void> write(const std::vector<const beat::Entry*>& entries);
   Result<void> note(std::vector<ScheduleChange> changes);
   Result<bool> leads(const std::string& holder);
