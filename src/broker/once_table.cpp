@@ -43,7 +43,10 @@ std::uint64_t hash_of(const Uuid& id) {
 }  // namespace
 
 Uuid OnceTable::digest(const wire::IdView& id) {
-  if (id.uuid) return Uuid::from_bytes(id.bytes);
+  if (id.uuid) {
+    const Uuid own = Uuid::from_bytes(id.bytes);
+    if (!own.is_nil()) return own;  // the nil one means a free place; it is hashed as text is
+  }
   std::uint64_t a = 0x243F6A8885A308D3ULL + id.bytes.size();
   std::uint64_t b = 0x13198A2E03707344ULL ^ id.bytes.size();
   for (std::size_t at = 0; at < id.bytes.size(); at += 8) {

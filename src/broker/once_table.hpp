@@ -30,7 +30,8 @@ class OnceTable {
  public:
   explicit OnceTable(std::size_t marks_max) : marks_max_{marks_max} {}
 
-  /// A UUID is its own; any other id has 128 bits of hash, which is part of the stored form.
+  /// A UUID is its own, but for the nil one; that and any other id have 128 bits of hash, which is
+  /// part of the stored form.
   [[nodiscard]] static Uuid digest(const wire::IdView& id);
 
   [[nodiscard]] bool has_room_for(std::size_t more) const { return size_ + more <= marks_max_; }

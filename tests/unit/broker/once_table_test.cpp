@@ -107,6 +107,17 @@ TEST(OnceTable, AUuidIsItsOwnDigest) {
   EXPECT_EQ(OnceTable::digest({true, id.view()}), id);
 }
 
+TEST(OnceTable, TheNilUuidCountsAsAnyOther) {
+  const Uuid nil{};
+  const Uuid digest = OnceTable::digest({true, nil.view()});
+  EXPECT_FALSE(digest.is_nil());
+  OnceTable table{10};
+  table.add({digest, 100});
+  table.add({digest, 200});
+  EXPECT_EQ(table.size(), 1u);
+  EXPECT_EQ(table.until(digest), 200);
+}
+
 TEST(OnceTable, ReadsWhatItWrote) {
   const OnceMark mark{uuid(3), 1'800'000'000'000'123};
   const store::Record record{store::Space::marks, OnceTable::key(mark.id),
