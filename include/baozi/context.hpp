@@ -217,8 +217,8 @@ class Context {
   [[noreturn]] void reject(std::string reason, bool requeue = false) const {
     throw Reject{std::move(reason), requeue};
   }
-  /// Ends the task as IGNORED: nothing is stored, and whoever waits at this moment is told. Tasks
-  /// that it enqueued are dropped.
+  /// Ends the task as IGNORED: it has no value, and whoever asks for one is told so. Tasks that it
+  /// enqueued are dropped.
   [[noreturn]] void ignore() const { throw Ignore{}; }
   /// Runs the task again after `delay`, not counted as a retry: not the right time, and no failure.
   template <class Rep, class Period>

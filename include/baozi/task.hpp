@@ -27,7 +27,7 @@ enum class State : std::uint8_t {
   success = 4,
   failure = 5,
   revoked = 6,  ///< ended by request, expiry or a queue's limit
-  ignored = 7,  ///< succeeded; its caller wanted no result
+  ignored = 7,  ///< no failure and no value: its caller wanted none, or it asked to be ignored
 };
 /// "PENDING", "SUCCESS" …
 [[nodiscard]] const char* to_string(State state);
@@ -253,7 +253,7 @@ class Outcome {
   [[noreturn]] void raise() const {
     if (error_) throw TaskError{*error_};
     if (state_ == State::ignored)
-      throw TaskError{"baozi::ResultIgnored", "the task was called with ignore_result"};
+      throw TaskError{"baozi::ResultIgnored", "called with ignore_result, or the task asked to be ignored"};
     throw TaskError{"baozi::NotReady", to_string(state_)};
   }
 

@@ -265,14 +265,6 @@ void ProducerCore::on_states(wire::OpenFrame& frame, ProducerEffects& out) {
   }
   for (const wire::StateGroup& group : state_.groups) {
     for (const wire::StateEntry& entry : group.entries) {
-      if (entry.state ==
-          wire::to_string(wire::TaskState::ignored)) {  // nothing is stored: the only word of it
-        wire::RecordView record;
-        record.id = entry.id;
-        record.state = wire::TaskState::ignored;
-        complete(record, group.worker, out);
-        continue;
-      }
       tags_.clear();
       results_.look(entry.id, tags_);
       for (const Tag tag : tags_)

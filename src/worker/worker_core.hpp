@@ -94,7 +94,7 @@ struct WorkerCounters {
   std::uint64_t started = 0;
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
-  std::uint64_t ignored = 0;  ///< succeeded, and nobody wanted the result (D20)
+  std::uint64_t ignored = 0;  ///< no failure and no value: nobody wanted one (D20), or it asked so
   std::uint64_t revoked = 0;
   std::uint64_t expired = 0;
   std::uint64_t retried = 0;

@@ -170,24 +170,10 @@ void WorkerCore::snooze(Slot slot, const Finished& end) {
 void WorkerCore::end_ignored(Slot slot, const Finished& end) {
   Held& held = table_[slot];
   if (logs(TaskLog::all)) note_task(TaskNote::Level::debug, held, "wants to be ignored");
-  constexpr std::string_view nil{"\xC0"};
-  if (has_option(held.raw_options(), static_cast<std::uint64_t>(wire::Option::join))) {
-    Finished ignored = end;
-    ignored.value = nil;
-    ignored.follow_ups = {};
-    return end_as(slot, wire::TaskState::ignored, ignored);  // a join waits for it
-  }
-  ++counters_.ignored;
-  note_state(held, "IGNORED", nil);
-  leave_hands(held);
-  held.state = wire::TaskState::ignored;
-  if (task_events_) tell_ended(held, end);
-  held.follow_ups.clear();
-  held.record.clear();
-  held.shed_body();
-  held.phase = Phase::settle;
-  count_settling(held, true);
-  settle(slot);
+  Finished ignored = end;
+  ignored.value = "\xC0";
+  ignored.follow_ups = {};
+  end_as(slot, wire::TaskState::ignored, ignored);
 }
 
 void WorkerCore::note_task(TaskNote::Level level, const Held& held, std::string_view what,
@@ -287,10 +273,12 @@ void WorkerCore::end_as(Slot slot, wire::TaskState state, const Finished& end) {
   const bool success = state == wire::TaskState::success;
   counters_.succeeded += success ? 1 : 0;
   counters_.failed += state == wire::TaskState::failure ? 1 : 0;
-  // D20: nobody wants the result of a success, unless a join waits for it.
-  if (success && held.ignore_result &&
+  // D20: nobody wants the result of what did not fail, unless a join waits for it.
+  const bool ignored = state == wire::TaskState::ignored;
+  counters_.ignored += ignored ? 1 : 0;
+  if ((success || ignored) && held.ignore_result &&
       !has_option(held.raw_options(), static_cast<std::uint64_t>(wire::Option::join))) {
-    ++counters_.ignored;
+    counters_.ignored += success ? 1 : 0;
     held.state = wire::TaskState::ignored;
     held.record.clear();
     held.shed_body();

@@ -57,12 +57,15 @@ TEST_F(OptionsTest, ASnoozedTaskRunsAgainAndIsNotChargedWithARetry) {
   expect_books_balance();
 }
 
-TEST_F(OptionsTest, WhoWaitsForATaskThatIsIgnoredIsTold) {
+TEST_F(OptionsTest, WhoWaitsForATaskThatIsIgnoredIsToldAndWhoAsksLaterToo) {
   cluster.start_worker(0);
   App client = app();
-  EXPECT_EQ(client.send<std::int64_t>("c.add", 1, 2).get(30s), 3);  // everybody knows everybody
-  const auto outcome = client.send<std::int64_t>("t.ignored").get_for(30s);
-  EXPECT_EQ(outcome.state(), State::ignored);
+  const auto call = client.send<std::int64_t>("t.ignored");
+  EXPECT_EQ(call.get_for(30s).state(), State::ignored);
+  EXPECT_TRUE(call.successful());
+  EXPECT_THROW((void)call.get(30s), TaskError);
+  App later = app();
+  EXPECT_EQ(later.result<std::int64_t>(call.id()).get_for(30s).state(), State::ignored);
   expect_books_balance();
 }
 

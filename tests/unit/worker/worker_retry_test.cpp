@@ -122,16 +122,31 @@ TEST_F(WorkerRetry, ATaskThatSnoozesIsNotChargedWithARetry) {
   EXPECT_EQ(core->counters().retried, 0u);
 }
 
-TEST_F(WorkerRetry, AnIgnoredTaskStoresNothingAndTellsWhoWaits) {
+TEST_F(WorkerRetry, AnIgnoredTaskIsAFinalResultWithoutValueAndFollowUps) {
   open_all();
   Finished end = success();
   end.verdict = Verdict::ignore;
+  const Bytes follow_ups = packed_list_of(task_bytes(9, "next"));
+  end.follow_ups = follow_ups;
   finish(run("add"), end);
-  const auto states = collector->take<wire::StateMessage>(wire::Type::state);
-  ASSERT_EQ(states.size(), 1u);
-  EXPECT_EQ(states[0].groups.at(0).entries.at(0).state, "IGNORED");
-  EXPECT_TRUE(results(*collector).empty());
+  const auto sent = results(*collector);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].record.state, wire::TaskState::ignored);
+  EXPECT_EQ(sent[0].record.body, nil);
+  EXPECT_NE(sent[0].raw_follow_ups, follow_ups);
+  stored(*collector, 1);
   pass(Micros{1'000});
+  const auto done = dones(broker());
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_EQ(done[0].state, wire::TaskState::ignored);
+}
+
+TEST_F(WorkerRetry, AnIgnoredTaskWhoseCallerWantsNoResultStoresNone) {
+  open_all();
+  Finished end = success();
+  end.verdict = Verdict::ignore;
+  finish(run("add", 0, flag_option(wire::Option::ignore_result)), end);
+  EXPECT_TRUE(results(*collector).empty());
   const auto done = dones(broker());
   ASSERT_EQ(done.size(), 1u);
   EXPECT_EQ(done[0].state, wire::TaskState::ignored);
