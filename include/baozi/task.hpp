@@ -253,7 +253,8 @@ class Outcome {
   [[noreturn]] void raise() const {
     if (error_) throw TaskError{*error_};
     if (state_ == State::ignored)
-      throw TaskError{"baozi::ResultIgnored", "called with ignore_result, or the task asked to be ignored"};
+      throw TaskError{"baozi::ResultIgnored",
+                      "called with ignore_result, or the task asked to be ignored"};
     throw TaskError{"baozi::NotReady", to_string(state_)};
   }
 

@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "base/time.hpp"
 #include "wire/codec.hpp"
@@ -37,10 +38,16 @@ class EventOutbox {
   /// \param fields  writes the map of the event's fields, together at most some 12 KiB
   template <class Fields>
   void add(wire::EventType type, const wire::IdView* id, std::string_view name, Fields&& fields) {
+    add_at(micros(now_.wall), type, id, name, std::forward<Fields>(fields));
+  }
+  /// The same of what happened a moment ago, at `time_us`.
+  template <class Fields>
+  void add_at(std::int64_t time_us, wire::EventType type, const wire::IdView* id,
+              std::string_view name, Fields&& fields) {
     Batch& batch = open_batch();
     Writer out{batch.bytes};
     const std::size_t before = batch.bytes.size();
-    wire::pack_event(out, type, micros(now_.wall), id, name);
+    wire::pack_event(out, type, time_us, id, name);
     fields(out);
     added(batch, batch.bytes.size() - before);
   }

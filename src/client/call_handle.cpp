@@ -103,7 +103,8 @@ bool CallHandle::require_no_error() const {
   switch (call_->ending().state) {
     case State::success: return true;
     case State::ignored:
-      throw TaskError{"baozi::ResultIgnored", "called with ignore_result, or the task asked to be ignored"};
+      throw TaskError{"baozi::ResultIgnored",
+                      "called with ignore_result, or the task asked to be ignored"};
     case State::revoked: {
       const TaskError error = client::unpack_error(call_->ending().body);
       throw TaskRevoked{error.type(), error.message(), error.traceback()};

@@ -53,7 +53,8 @@ struct Held {
   bool alone = false;
   bool ignore_result = false;
   bool acks_early = false;
-  bool coroutine = false;  ///< takes no slot of the pool
+  bool coroutine = false;   ///< takes no slot of the pool
+  bool start_owed = false;  ///< with the pool, and the event of its start is not told yet
   std::uint8_t priority = 4;
   std::int64_t expires_us = 0;  ///< 0: never
 

@@ -393,6 +393,7 @@ std::optional<MonoTime> WorkerCore::next_deadline() const {
   consider(stall_at_);
   consider(coroutine_stall_at_);
   if (!resting_.empty()) consider(resting_.begin()->first);
+  consider(look_deadline());
   if (!is_drained()) consider(events_deadline());
   if (drain_) consider(carry_deadline());
   return next;

@@ -218,6 +218,14 @@ class WorkerCore {
   /// always (`WorkerOptions::event_heartbeat`).
   void set_task_events(bool on);
   [[nodiscard]] bool has_task_events() const { return task_events_; }
+  /// Some tasks were handed to the pool, are not known to have begun, and a look is due: the shell
+  /// says `on_runs` of all that it finds running, and `saw_what_runs` at the end.
+  [[nodiscard]] bool wants_what_runs(Now now) const {
+    const auto due = look_deadline();
+    return due && now.mono >= *due;
+  }
+  void on_runs(Token token, MonoTime since, Now now);
+  void saw_what_runs(Now now) { last_look_ = now.mono; }
   /// The machine's load averages, for heartbeat events.
   void set_load(const std::array<double, 3>& load) { load_ = load; }
   /// Events told so far, and how many of them had to be dropped since no collector took them.
@@ -374,7 +382,8 @@ class WorkerCore {
 
   // ---- worker_events.cpp
   void tell_received(const Held& held);
-  void tell_started(const Held& held);
+  void tell_started(Held& held, std::int64_t at_us);
+  [[nodiscard]] std::optional<MonoTime> look_deadline() const;
   void tell_ended(const Held& held, const Finished& end);
   void tell_retried(const Held& held, const Finished& end, Micros delay);
   void tell_rejected(const Held& held, bool requeue, std::string_view reason);
@@ -424,6 +433,8 @@ class WorkerCore {
 
   actor::EventOutbox events_;
   bool task_events_ = false;
+  std::size_t starts_owed_ = 0;  // events of starts that are not told yet
+  MonoTime last_look_{};
   bool told_offline_ = false;
   MonoTime next_event_heartbeat_{};
   std::array<double, 3> load_{};

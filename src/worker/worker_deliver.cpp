@@ -143,7 +143,10 @@ void WorkerCore::start_one(Slot slot, const TaskFacts& facts, Now now, WorkerEff
   held.recall = Held::Recall::none;
   held.in_pool = true;
   alone_runs_ = held.alone;
-  if (task_events_) tell_started(held);
+  if (task_events_) {
+    held.start_owed = true;
+    ++starts_owed_;
+  }
   const auto told = time_limits_.empty() ? time_limits_.end() : time_limits_.find(held.name());
   const auto limit = [&](wire::Option option, Micros of_task, Micros of_worker,
                          Micros TimeLimits::*of_operator) {
@@ -175,6 +178,10 @@ void WorkerCore::start_one(Slot slot, const TaskFacts& facts, Now now, WorkerEff
 
 void WorkerCore::leave_pool(Held& held) {
   held.in_pool = false;
+  if (held.start_owed) {
+    held.start_owed = false;
+    --starts_owed_;
+  }
   if (held.coroutine) {
     --coroutines_;
     coroutine_bytes_ -= held.task_bytes;

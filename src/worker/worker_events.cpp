@@ -119,6 +119,9 @@ FailureText failure_text(BytesView packed) {
   return text;
 }
 
+/// How often the pool is asked what runs, while there is something to be told.
+constexpr Micros look_interval{50'000};
+
 void add_text(Writer& out, std::string_view key, std::string_view text) {
   out.str(key);
   out.str(text);
@@ -163,9 +166,25 @@ void WorkerCore::tell_received(const Held& held) {
   });
 }
 
-void WorkerCore::tell_started(const Held& held) {
+/// With the time at which it began, which is past: a pool says nothing when one of its tasks
+/// begins. The core is told by the looks that it asks for, or else by the task's end.
+void WorkerCore::tell_started(Held& held, std::int64_t at_us) {
+  held.start_owed = false;
+  --starts_owed_;
   const wire::IdView id = held.id();
-  events_.add(wire::EventType::task_started, &id, held.name(), [](Writer& out) { out.map(0); });
+  events_.add_at(at_us, wire::EventType::task_started, &id, held.name(),
+                 [](Writer& out) { out.map(0); });
+}
+
+void WorkerCore::on_runs(Token token, MonoTime since, Now now) {
+  Held* const held = table_.find(token);
+  if (held == nullptr || !held->start_owed || held->phase != Phase::pooled) return;
+  tell_started(*held, micros(now.wall - std::max(now.mono - since, Micros{0})));
+}
+
+std::optional<MonoTime> WorkerCore::look_deadline() const {
+  if (starts_owed_ == 0) return std::nullopt;
+  return last_look_ + look_interval;
 }
 
 void WorkerCore::tell_ended(const Held& held, const Finished& end) {

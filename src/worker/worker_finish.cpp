@@ -48,6 +48,7 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
   events_.at(now);
   const Slot slot = DeliveryTable::slot_of(token);
   const bool was_zombie = held->phase == Phase::zombie;
+  if (held->start_owed && held->phase == Phase::pooled) tell_started(*held, end.started_us);
   leave_pool(*held);
   if (held->coroutine) {  // how long it waited says nothing about slots
     last_coroutine_progress_ = now.mono;

@@ -256,6 +256,13 @@ void WorkerNode::take_pool_events(Now now) {
   }
   for (const Ended& ended : events_.completions) core_->on_finished(ended.token, ended.view(), now);
   events_.clear();
+  if (!core_->wants_what_runs(now)) return;
+  for (const auto& all : {pool_->status(), pool_->beside()}) {
+    for (const SlotStatus& slot : all) {
+      if (slot.token) core_->on_runs(*slot.token, slot.since, now);
+    }
+  }
+  core_->saw_what_runs(now);
 }
 
 bool WorkerNode::take_back(Token token, bool interrupt, Now now) {

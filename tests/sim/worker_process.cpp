@@ -36,6 +36,7 @@ void WorkerProcess::drain() {
 }
 
 void WorkerProcess::turn(Now now) {
+  if (core_->wants_what_runs(now)) core_->saw_what_runs(now);  // told where a job begins
   const bool paused = core_->is_paused() && effects_.starts.empty();
   core_->turn(now, effects_);
   if (paused && !effects_.starts.empty())
@@ -106,6 +107,7 @@ void WorkerProcess::begin(Job& job) {
   job.execution = ledger_.execution_begins(truth, *this, job.began_wall_us);
   ++running_;
   if (world_.logging) world_.say(name(), "    runs " + short_id(job.id));
+  core_->on_runs(job.token, now().mono, now());
   if (truth.plan.track_started) core_->on_state_update(job.token, "STARTED", "\xc0");
   if (truth.plan.script == Script::poison && truth.executions.size() <= truth.plan.times) {
     // The task takes the process with it, somewhat later.

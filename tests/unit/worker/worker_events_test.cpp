@@ -149,6 +149,55 @@ TEST_F(WorkerEvents, ASnoozeIsTold) {
   EXPECT_EQ(all[2].fields.at("countdown_us"), "5000");
 }
 
+TEST_F(WorkerEvents, AStartIsToldWhenItWasSeenAndOnce) {
+  open_all();
+  const Token token = run();
+  pass(Micros{50'000});
+  EXPECT_EQ(types(told()), (Types{EventType::task_received})) << "it waits in the pool";
+  EXPECT_TRUE(core->wants_what_runs(now));
+  core->saw_what_runs(now);  // not yet
+  EXPECT_FALSE(core->wants_what_runs(now));
+  EXPECT_EQ(core->next_deadline(), now.mono + Micros{50'000});
+  pass(Micros{50'000});
+  EXPECT_TRUE(core->wants_what_runs(now));
+  core->on_runs(token, now.mono - Micros{20'000}, now);
+  core->saw_what_runs(now);
+  core->on_runs(token, now.mono - Micros{20'000}, now);
+  const std::int64_t began_us = micros(now.wall) - 20'000;
+  pass(Micros{50'000});
+  EXPECT_FALSE(core->wants_what_runs(now));
+  auto all = told();
+  ASSERT_EQ(types(all), (Types{EventType::task_started}));
+  EXPECT_EQ(all[0].time_us, began_us);
+  finish(token, success());
+  pass(Micros{50'000});
+  EXPECT_EQ(types(told()), (Types{EventType::task_succeeded}));
+}
+
+TEST_F(WorkerEvents, AShortTasksStartIsToldWithItsEndAndHasItsOwnTime) {
+  open_all();
+  const Token token = run();
+  Finished end = success();
+  end.started_us = micros(now.wall) - 7;
+  finish(token, end);
+  pass(Micros{50'000});
+  const auto all = told();
+  ASSERT_EQ(types(all),
+            (Types{EventType::task_received, EventType::task_started, EventType::task_succeeded}));
+  EXPECT_EQ(all[1].time_us, end.started_us);
+  EXPECT_FALSE(core->wants_what_runs(now));
+}
+
+TEST_F(WorkerEvents, WhatIsTakenBackHasNotStarted) {
+  open_all();
+  const Token token = run();
+  core->begin_drain(Drain::warm, now, out);
+  cancelled(token);
+  pass(Micros{50'000});
+  EXPECT_FALSE(core->wants_what_runs(now));
+  for (const Told& one : told()) EXPECT_NE(one.type, EventType::task_started);
+}
+
 TEST_F(WorkerEvents, ATaskThatWantsToBeIgnoredHasEnded) {
   open_all();
   Finished end = success("\xc0");
