@@ -96,7 +96,7 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
       }
       const bool committed = is_committed(task);
       if (!committed && (!early || task.retries > 0 || task.home_chosen)) break;
-      if (waits_for_home(task)) {
+      if (waits_for_home(task) || (task.once && !committed)) {
         if (++skips > skips_max) break;
         slot = next;
         continue;

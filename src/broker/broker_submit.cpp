@@ -314,6 +314,10 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   task.expires_us = view.options.expires_us.value_or(0);
   task.origin = origin;
   task.home_chosen = home_chosen;
+  if (view.options.once_until_us) [[unlikely]] {
+    task.once = true;
+    urgent_ = true;  // it leaves only after its commit
+  }
   tasks_.retain_origin(origin);
   task.position = open_;
   const bool later = task.eta_us > micros(now.wall);
