@@ -236,7 +236,7 @@ constexpr std::uint64_t known_types = [] {
         Type::deliver, Type::done,       Type::done_ok, Type::nack,      Type::result,
         Type::stored,  Type::watch,      Type::state,   Type::fetch,     Type::fetched,
         Type::forget,  Type::control,    Type::reply,   Type::revoke,    Type::queues,
-        Type::events,  Type::events_ok,  Type::follow,  Type::followed}) {
+        Type::events,  Type::events_ok,  Type::follow,  Type::followed,  Type::tasks}) {
     bits |= std::uint64_t{1} << static_cast<unsigned>(type);
   }
   return bits;
@@ -492,6 +492,13 @@ Result<void> decode(const OpenFrame& frame, Queues& out) {
   for (std::uint32_t i = 0; i < count && f.in.ok(); ++i) out.names[i] = name_or_nil(f.in);
   f.must(), read_names(f.in, limits::queues_per_worker_max, out.excluded);
   return f.finish(out.names);
+}
+
+Result<void> decode(const OpenFrame& frame, Tasks& out) {
+  Fields f{frame};
+  f.must(), read_names(f.in, limits::queues_per_worker_max, out.early);
+  f.must(), read_limits(f.in, out.limits);
+  return f.finish(out.limits);
 }
 
 Result<void> decode(const OpenFrame& frame, ResultMessage& out) {

@@ -122,6 +122,15 @@ void names(Writer& out, const std::vector<std::string_view>& list) {
   out.array(list.size());
   for (const std::string_view name : list) out.str(name);
 }
+void task_limits(Writer& out, const std::vector<TaskLimit>& list) {
+  out.array(list.size());
+  for (const TaskLimit& limit : list) {
+    out.array(3);
+    out.str(limit.name);
+    out.uinteger(limit.concurrency);
+    out.uinteger(limit.interval_us);
+  }
+}
 
 }  // namespace
 
@@ -150,16 +159,7 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message) {
   if (message.durable_results) f.out.uinteger(8), f.out.boolean(true);
   if (!message.labels.empty()) f.out.uinteger(10), names(f.out, message.labels);
   if (!message.early.empty()) f.out.uinteger(11), names(f.out, message.early);
-  if (!message.limits.empty()) {
-    f.out.uinteger(12);
-    f.out.array(message.limits.size());
-    for (const TaskLimit& limit : message.limits) {
-      f.out.array(3);
-      f.out.str(limit.name);
-      f.out.uinteger(limit.concurrency);
-      f.out.uinteger(limit.interval_us);
-    }
-  }
+  if (!message.limits.empty()) f.out.uinteger(12), task_limits(f.out, message.limits);
   if (!message.holds.empty()) {
     f.out.array(message.holds.size());
     for (const HeldDelivery& hold : message.holds) {
@@ -366,6 +366,13 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Queues& message) {
   f.out.array(message.names.size());
   for (const std::string_view queue : message.names) name_or_nil(f.out, queue);
   names(f.out, message.excluded);
+  return f.take();
+}
+
+Bytes encode(std::uint64_t session, std::uint64_t seq, const Tasks& message) {
+  Frame f{Type::tasks, session, seq, 2};
+  names(f.out, message.early);
+  task_limits(f.out, message.limits);
   return f.take();
 }
 
