@@ -238,6 +238,14 @@ void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now n
       if (parsed(wire::decode(frame, queues))) consume(*worker, queues.names, queues.excluded);
       return;
     }
+    case wire::Type::tasks: {
+      wire::Tasks tasks;
+      if (worker == nullptr) return forbidden();
+      if (!parsed(wire::decode(frame, tasks))) return;
+      worker->early = {tasks.early.begin(), tasks.early.end()};
+      set_limits(tasks.limits);
+      return;
+    }
     case wire::Type::reply: {
       wire::Reply reply;
       if (worker == nullptr) return forbidden();

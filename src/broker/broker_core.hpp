@@ -554,7 +554,7 @@ class BrokerCore {
   void not_woken_any_more(Task& task);
   void look_again(Limiter& limiter);
   void wake_limits(Now now);
-  void set_limits(const wire::Hello& hello);
+  void set_limits(const std::vector<wire::TaskLimit>& limits);
   [[nodiscard]] std::optional<MonoTime> next_turn() const;
   void load_keyed(BrokerEffects& out);
   void on_keyed_rows(const LoadPurpose& purpose, std::vector<store::TaskRow>& rows, Now now);

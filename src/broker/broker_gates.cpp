@@ -222,8 +222,8 @@ void BrokerCore::wake_limits(Now now) {
   }
 }
 
-void BrokerCore::set_limits(const wire::Hello& hello) {
-  for (const wire::TaskLimit& limit : hello.limits) {
+void BrokerCore::set_limits(const std::vector<wire::TaskLimit>& limits) {
+  for (const wire::TaskLimit& limit : limits) {
     Limiter& limiter = named_limits_[std::string{limit.name}];
     limiter.most = limit.concurrency;
     limiter.interval = Micros{

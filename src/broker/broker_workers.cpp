@@ -48,7 +48,7 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
   worker.labels.assign(hello.labels.begin(), hello.labels.end());
   worker.concurrency = std::max<std::uint32_t>(hello.concurrency, 1);
   worker.local = hello.pid != 0 && hello.pid == options_.pid && hello.host == options_.host;
-  if (!hello.limits.empty()) set_limits(hello);
+  set_limits(hello.limits);
   worker.early = {hello.early.begin(), hello.early.end()};
   worker.last_heard = now.mono;
   worker.goodbye = false;

@@ -49,6 +49,7 @@ struct FrameNumbers {
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, DoneOk& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Nack& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Queues& out);
+[[nodiscard]] Result<void> decode(const OpenFrame& frame, Tasks& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, ResultMessage& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Stored& out);
 [[nodiscard]] Result<void> decode(const OpenFrame& frame, Watch& out);
@@ -90,6 +91,7 @@ struct FrameNumbers {
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const DoneOk& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Nack& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Queues& message);
+[[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Tasks& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const ResultMessage& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Stored& message);
 [[nodiscard]] Bytes encode(std::uint64_t session, std::uint64_t seq, const Watch& message);

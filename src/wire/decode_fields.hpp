@@ -126,6 +126,17 @@ inline void read_names(Reader& in, std::uint32_t count_max, std::vector<std::str
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) out.push_back(name(in));
 }
 
+inline void read_limits(Reader& in, std::vector<TaskLimit>& out) {
+  const std::uint32_t count = array_upto(in, limits::queues_per_worker_max, bytes_min::name);
+  out.resize(count);
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    Entry entry{in, 3};
+    out[i].name = name(in);
+    out[i].concurrency = u32(in);
+    out[i].interval_us = in.uinteger();
+  }
+}
+
 /// A packed array of tasks, checked whole; its raw bytes, empty for none.
 inline BytesView follow_ups(Reader& in) {
   const char* const start = in.position();

@@ -30,17 +30,6 @@ void read_hold(Reader& in, HeldDelivery& hold) {
   read_id(in, hold.id);
 }
 
-void read_limits(Reader& in, std::vector<TaskLimit>& out) {
-  const std::uint32_t count = array_upto(in, limits::queues_per_worker_max, bytes_min::name);
-  out.resize(count);
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    Entry entry{in, 3};
-    out[i].name = name(in);
-    out[i].concurrency = u32(in);
-    out[i].interval_us = in.uinteger();
-  }
-}
-
 /// The map of facts in HELLO; keys that we do not know are skipped.
 void read_facts(Reader& in, Hello& out) {
   std::uint32_t left = bounded(in, in.map(), limits::options_max, "more than 64 facts");
@@ -72,7 +61,7 @@ constexpr std::uint64_t known_types = [] {
         Type::deliver, Type::done,       Type::done_ok, Type::nack,      Type::result,
         Type::stored,  Type::watch,      Type::state,   Type::fetch,     Type::fetched,
         Type::forget,  Type::control,    Type::reply,   Type::revoke,    Type::queues,
-        Type::events,  Type::events_ok,  Type::follow,  Type::followed}) {
+        Type::events,  Type::events_ok,  Type::follow,  Type::followed,  Type::tasks}) {
     bits |= std::uint64_t{1} << static_cast<unsigned>(type);
   }
   return bits;

@@ -169,4 +169,11 @@ Result<void> decode(const OpenFrame& frame, Queues& out) {
   return f.finish(out.names);
 }
 
+Result<void> decode(const OpenFrame& frame, Tasks& out) {
+  Fields f{frame};
+  f.must(), read_names(f.in, limits::queues_per_worker_max, out.early);
+  f.must(), read_limits(f.in, out.limits);
+  return f.finish(out.limits);
+}
+
 }  // namespace baozi::wire

@@ -114,5 +114,14 @@ inline void names(Writer& out, const std::vector<std::string_view>& list) {
   out.array(list.size());
   for (const std::string_view name : list) out.str(name);
 }
+inline void task_limits(Writer& out, const std::vector<TaskLimit>& list) {
+  out.array(list.size());
+  for (const TaskLimit& limit : list) {
+    out.array(3);
+    out.str(limit.name);
+    out.uinteger(limit.concurrency);
+    out.uinteger(limit.interval_us);
+  }
+}
 
 }  // namespace baozi::wire::detail

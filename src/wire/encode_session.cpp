@@ -44,16 +44,7 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Hello& message) {
   if (message.durable_results) f.out.uinteger(8), f.out.boolean(true);
   if (!message.labels.empty()) f.out.uinteger(10), names(f.out, message.labels);
   if (!message.early.empty()) f.out.uinteger(11), names(f.out, message.early);
-  if (!message.limits.empty()) {
-    f.out.uinteger(12);
-    f.out.array(message.limits.size());
-    for (const TaskLimit& limit : message.limits) {
-      f.out.array(3);
-      f.out.str(limit.name);
-      f.out.uinteger(limit.concurrency);
-      f.out.uinteger(limit.interval_us);
-    }
-  }
+  if (!message.limits.empty()) f.out.uinteger(12), task_limits(f.out, message.limits);
   if (!message.holds.empty()) {
     f.out.array(message.holds.size());
     for (const HeldDelivery& hold : message.holds) {

@@ -147,4 +147,11 @@ Bytes encode(std::uint64_t session, std::uint64_t seq, const Queues& message) {
   return f.take();
 }
 
+Bytes encode(std::uint64_t session, std::uint64_t seq, const Tasks& message) {
+  Frame f{Type::tasks, session, seq, 2};
+  names(f.out, message.early);
+  task_limits(f.out, message.limits);
+  return f.take();
+}
+
 }  // namespace baozi::wire

@@ -200,6 +200,12 @@ struct Queues {
   std::vector<std::string_view> excluded;  ///< not from these, whatever `names` says
 };
 
+/// What a worker's tasks ask of the broker from now on, instead of what HELLO said of them.
+struct Tasks {
+  std::vector<std::string_view> early;  ///< they run at most once
+  std::vector<TaskLimit> limits;        ///< those that are not named keep theirs
+};
+
 struct Delivery {
   std::uint64_t number = 0;
   std::int64_t key = 0;

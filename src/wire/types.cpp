@@ -19,6 +19,7 @@ const char* to_string(Type type) {
     case Type::done_ok: return "DONE_OK";
     case Type::nack: return "NACK";
     case Type::queues: return "QUEUES";
+    case Type::tasks: return "TASKS";
     case Type::result: return "RESULT";
     case Type::stored: return "STORED";
     case Type::watch: return "WATCH";

@@ -24,6 +24,7 @@ enum class Type : std::uint8_t {
   done_ok = 23,
   nack = 24,
   queues = 25,
+  tasks = 26,
   result = 30,
   stored = 31,
   watch = 32,

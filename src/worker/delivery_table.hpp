@@ -17,6 +17,8 @@
 namespace baozi::worker {
 
 struct CollectorPeer;
+struct TaskFacts;
+class TaskPolicies;
 using Slot = std::uint32_t;
 
 /// A state that a task reported while it runs (STARTED, PROGRESS, its own words).
@@ -35,7 +37,13 @@ struct Held {
     dropped,  ///< D3: given up unstarted while its broker was not heard
     zombie,   ///< forgotten by all but the pool, which still runs it
   };
-  enum class Recall : std::uint8_t { none, hand_back, revoke };  ///< asked of the pool
+  /// Why the pool was asked for it. What is stronger stands later.
+  enum class Recall : std::uint8_t {
+    none,
+    again,  ///< to be started again, by what is registered by now
+    hand_back,
+    revoke,
+  };
 
   // Where it came from.
   std::uint64_t number = 0;
@@ -60,6 +68,8 @@ struct Held {
 
   // Where it stands.
   Phase phase = Phase::free;
+  const TaskFacts* facts = nullptr;        ///< by which it was started; null before
+  const TaskPolicies* policies = nullptr;  ///< they are of
   Recall recall = Recall::none;
   bool in_pool = false;
   bool revoked = false;
@@ -111,6 +121,8 @@ class DeliveryTable {
   /// A fresh entry in phase `ready`; everything else is as `Held` begins, strings empty.
   Slot add();
   void remove(Slot slot);
+  /// It is to be handed over once more: its token up to now is worth nothing any more.
+  void renew_token(Slot slot) { ++(*this)[slot].incarnation; }
   [[nodiscard]] Held& operator[](Slot slot) {
     return blocks_[slot / block_size][slot % block_size];
   }

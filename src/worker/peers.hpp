@@ -20,9 +20,10 @@ struct BrokerPeer {
   std::string endpoint;
   actor::LinkId id{};
   actor::Link link;
-  std::uint64_t session = 0;  ///< counts its sessions with us
-  bool stale = false;         ///< D3: not heard for two thirds of the liveness
-  bool finished = false;      ///< GOODBYE was said
+  std::uint64_t session = 0;           ///< counts its sessions with us
+  bool stale = false;                  ///< D3: not heard for two thirds of the liveness
+  bool finished = false;               ///< GOODBYE was said
+  std::uint64_t policies_version = 0;  ///< of what it was told of our tasks
 
   NumberIndex numbers;        ///< of every delivery of its that we hold
   std::uint64_t entries = 0;  ///< deliveries of its in the table, whatever their phase

@@ -32,8 +32,8 @@ struct TaskFacts {
 class TaskPolicies {
  public:
   virtual ~TaskPolicies() = default;
-  /// nullptr: no task of that name is registered here. The answer stays valid for the worker's
-  /// life.
+  /// nullptr: no task of that name is registered here. The answer stays valid as long as these
+  /// policies live.
   [[nodiscard]] virtual const TaskFacts* find(std::string_view name) const = 0;
   /// Some registered task is a coroutine.
   [[nodiscard]] virtual bool has_coroutines() const { return false; }
@@ -48,6 +48,7 @@ class TaskPolicies {
     std::string name;
     std::uint32_t concurrency = 0;
     Micros interval{0};  ///< between two starts
+    bool operator==(const BrokerLimit&) const = default;
   };
   [[nodiscard]] virtual std::vector<BrokerLimit> broker_limits() const { return {}; }
   /// Registered tasks that run at most once.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,15 +24,21 @@ struct PoolEvents {
   std::vector<Ended> completions;
   std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
   std::vector<std::string> notices;   ///< lines for the log: what tasks wrote to their stdout
+  bool tasks_changed = false;         ///< `Pool::tasks` has another table than before
+  /// How what `Pool::reload` began has ended: empty, all is new from here on; or why nothing is.
+  std::optional<std::string> reloaded;
 
   void clear() {
+    tasks_changed = false;
+    reloaded.reset();
     updates.clear();
     completions.clear();
     warnings.clear();
     notices.clear();
   }
   [[nodiscard]] bool empty() const {
-    return updates.empty() && completions.empty() && warnings.empty() && notices.empty();
+    return updates.empty() && completions.empty() && warnings.empty() && notices.empty() &&
+           !tasks_changed && !reloaded;
   }
 };
 
@@ -64,6 +71,8 @@ struct SlotStatus {
   bool leaving = false;          ///< takes no further task: shrunk away, replaced, or stuck
 };
 
+class TaskTable;
+
 class Pool {
  public:
   /// Wakes the loop. Called from any thread, at most once between two `take_events`.
@@ -89,6 +98,17 @@ class Pool {
   virtual std::size_t resize(std::size_t slots) = 0;
   /// Replaces what is behind every slot, each as soon as it is between two tasks. Capacity stays.
   virtual void restart() = 0;
+  /// Loads the task libraries anew, beside what runs, and then restarts with them. \return why it
+  /// cannot; empty: it has begun, and `PoolEvents::reloaded` tells how it ends.
+  virtual std::string reload() {
+    return "only a pool of processes (-P prefork) can load task libraries anew: in threads the old "
+           "ones stay as long as the worker";
+  }
+  /// Leaves a `reload` that has not ended: nothing changes, and no event tells of it.
+  virtual void abandon_reload() {}
+  /// What it can run, where it loads the tasks itself; null: it runs what it is given. A table that
+  /// was replaced lives as long as somebody has it.
+  [[nodiscard]] virtual std::shared_ptr<const TaskTable> tasks() const { return nullptr; }
   /// In the order of slots; those that leave come last.
   [[nodiscard]] virtual std::vector<SlotStatus> status() const = 0;
   /// What runs beside the slots and takes none of them: coroutines, one entry each.

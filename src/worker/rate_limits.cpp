@@ -41,13 +41,27 @@ RateLimits::Turn RateLimits::take(std::string_view task, double registered, Mono
 
 void RateLimits::set(std::string_view task, double rate, MonoTime now) {
   RateBucket& bucket = buckets_[std::string{task}];
+  bucket.asked = rate;
+  change(bucket, rate, now);
+  any_asked_ = true;
+}
+
+void RateLimits::reconsider(const std::function<double(std::string_view task)>& registered,
+                            MonoTime now) {
+  for (auto& [task, bucket] : buckets_) {
+    if (bucket.asked) continue;
+    const double rate = registered(task);
+    if (rate != bucket.rate) change(bucket, rate, now);
+  }
+}
+
+void RateLimits::change(RateBucket& bucket, double rate, MonoTime now) {
   // One that had no limit may start at once: nobody knows when it did so last.
   std::optional<MonoTime> last;
   if (bucket.rate > 0) last = bucket.next - bucket.interval();
-  bucket.asked = bucket.rate = rate;
+  bucket.rate = rate;
   bucket.next = last && rate > 0 ? std::min(*last, now) + bucket.interval() : now;
   bucket.promised = bucket.next;
-  any_asked_ = true;
 }
 
 double RateLimits::rate(std::string_view task, double registered) const {

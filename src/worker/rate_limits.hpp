@@ -3,6 +3,7 @@
 /// other, never two at once after a pause. Threading: owned by one core. Time: passed in.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,10 +43,14 @@ class RateLimits {
   [[nodiscard]] Turn take(std::string_view task, double registered, MonoTime now);
   /// From now on; 0: no limit. Turns that were given out are forgotten.
   void set(std::string_view task, double rate, MonoTime now);
+  /// Other limits are registered; an operator's word still goes before them.
+  void reconsider(const std::function<double(std::string_view task)>& registered, MonoTime now);
   /// The limit that counts; 0: none.
   [[nodiscard]] double rate(std::string_view task, double registered) const;
 
  private:
+  static void change(RateBucket& bucket, double rate, MonoTime now);
+
   std::map<std::string, RateBucket, std::less<>> buckets_;
   bool any_asked_ = false;
 };

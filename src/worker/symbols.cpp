@@ -1,10 +1,14 @@
 #include "worker/symbols.hpp"
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include <backtrace.h>
 #include <cxxabi.h>
@@ -39,6 +43,30 @@ unsigned long long loads() {
   return count;
 }
 
+/// Code of this process whose file has gone from its place, as when a new version of a library was
+/// installed there: what stands there now says nothing about this code.
+class Replaced {
+ public:
+  void look() {
+    ranges_.clear();
+    std::ifstream maps{"/proc/self/maps"};
+    for (std::string line; std::getline(maps, line);) {
+      unsigned long long from = 0;
+      unsigned long long to = 0;
+      if (!line.ends_with(" (deleted)") || line.find(" /") == std::string::npos) continue;
+      if (std::sscanf(line.c_str(), "%llx-%llx", &from, &to) == 2) ranges_.emplace_back(from, to);
+    }
+  }
+  [[nodiscard]] bool has(std::uintptr_t address) const {
+    return std::any_of(ranges_.begin(), ranges_.end(), [address](const auto& range) {
+      return address >= range.first && address < range.second;
+    });
+  }
+
+ private:
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> ranges_;
+};
+
 /// libbacktrace looks at the list of loaded files once in the life of a state, and a state cannot
 /// be freed. So a new one is made when plug-ins came since, but not for ever: a task that keeps
 /// loading libraries stops at a few.
@@ -48,18 +76,31 @@ class States {
     const unsigned long long now = loads();
     if (state_ == nullptr || (now != loads_ && made_ < made_max)) {
       state_ = backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
+      replaced_.look();  // the files are read with the first question, which follows
       loads_ = now;
       ++made_;
     }
     return state_;
   }
+  [[nodiscard]] bool knows(std::uintptr_t address) const { return !replaced_.has(address); }
 
  private:
   static constexpr int made_max = 8;
+  Replaced replaced_;
   backtrace_state* state_ = nullptr;
   unsigned long long loads_ = 0;
   int made_ = 0;
 };
+
+/// By what is in memory alone: the function if it is exported, and the library.
+CodePlace place_without_files(std::uintptr_t address) {
+  CodePlace place;
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void*>(address), &info) != 0 && info.dli_sname != nullptr) {
+    place.function = demangle(info.dli_sname);
+  }
+  return place;
+}
 
 std::string module_of(std::uintptr_t address) {
   Dl_info info{};
@@ -101,7 +142,7 @@ std::vector<CodePlace> look_up(backtrace_state* state, std::uintptr_t address) {
           &ignore_error, &outermost.function);
     }
   } else {
-    places.emplace_back();
+    places.push_back(place_without_files(address));
   }
   if (places.back().file.empty()) places.back().module = module_of(address);
   return places;
@@ -134,7 +175,9 @@ std::vector<CodePlace> places_of(std::uintptr_t address) {
   const std::lock_guard lock{mutex};
   if (const auto known = cache.find(address); known != cache.end()) return known->second;
   if (cache.size() >= cached_max) cache.clear();
-  return cache.emplace(address, look_up(states.current(), address)).first->second;
+  backtrace_state* const state = states.current();
+  return cache.emplace(address, look_up(states.knows(address) ? state : nullptr, address))
+      .first->second;
 }
 
 }  // namespace baozi::worker

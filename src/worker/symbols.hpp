@@ -1,7 +1,8 @@
 /// \file symbols.hpp
 /// Addresses of code to names and lines, by the debug information and symbol tables of what is
-/// loaded. Cost: the first look-up reads the debug information of all loaded files, later ones some
-/// microseconds, known addresses a look at a table. Threading: any thread.
+/// loaded; of a library whose file was replaced since, only exported functions are known. Cost: the
+/// first look-up reads the debug information of all loaded files, later ones some microseconds,
+/// known addresses a look at a table. Threading: any thread.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -17,6 +17,7 @@ void TaskTable::add(Registry registry, const std::string& source) {
   }
   refuse_middleware_around_coroutines(registry, source);
   Registry& kept = registries_.emplace_back(std::move(registry));
+  sources_.push_back(source);
   for (TaskMiddleware& one : kept.middleware_) middleware_->push_back(std::move(one));
   for (TaskDefinition& task : kept.tasks_) {
     task.middleware_ = middleware_.get();
@@ -83,6 +84,8 @@ std::vector<TaskPolicies::BrokerLimit> TaskTable::broker_limits() const {
     }
     if (limit.concurrency > 0 || limit.interval > Micros{0}) limits.push_back(std::move(limit));
   }
+  std::sort(limits.begin(), limits.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return limits;
 }
 

@@ -1,7 +1,9 @@
 /// \file task_table.hpp
 /// Which tasks this worker can run, and what the core needs to know of them. There is no global
-/// one: each worker, and each test, has its own. Threading: filled before the worker starts; read
-/// by its loop and its pool's threads, then, without locks.
+/// one: each worker, and each test, has its own. A process that does not load the tasks' code has a
+/// table by description: it answers the same questions, and its tasks cannot be run there.
+/// Threading: filled by one thread; read by the worker's loop and its pool's threads, then, without
+/// locks.
 #pragma once
 #include <deque>
 #include <memory>
@@ -32,6 +34,13 @@ class TaskTable final : public TaskPolicies {
                                   const wire::IdView& id, BytesView raw_options,
                                   BytesView body) const override;
 
+  // ---- task_description.cpp
+  /// All but the tasks' code, for a process that does not load it. Equal tables have equal
+  /// descriptions.
+  [[nodiscard]] Bytes described() const;
+  /// The table that `description` describes. Throws RegistrationError when it makes no sense.
+  [[nodiscard]] static TaskTable from_description(BytesView description);
+
   /// nullptr: no such task.
   [[nodiscard]] const TaskDefinition* definition(std::string_view name) const;
   /// Sorted.
@@ -55,6 +64,7 @@ class TaskTable final : public TaskPolicies {
   std::unique_ptr<std::deque<TaskMiddleware>> middleware_ =
       std::make_unique<std::deque<TaskMiddleware>>();
   std::deque<Registry> registries_;  ///< they own the definitions, whose addresses never change
+  std::deque<std::string> sources_;  ///< of each
   std::unordered_map<std::string_view, Entry> tasks_;
 };
 

@@ -11,17 +11,13 @@ namespace baozi::worker {
 WorkerCore::WorkerCore(const WorkerOptions& options, const TaskPolicies& policies,
                        std::uint64_t seed, const Rules& rules)
     : options_{options},
-      policies_{policies},
+      policies_{&policies},
       rules_{rules},
       random_{seed},
       credit_{options.concurrency, options.prefetch},
-      limits_{policies.broker_limits()},
-      early_{policies.at_most_once()},
-      has_coroutines_{policies.has_coroutines()},
       events_{options.events},
       task_events_{options.task_events} {
-  if (limits_.size() > limits::queues_per_worker_max) limits_.resize(limits::queues_per_worker_max);
-  if (early_.size() > limits::queues_per_worker_max) early_.resize(limits::queues_per_worker_max);
+  read_policies();
   options_.concurrency = std::max<std::uint32_t>(options_.concurrency, 1);
   queues_ = options_.queues;
   if (queues_.empty()) queues_.emplace_back();
@@ -105,6 +101,7 @@ void WorkerCore::greet(BrokerPeer& broker, Now now, WorkerEffects& out) {
     hello.limits.push_back(
         {limit.name, limit.concurrency, static_cast<std::uint64_t>(limit.interval.count())});
   }
+  broker.policies_version = policies_version_;
   hello.holds = holds(broker.index);
   // Counts of credit begin anew, with what is reported as executing.
   broker.delivered = broker.pooled;
@@ -217,6 +214,7 @@ void WorkerCore::broker_welcome(BrokerPeer& broker, Now now, WorkerEffects& out)
   ++broker.session;
   broker.full_queues.clear();
   if (queues_differ_) tell_queues(broker, now, out);
+  if (broker.policies_version != policies_version_) tell_tasks(broker, now, out);
   broker.collectors = broker.link.welcome().collectors;
   list_collectors(now, out);
   broker.settlements.restart();

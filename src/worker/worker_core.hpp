@@ -161,7 +161,7 @@ enum class Drain : std::uint8_t {
 
 class WorkerCore {
  public:
-  /// \param policies  outlives the core.
+  /// \param policies  outlives the core, or is replaced (`set_policies`).
   /// \param seed      of the jitter of retries.
   WorkerCore(const WorkerOptions& options, const TaskPolicies& policies, std::uint64_t seed,
              const Rules& rules = {});
@@ -199,6 +199,13 @@ class WorkerCore {
     return totals_;
   }
   [[nodiscard]] bool is_paused() const { return paused_; }
+
+  // ---- worker_registered.cpp
+  /// Other tasks are registered from now on: what has begun ends as it began, everything else is
+  /// started by these. \param policies  they live until others are set and `needs` says no.
+  void set_policies(const TaskPolicies& policies, Now now, WorkerEffects& out);
+  /// Some delivery was started by these.
+  [[nodiscard]] bool needs(const TaskPolicies& policies) const;
 
   /// The pool runs so many tasks at the same time from now on; credit follows.
   void set_concurrency(std::uint32_t concurrency);
@@ -288,6 +295,10 @@ class WorkerCore {
   void on_revoke(BrokerPeer& broker, const wire::Revoke& message, Now now, WorkerEffects& out);
   void start_ready(Now now, WorkerEffects& out);
   [[nodiscard]] const TaskFacts* facts_of(std::string_view name);
+  /// Those by which it was started, or would be.
+  [[nodiscard]] const TaskFacts* facts_of(const Held& held) {
+    return held.facts != nullptr ? held.facts : facts_of(held.name());
+  }
   /// Takes what is ready out of its list: of one broker, or of all (nullptr).
   [[nodiscard]] std::vector<Slot> take_ready(const BrokerPeer* of);
   /// Ready, or back from the pool unstarted: its broker gets it again.
@@ -297,6 +308,8 @@ class WorkerCore {
   /// True when its rate limit lets it start now; otherwise it rests or goes back.
   bool take_turn(Slot slot, const TaskFacts& facts, Now now);
   void wake_resting(Now now);
+  /// Those that rest look for a turn anew: of one task, or of all (empty).
+  void rest_no_more(std::string_view task);
   /// Asks the pool for everything that did not begin: of one broker, or of all (nullptr).
   void recall_all(const BrokerPeer* of, WorkerEffects& out);
   void look_for_stall(Now now, WorkerEffects& out);
@@ -317,6 +330,13 @@ class WorkerCore {
   [[nodiscard]] std::uint64_t coroutine_room() const;
   [[nodiscard]] bool must_wait_alone(std::deque<Token>& list);
   void look_for_coroutine_stall(Now now);
+
+  // ---- worker_registered.cpp
+  void read_policies();
+  void tell_tasks(BrokerPeer& broker, Now now, WorkerEffects& out);
+  void recall_to_start_again(WorkerEffects& out);
+  void sort_ready();
+  void start_again(Slot slot);
 
   // ---- worker_control.cpp
   void on_control(BrokerPeer& broker, const wire::Control& message, Now now, WorkerEffects& out);
@@ -394,12 +414,13 @@ class WorkerCore {
   [[nodiscard]] std::optional<MonoTime> events_deadline() const;
 
   WorkerOptions options_;
-  const TaskPolicies& policies_;
+  const TaskPolicies* policies_;
   Rules rules_;
   Random random_;
   CreditPlan credit_;
   std::vector<TaskPolicies::BrokerLimit> limits_;  ///< of registered tasks, for the brokers to keep
   std::vector<std::string> early_;                 ///< registered tasks that run at most once (D17)
+  std::uint64_t policies_version_ = 1;             ///< grows when what brokers are told changes
   DeliveryTable table_;
   std::vector<std::unique_ptr<BrokerPeer>> brokers_;
   std::map<std::string, std::unique_ptr<CollectorPeer>, std::less<>> collectors_;

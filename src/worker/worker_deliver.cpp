@@ -50,7 +50,7 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
       held.take_task(delivery.task);
       held.task_bytes = static_cast<std::uint32_t>(delivery.task.raw.size());
       if (has_coroutines_) {
-        const TaskFacts* const facts = policies_.find(held.name());
+        const TaskFacts* const facts = policies_->find(held.name());
         held.coroutine = facts != nullptr && facts->coroutine;
       }
       counters_.redelivered += held.redelivered ? 1 : 0;
@@ -71,7 +71,7 @@ void WorkerCore::on_deliver(BrokerPeer& broker, const wire::Deliver& message, No
 
 const TaskFacts* WorkerCore::facts_of(std::string_view name) {
   if (name != last_name_ || last_facts_ == nullptr) {
-    last_facts_ = policies_.find(name);
+    last_facts_ = policies_->find(name);
     last_name_ = name;
     last_total_ = last_facts_ == nullptr ? nullptr : &totals_[last_name_];
   }
@@ -142,6 +142,8 @@ void WorkerCore::start_one(Slot slot, const TaskFacts& facts, Now now, WorkerEff
   held.phase = Phase::pooled;
   held.recall = Held::Recall::none;
   held.in_pool = true;
+  held.facts = &facts;
+  held.policies = policies_;
   alone_runs_ = held.alone;
   if (task_events_) {
     held.start_owed = true;
@@ -248,17 +250,23 @@ void WorkerCore::wake_resting(Now now) {
 }
 
 bool WorkerCore::set_rate_limit(std::string_view task, double per_second, Now now) {
-  if (policies_.find(task) == nullptr) return false;
+  if (policies_->find(task) == nullptr) return false;
   rates_.set(task, std::max(per_second, 0.0), now.mono);
+  rest_no_more(task);
+  return true;
+}
+
+void WorkerCore::rest_no_more(std::string_view task) {
   std::vector<Token> again;
   for (auto it = resting_.begin(); it != resting_.end();) {
     Held* const held = table_.find(it->second.token);
-    if (held != nullptr && held->phase == Phase::ready && held->name() != task) {
+    const bool waits = held != nullptr && held->phase == Phase::ready;
+    if (waits && !task.empty() && held->name() != task) {
       ++it;
       continue;
     }
     --it->second.bucket->resting;
-    if (held != nullptr && held->phase == Phase::ready && held->resting) {
+    if (waits && held->resting) {
       BrokerPeer& broker = *brokers_[held->broker];
       held->resting = false;
       --broker.resting;
@@ -268,11 +276,10 @@ bool WorkerCore::set_rate_limit(std::string_view task, double per_second, Now no
     it = resting_.erase(it);
   }
   put_back(again);
-  return true;
 }
 
 double WorkerCore::rate_limit(std::string_view task) const {
-  const TaskFacts* const facts = policies_.find(task);
+  const TaskFacts* const facts = policies_->find(task);
   return facts == nullptr ? 0 : rates_.rate(task, facts->rate);
 }
 
@@ -343,6 +350,7 @@ void WorkerCore::on_cancelled(Token token, Now now) {
     ++counters_.revoked;
     return end_unstarted(slot, wire::TaskState::revoked, "TaskRevokedError", "revoked", now);
   }
+  if (held->recall == Held::Recall::again && !drain_ && !paused_) return start_again(slot);
   hand_back(slot, "the worker is busy");
 }
 

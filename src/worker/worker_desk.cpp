@@ -12,16 +12,21 @@ namespace baozi::worker {
 
 namespace {
 
-WorkerDesk::Said said(std::string_view text, wire::ErrorCode code = wire::ErrorCode{}) {
+WorkerDesk::Said with_code(std::string_view text, wire::ErrorCode code) {
   WorkerDesk::Said answer;
   answer.code = static_cast<std::uint64_t>(code);
   Writer{answer.payload}.str(text);
   return answer;
 }
 
-WorkerDesk::Said refused(std::string_view why) { return said(why, wire::ErrorCode::bad_request); }
-
 }  // namespace
+
+WorkerDesk::Said WorkerDesk::said(std::string_view text) {
+  return with_code(text, wire::ErrorCode{});
+}
+WorkerDesk::Said WorkerDesk::refused(std::string_view why) {
+  return with_code(why, wire::ErrorCode::bad_request);
+}
 
 WorkerDesk::Said WorkerDesk::obey(std::string_view command, BytesView arguments, Now now) {
   if (command == "inspect.active") return {0, tasks_in(true, now)};
@@ -42,11 +47,15 @@ WorkerDesk::Said WorkerDesk::obey(std::string_view command, BytesView arguments,
   if (command == "worker.rate_limit") return set_rate_limit(arguments, now);
   if (command == "worker.enable_events") return switch_events(true);
   if (command == "worker.disable_events") return switch_events(false);
-  if (command == "worker.pool_restart") {
-    with_.pool.restart();
-    return said("every slot is replaced as soon as it is between two tasks");
-  }
+  if (command == "worker.pool_restart") return restart(arguments);
   return refused("unknown command '" + std::string{command} + "'");
+}
+
+WorkerDesk::Said WorkerDesk::restart(BytesView arguments) {
+  if (with_.core.is_draining()) return refused("the worker is stopping");
+  if (wire::flag_argument(arguments, "reload")) return {.code = 0, .payload = {}, .later = true};
+  with_.pool.restart();
+  return said("every slot is replaced as soon as it is between two tasks");
 }
 
 WorkerDesk::Said WorkerDesk::switch_events(bool on) {
@@ -66,7 +75,7 @@ WorkerDesk::Said WorkerDesk::set_rate_limit(BytesView arguments, Now now) {
 
 WorkerDesk::Said WorkerDesk::set_time_limits(BytesView arguments) {
   const auto task = wire::text_argument(arguments, "task");
-  if (!task || with_.tasks.find(*task) == nullptr) return refused("unknown task");
+  if (!task || with_.tasks->find(*task) == nullptr) return refused("unknown task");
   const auto span = [&](std::string_view name) {
     const std::uint64_t us = wire::number_argument(arguments, name).value_or(0);
     return Micros{

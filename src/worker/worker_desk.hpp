@@ -3,8 +3,10 @@
 /// (docs/control.md). Threading: the loop's thread.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "worker/pool.hpp"
 #include "worker/task_table.hpp"
@@ -18,7 +20,7 @@ class WorkerDesk {
   struct Surroundings {
     WorkerCore& core;
     Pool& pool;
-    const TaskTable& tasks;
+    std::shared_ptr<const TaskTable> tasks;  ///< `set_tasks` when there are others
     const WorkerConfig& config;
     const WorkerOptions& options;
     MonoTime started;
@@ -30,14 +32,20 @@ class WorkerDesk {
   struct Said {
     std::uint64_t code = 0;  ///< 0, or a wire::ErrorCode; then the payload is a packed text
     Bytes payload;
+    bool later = false;  ///< nothing of this: whoever runs the pool answers, once it has `reload`ed
   };
   explicit WorkerDesk(Surroundings surroundings) : with_{std::move(surroundings)} {}
 
   /// Obeys one command. Errors are answers, too: nothing is thrown.
   [[nodiscard]] Said obey(std::string_view command, BytesView arguments, Now now);
+  void set_tasks(std::shared_ptr<const TaskTable> tasks) { with_.tasks = std::move(tasks); }
+  [[nodiscard]] static Said said(std::string_view text);
+  /// \param why  an operator's mistake, or what does not go now.
+  [[nodiscard]] static Said refused(std::string_view why);
 
  private:
   // ---- worker_desk.cpp: what is told
+  Said restart(BytesView arguments);
   Said resize(BytesView arguments, bool grow);
   Said autoscale(BytesView arguments);
   Said set_time_limits(BytesView arguments);

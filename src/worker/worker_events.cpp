@@ -135,7 +135,7 @@ void WorkerCore::tell_received(const Held& held) {
   const wire::IdView id = held.id();
   events_.add(wire::EventType::task_received, &id, held.name(), [&](Writer& out) {
     const Facts facts = facts_in(held.raw_options());
-    const TaskFacts* const task = facts_of(held.name());
+    const TaskFacts* const task = facts_of(held);
     const auto arguments = facts.plain && (task == nullptr || !task->redacted)
                                ? arguments_of(held.body())
                                : std::nullopt;

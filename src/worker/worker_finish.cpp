@@ -103,7 +103,7 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
 /// which the broker counts (D16) and which an `acks_early` task does not survive (D17).
 void WorkerCore::end_as_lost(Slot slot, const Finished& end) {
   Held& held = table_[slot];
-  const TaskFacts* const facts = facts_of(held.name());
+  const TaskFacts* const facts = facts_of(held);
   if (logs(TaskLog::trouble))
     note_task(TaskNote::Level::error, held, "cost its process", end.value, true);
   if (facts == nullptr || !facts->crash_retry || held.revoked) {
@@ -117,7 +117,7 @@ void WorkerCore::end_as_lost(Slot slot, const Finished& end) {
 
 bool WorkerCore::try_retry(Slot slot, const Finished& end, Now now) {
   Held& held = table_[slot];
-  const TaskFacts* const facts = facts_of(held.name());
+  const TaskFacts* const facts = facts_of(held);
   const RetryTerms terms =
       retry_terms(held.raw_options(), facts != nullptr ? facts->retry : RetryPolicy{}, end);
   if (!terms.wanted || held.revoked) return false;
@@ -132,7 +132,7 @@ bool WorkerCore::try_retry(Slot slot, const Finished& end, Now now) {
   } else if (terms.of_call || facts == nullptr) {
     delay = terms.policy.delay(held.retries, random_.unit());
   } else {
-    delay = policies_.retry_delay(*facts, held.retries, random_.unit());
+    delay = policies_->retry_delay(*facts, held.retries, random_.unit());
   }
   ++counters_.retried;
   if (task_events_) tell_retried(held, end, delay);
@@ -181,8 +181,8 @@ void WorkerCore::note_task(TaskNote::Level level, const Held& held, std::string_
                            BytesView failure, bool traceback) {
   TaskNote note;
   note.level = level;
-  note.text = "task " + policies_.label(facts_of(held.name()), held.name(), held.id(),
-                                        held.raw_options(), held.body());
+  note.text = "task " + policies_->label(facts_of(held), held.name(), held.id(), held.raw_options(),
+                                         held.body());
   note.text.append(" ").append(what);
   if (!failure.empty()) note.text.append(": ").append(reason_of(failure));
   if (traceback) {

@@ -127,7 +127,7 @@ Bytes WorkerDesk::request_info(const Held& held, const SlotStatus* slot, Now now
   const auto options = wire::read_execution_options(held.raw_options());
   entry.text("name", options && !options->shadow.empty() ? options->shadow : held.name());
   entry.text("type", held.name());
-  show_arguments(entry, held, with_.tasks.definition(held.name()));
+  show_arguments(entry, held, with_.tasks->definition(held.name()));
   entry.text("hostname", with_.options.name);
   entry.flag("acknowledged", held.acks_early);
   if (slot != nullptr) {
@@ -200,7 +200,7 @@ Bytes WorkerDesk::query_tasks(BytesView arguments, Now now) const {
 
 Bytes WorkerDesk::registered() const {
   List list;
-  for (const std::string& name : with_.tasks.names()) {
+  for (const std::string& name : with_.tasks->names()) {
     Bytes packed;
     Writer{packed}.str(name);
     list.add(packed);
@@ -232,7 +232,7 @@ Bytes WorkerDesk::stats(Now now) const {
                           slots.begin(), slots.end(),
                           [](const SlotStatus& slot) { return slot.token.has_value(); })));
   const WorkerStatus status = with_.core.status();
-  if (with_.tasks.has_coroutines()) {
+  if (with_.tasks->has_coroutines()) {
     pool.number("coroutines", status.coroutines);
     pool.number("max-coroutines", with_.options.coroutines);
   }
@@ -335,7 +335,7 @@ Bytes WorkerDesk::report(Now now) const {
         "collector " + collector.name + (collector.open ? ", connected" : ", not connected") + "\n";
   }
   text += "tasks     ";
-  for (const std::string& name : with_.tasks.names()) {
+  for (const std::string& name : with_.tasks->names()) {
     if (text.size() > list_bytes_max) break;
     text += (text.ends_with("     ") ? "" : ", ") + name;
   }

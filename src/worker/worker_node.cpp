@@ -27,6 +27,12 @@ constexpr Micros settle_patience{10'000'000};  // for answers, once nothing runs
 constexpr Micros stop_patience{1'000'000};     // for answers, when asked to stop now
 constexpr Micros load_interval{1'000'000};     // between looks at the machine's load
 
+void check_for_prefork(const TaskTable& tasks) {
+  if (!tasks.has_coroutines()) return;
+  throw base::ConfigError{"task \"" + tasks.coroutine() +
+                          "\" is a coroutine, which -P prefork does not run: use -P threads"};
+}
+
 std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions& options,
                                 Pool::Notify notify) {
   if (config.pool == PoolKind::prefork) {
@@ -35,7 +41,8 @@ std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions&
                              .worker_name = options.name,
                              .apps = config.apps,
                              .tasks_per_child_max = config.tasks_per_child_max,
-                             .child_bytes_max = config.memory_per_child_max.value});
+                             .child_bytes_max = config.memory_per_child_max.value,
+                             .check = check_for_prefork});
   }
   ThreadPool::Options pool;
   pool.threads = options.concurrency;
@@ -76,23 +83,26 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
     : config_{std::move(config)},
       options_{config_.core_options(name)},
       loop_{{.spin = spin_after_traffic}},
-      links_{loop_},
-      tasks_{std::move(tasks)} {
+      links_{loop_} {
   options_.incarnation = Incarnation{entropy64() >> 1U};
   // The pool first: should a library crash while it is loaded, its fork server does, and says so.
   pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
-  for (const std::string& app : config_.apps) load_plugin(app, tasks_);
-  if (tasks_.has_coroutines()) {
-    if (config_.pool == PoolKind::prefork) {
-      throw base::ConfigError{"task \"" + tasks_.coroutine() +
-                              "\" is a coroutine, which -P prefork does not run: use -P threads"};
-    }
+  tasks_ = pool_->tasks();  // by description: their code is its processes' business
+  if (tasks_ == nullptr) {
+    for (const std::string& app : config_.apps) load_plugin(app, tasks);
+    tasks_ = std::make_shared<const TaskTable>(std::move(tasks));
+  } else if (tasks.size() > 0) {
+    throw base::ConfigError{
+        "tasks of the program's own do not run in -P prefork, whose processes "
+        "load libraries: use -P threads"};
+  }
+  if (tasks_->has_coroutines()) {
     pool_ = std::make_unique<MixedPool>(std::move(pool_),
                                         CoroutineRunner::Options{.worker_name = options_.name},
                                         [this] { loop_.wake(); });
   }
   options_.task_log = task_log();
-  core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
+  core_ = std::make_unique<WorkerCore>(options_, *tasks_, entropy64());
   if (pool_->fd() >= 0) loop_.watch(pool_->fd(), [] {});  // every turn looks at the pool
   if (const auto range = config_.autoscale_range()) autoscale_.emplace(range->first, range->second);
   desk_ = std::make_unique<WorkerDesk>(WorkerDesk::Surroundings{
@@ -173,7 +183,7 @@ void WorkerNode::report(Now now) const {
               config_.pool == PoolKind::prefork ? "process" : "thread", slot.id, what,
               slot.executed, slot.leaving ? ", and none after" : "");
   }
-  if (tasks_.has_coroutines()) {
+  if (tasks_->has_coroutines()) {
     log::info("report: {} of {} coroutines in flight", status.coroutines, options_.coroutines);
   }
 }
@@ -191,6 +201,7 @@ void WorkerNode::drain(Drain mode) {
     log::info("draining: what runs is finished, the rest is handed back");
     if (config_.drain_timeout > Micros{0}) cold_at_ = now.mono + config_.drain_timeout;
   }
+  end_reloads(now);
   core_->begin_drain(mode, now, effects_);
 }
 
@@ -211,11 +222,11 @@ int WorkerNode::run() {
   Now now = base::system_now();
   core_->start(now, effects_);
   perform(now);
-  log::info("ready: {} tasks, {} at a time{}", tasks_.size(), options_.concurrency,
-            tasks_.has_coroutines()
+  log::info("ready: {} tasks, {} at a time{}", tasks_->size(), options_.concurrency,
+            tasks_->has_coroutines()
                 ? ", and " + std::to_string(options_.coroutines) + " coroutines beside them"
                 : std::string{});
-  for (const std::string& task : tasks_.names()) log::debug("task {}", task);
+  for (const std::string& task : tasks_->names()) log::debug("task {}", task);
   if (program_ != nullptr) program_->ready();
   while (!core_->is_drained() && !(leave_at_ && now.mono >= *leave_at_)) {
     std::optional<MonoTime> next;
@@ -255,6 +266,8 @@ void WorkerNode::take_pool_events(Now now) {
     core_->on_state_update(update.token, update.state, update.meta);
   }
   for (const Ended& ended : events_.completions) core_->on_finished(ended.token, ended.view(), now);
+  if (events_.tasks_changed) take_tasks(now);
+  if (events_.reloaded) reloaded(*events_.reloaded, now);
   events_.clear();
   if (!core_->wants_what_runs(now)) return;
   for (const auto& all : {pool_->status(), pool_->beside()}) {
@@ -275,8 +288,13 @@ void WorkerNode::obey_commands(Now now) {
   for (const WorkerEffects::Command& command : std::exchange(effects_.commands, {})) {
     if (command.command.starts_with("worker.")) log::info("obeying {}", command.command);
     const WorkerDesk::Said said = desk_->obey(command.command, command.arguments, now);
+    if (said.later) {
+      reload_after_.push_back(command.ticket);
+      continue;
+    }
     core_->answer_command(command.ticket, said.code, said.payload, now, effects_);
   }
+  begin_reload(now);
 }
 
 void WorkerNode::terminate(const WorkerEffects::Termination& termination, Now now) {
@@ -293,6 +311,7 @@ void WorkerNode::perform(Now now) {
     next_load_ = now.mono + load_interval;
     std::array<double, 3> load{};
     if (getloadavg(load.data(), 3) == 3) core_->set_load(load);
+    drop_tasks_before();
   }
   for (bool again = true; again;) {
     again = false;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "actor/link_sockets.hpp"
 #include "base/node_main.hpp"
@@ -49,6 +50,17 @@ class WorkerNode {
   /// Asks the pool for `token`; true when it had not begun and is the core's again.
   bool take_back(Token token, bool interrupt, Now now);
   void obey_commands(Now now);
+
+  // ---- worker_reload.cpp
+  /// Loads the task libraries anew for those who have asked for it, unless that is going on.
+  void begin_reload(Now now);
+  void reloaded(const std::string& failure, Now now);
+  void answer_reload(std::vector<std::uint64_t>& askers, const WorkerDesk::Said& said, Now now);
+  /// Nobody loads anything any more.
+  void end_reloads(Now now);
+  void take_tasks(Now now);
+  void drop_tasks_before();
+
   void terminate(const WorkerEffects::Termination& termination, Now now);
   void drain(Drain mode);
   /// When to become stricter, or to give up, while draining.
@@ -66,7 +78,9 @@ class WorkerNode {
   base::NodeContext* program_ = nullptr;
   net::Loop loop_;
   actor::LinkSockets links_;
-  TaskTable tasks_;
+  std::shared_ptr<const TaskTable> tasks_;
+  /// Earlier ones, by which something runs still.
+  std::vector<std::shared_ptr<const TaskTable>> tasks_before_;
   std::unique_ptr<WorkerCore> core_;
   std::unique_ptr<Pool> pool_;  // after the core: its threads read the core's bytes
   std::unique_ptr<WorkerDesk> desk_;
@@ -77,6 +91,9 @@ class WorkerNode {
   bool cold_ = false;
   MonoTime next_load_{};
   bool soft_ = false;
+  std::vector<std::uint64_t> reload_for_;    ///< tickets: the libraries are being loaded for them
+  std::vector<std::uint64_t> reload_after_;  ///< and these came since: what is loaded may be older
+  std::string changes_;                      ///< of the tasks, as the last loading made them
   std::optional<Autoscale> autoscale_;
 };
 

@@ -67,6 +67,7 @@ void as_frame(BytesView input) {
     case wire::Type::reply: return round_trip<wire::Reply>(*open);
     case wire::Type::revoke: return round_trip<wire::Revoke>(*open);
     case wire::Type::queues: return round_trip<wire::Queues>(*open);
+    case wire::Type::tasks: return round_trip<wire::Tasks>(*open);
     case wire::Type::events: return round_trip<wire::Events>(*open);
     case wire::Type::events_ok: return round_trip<wire::EventsOk>(*open);
     case wire::Type::follow: return round_trip<wire::Follow>(*open);

@@ -211,6 +211,16 @@ std::string body(const wire::Queues& m) {
   return text;
 }
 
+std::string body(const wire::Tasks& m) {
+  std::string text;
+  for (const std::string_view name : m.early) text += " early " + std::string{name};
+  for (const wire::TaskLimit& limit : m.limits) {
+    text += " " + std::string{limit.name} + " at most " + std::to_string(limit.concurrency) +
+            " every " + std::to_string(limit.interval_us) + "us";
+  }
+  return text;
+}
+
 template <class Message>
 std::string decoded(const wire::OpenFrame& frame) {
   Message message;
@@ -246,6 +256,7 @@ std::string body_text(const wire::OpenFrame& frame) {
     case wire::Type::reply: return decoded<wire::Reply>(frame);
     case wire::Type::revoke: return decoded<wire::Revoke>(frame);
     case wire::Type::queues: return decoded<wire::Queues>(frame);
+    case wire::Type::tasks: return decoded<wire::Tasks>(frame);
     case wire::Type::events: return decoded<wire::Events>(frame);
     case wire::Type::events_ok: return decoded<wire::EventsOk>(frame);
     case wire::Type::follow: return decoded<wire::Follow>(frame);

@@ -7,6 +7,10 @@
 
 namespace baozi::sim {
 
+namespace {
+constexpr std::uint64_t turns_between_libraries = 300;
+}  // namespace
+
 WorkerProcess::WorkerProcess(World& world, Network& network, Ledger& ledger, std::string name,
                              worker::WorkerOptions options, PlanStyle style, const Rules& rules)
     : Process{world, network, name, ""},
@@ -19,7 +23,8 @@ WorkerProcess::WorkerProcess(World& world, Network& network, Ledger& ledger, std
 
 void WorkerProcess::boot(Now now) {
   options_.incarnation = Incarnation{world_.chance.next()};
-  core_ = std::make_unique<worker::WorkerCore>(options_, policies_, world_.chance.next(), rules_);
+  core_ =
+      std::make_unique<worker::WorkerCore>(options_, policies_[0], world_.chance.next(), rules_);
   core_->start(now, effects_);
 }
 
@@ -37,6 +42,9 @@ void WorkerProcess::drain() {
 
 void WorkerProcess::turn(Now now) {
   if (core_->wants_what_runs(now)) core_->saw_what_runs(now);  // told where a job begins
+  if (++turns_ % turns_between_libraries == 0) {
+    core_->set_policies(policies_[turns_ / turns_between_libraries % 2], now, effects_);
+  }
   const bool paused = core_->is_paused() && effects_.starts.empty();
   core_->turn(now, effects_);
   if (paused && !effects_.starts.empty())

@@ -1,5 +1,6 @@
 /// \file worker_process.hpp
-/// WorkerCore as a process, with a pool of virtual threads that do what each task's plan says.
+/// WorkerCore as a process, with a pool of virtual threads that do what each task's plan says. Now
+/// and then its tasks are registered anew, as if their library had been replaced.
 #pragma once
 #include <deque>
 #include <memory>
@@ -75,9 +76,10 @@ class WorkerProcess final : public Process {
   worker::WorkerOptions options_;
   PlanStyle style_;
   Rules rules_;
-  Policies policies_;
+  Policies policies_[2];
   std::unique_ptr<worker::WorkerCore> core_;
   worker::WorkerEffects effects_;
+  std::uint64_t turns_ = 0;
   std::deque<Job> jobs_;
   std::uint32_t running_ = 0;
 };

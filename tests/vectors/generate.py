@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TYPES = {
     "HELLO": 1, "WELCOME": 2, "PING": 3, "PONG": 4, "GOODBYE": 5, "ERROR": 6, "COLLECTORS": 7,
     "SUBMIT": 10, "SUBMITTED": 11,
-    "CREDIT": 20, "DELIVER": 21, "DONE": 22, "DONE_OK": 23, "NACK": 24, "QUEUES": 25,
+    "CREDIT": 20, "DELIVER": 21, "DONE": 22, "DONE_OK": 23, "NACK": 24, "QUEUES": 25, "TASKS": 26,
     "RESULT": 30, "STORED": 31, "WATCH": 32, "STATE": 33, "FETCH": 34, "FETCHED": 35, "FORGET": 36,
     "CONTROL": 40, "REPLY": 41, "REVOKE": 50,
     "EVENTS": 60, "EVENTS_OK": 61, "FOLLOW": 62, "FOLLOWED": 63,
@@ -438,6 +438,11 @@ VECTORS = {
     "QUEUES": [
         ("none", 8, 5, record_of({"names": [], "excluded": []})),
         ("full", 8, 6, record_of({"names": [None, "math", "direct:w1@host"], "excluded": ["slow"]})),
+    ],
+    "TASKS": [
+        ("none", 8, 7, record_of({"early": [], "limits": []})),
+        ("full", 8, 8, record_of({"early": ["shop.charge"], "limits": [
+            ["c.add", 2, 0], ["c.fetch", 0, 100_000], ["c.no_longer", 0, 0]]})),
     ],
     "EVENTS": [
         ("minimal", 9, 1, record_of({"first": 1, "lost": 0, "events": [event(20, T0)]})),

@@ -38,7 +38,9 @@ constexpr Action orders[] = {
     {"time_limit", "TASK SOFT [HARD]", "how long it may run: 30s, 5m; 0: no limit"},
     {"pool_grow", "[N]", "N more tasks at a time"},
     {"pool_shrink", "[N]", "N tasks fewer at a time"},
-    {"pool_restart", "", "new processes or threads, each once its task has ended"},
+    {"pool_restart", "",
+     "new processes or threads, each once its task has ended; --reload: with the task libraries "
+     "as they are now"},
     {"autoscale", "MAX MIN", "so many tasks at a time, as there is work"},
     {"add_consumer", "QUEUE", "take tasks from this queue, too"},
     {"cancel_consumer", "QUEUE", "take no more tasks from this queue"},
@@ -347,12 +349,19 @@ int control(const Words& words) {
   base::OptionTable table{"baozi control",
                           list_of(orders, "Tells workers and queues what to do. WHAT is one of:")};
   question.declare(table);
+  bool reload = false;
+  table.add("reload", reload,
+            "with pool_restart, for pools of processes: load the task libraries anew first");
   if (!read(table, words)) return 0;
   const std::string& name = question.action;
   const Action& action = find(orders, "control", name);
   check_count("control", action, question.words);
   const Words& given = question.words;
   Value arguments = Value::object();
+  if (reload) {
+    if (name != "pool_restart") throw base::ConfigError{"--reload is for pool_restart alone"};
+    arguments["reload"] = true;
+  }
   if (name == "revoke")
     throw base::ConfigError{
         "write revoke before its options: baozi control revoke ID… [--terminate]"};

@@ -19,6 +19,9 @@ class MixedPool final : public Pool {
   [[nodiscard]] std::size_t capacity() const override { return slots_->capacity(); }
   std::size_t resize(std::size_t slots) override { return slots_->resize(slots); }
   void restart() override { slots_->restart(); }
+  std::string reload() override { return slots_->reload(); }
+  void abandon_reload() override { slots_->abandon_reload(); }
+  [[nodiscard]] std::shared_ptr<const TaskTable> tasks() const override { return slots_->tasks(); }
   [[nodiscard]] std::vector<SlotStatus> status() const override { return slots_->status(); }
   [[nodiscard]] std::vector<SlotStatus> beside() const override { return runner_.status(); }
   Terminated terminate(Token token, int signal) override;

@@ -19,6 +19,7 @@ enum class Order : std::uint32_t {
   kill,   ///< child, value: the signal, for its whole process group
   names,  ///< value: a number of the question; text: 8 bytes for each address
   // From the server.
+  tasks,    ///< text: the next part of the description of what it has loaded
   ready,    ///< value: 1 when every child is a new program, since loading started threads
   refused,  ///< text: why the tasks could not be loaded
   spawned,  ///< child, pid

@@ -19,7 +19,8 @@ constexpr Micros names_patience{60'000'000};  // debug information is large, and
 
 }  // namespace
 
-void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, MonoTime now) {
+void PreforkPool::charge(const Child& child, const ChildLink::Item& item, const Charge& charge,
+                         MonoTime now) {
   const Start& start = item.start;
   const Micros ran = now - item.pushed;
   if (item.timed_out) {
@@ -40,12 +41,15 @@ void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, Mono
   const std::string message = charge.how;
   warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
                       " cost its process: " + message);
-  if (!charge.frames.empty() && server_up_) {
+  if (!charge.frames.empty()) {
     std::string addresses(charge.frames.size() * sizeof(std::uint64_t), '\0');
     std::memcpy(addresses.data(), charge.frames.data(), addresses.size());
     const std::int64_t question = next_question_++;
-    if (server_.send({.order = Order::names, .value = question, .text = std::move(addresses)})) {
-      unnamed_[question] = {std::move(ended), "WorkerLostError", message, now + names_patience};
+    const Server& server = *child.server;  // the addresses are those of its libraries
+    if (server.process.send(
+            {.order = Order::names, .value = question, .text = std::move(addresses)})) {
+      unnamed_[question] = {server.number, std::move(ended), "WorkerLostError", message,
+                            now + names_patience};
       return;
     }
   }
@@ -58,7 +62,7 @@ void PreforkPool::bury(Child& child, const Charge& how, MonoTime now) {
   std::vector<ChildLink::Item> begun;
   std::vector<Start> ready;
   child.link.bury(begun, ready);
-  for (const ChildLink::Item& item : begun) charge(item, how, now);
+  for (const ChildLink::Item& item : begun) charge(child, item, how, now);
   backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
 }
 

@@ -1,7 +1,8 @@
 /// \file prefork_parts.hpp
 /// What a PreforkPool is made of, for its own sources only: its slots, the processes behind them,
-/// and why a task ended with its process.
+/// the fork servers that made those, and why a task ended with its process.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,20 +12,46 @@
 #include <unistd.h>
 
 #include "worker/prefork/prefork_pool.hpp"
+#include "worker/prefork/server_process.hpp"
 
 namespace baozi::worker {
 
 using prefork::ChildLink;
 
+// What epoll gives back: a child's number, a server's with the highest bit, or nought for the
+// children's bell.
+constexpr std::uint64_t tag_events = 0;
+constexpr std::uint64_t tag_server = std::uint64_t{1} << 63U;
+
+constexpr const char* loads_anew =
+    "loading the tasks starts threads, which a fork does not copy: each child loads them anew, and "
+    "crashes are told without a stack";
+
+/// Before the next try, after so many that failed.
+[[nodiscard]] inline Micros backoff(int failures) {
+  return std::min(Micros{100'000} * (1 << std::min(failures, 10)), Micros{10'000'000});
+}
+
+/// One start of the fork server.
+struct PreforkPool::Server {
+  std::uint64_t number = 0;
+  prefork::ServerProcess process;
+  bool up = false;               ///< it has loaded the libraries, and what they bring was taken
+  Bytes description;             ///< of it, as far as it has come
+  MonoTime patience_ends{};      ///< of loading
+  std::optional<MonoTime> ends;  ///< it was told to go, and is ended by force then
+};
+
 struct PreforkPool::Child {
-  Child(std::uint64_t unique, std::uint32_t slot_index, int memory)
-      : number{unique}, slot{slot_index}, link{memory} {}
+  Child(std::uint64_t unique, std::uint32_t slot_index, Server& from, int memory)
+      : number{unique}, slot{slot_index}, server{&from}, link{memory} {}
   ~Child() {
     if (output >= 0) close(output);
   }
 
   std::uint64_t number;
   std::uint32_t slot;
+  Server* server;  ///< it came from there, and lives no longer than that
   ChildLink link;
   pid_t pid = 0;    ///< 0: not known yet
   int output = -1;  ///< what it writes to stdout and stderr

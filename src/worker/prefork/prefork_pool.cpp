@@ -26,18 +26,8 @@ using prefork::Packet;
 namespace {
 
 constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
-constexpr Micros backoff_first{100'000};
-constexpr Micros backoff_most{10'000'000};
 constexpr std::size_t line_bytes_max = 4'096;
 constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
-
-// What epoll gives back: a child's number, or one of these.
-constexpr std::uint64_t tag_events = 0;
-constexpr std::uint64_t tag_server = ~std::uint64_t{0};
-
-Micros backoff(int failures) {
-  return std::min(backoff_first * (1 << std::min(failures, 10)), backoff_most);
-}
 
 }  // namespace
 
@@ -52,52 +42,26 @@ PreforkPool::PreforkPool(Options options) : options_{std::move(options)} {
   event.events = EPOLLIN | EPOLLET;  // never read: its count reaches no end
   event.data.u64 = tag_events;
   epoll_ctl(poll_, EPOLL_CTL_ADD, events_, &event);
-  const MonoTime now = base::mono_now();
-  start_server(now);
-  if (server_.wait_until_ready(options_.load_patience)) {
-    warnings_.emplace_back(
-        "loading the tasks starts threads, which a fork does not copy: each child loads them anew, "
-        "and crashes are told without a stack");
-  }
-  server_up_ = true;
+  server_ = start_server(base::mono_now());
+  prefork::ServerProcess::Loaded loaded = server_->process.wait_until_ready(options_.load_patience);
+  auto tasks = std::make_shared<const TaskTable>(TaskTable::from_description(loaded.description));
+  if (options_.check) options_.check(*tasks);
+  take_tasks(std::move(tasks), std::move(loaded.description));
+  if (loaded.anew) warnings_.emplace_back(loads_anew);
+  server_->up = true;
   resize(options_.children);
 }
 
 PreforkPool::~PreforkPool() {
-  server_.stop();
+  for (const auto& server : former_) server->process.end();  // all at once
+  if (coming_) static_cast<void>(coming_->process.kill());
+  if (server_) server_->process.stop();
+  coming_.reset();
+  former_.clear();
   slots_.clear();
   leaving_.clear();
   close(events_);
   close(poll_);
-}
-
-// ---- the server
-
-void PreforkPool::start_server(MonoTime) {
-  server_.start(options_.program, {.apps = options_.apps,
-                                   .worker_name = options_.worker_name,
-                                   .tasks_max = options_.tasks_per_child_max,
-                                   .memory_max = options_.child_bytes_max});
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = tag_server;
-  epoll_ctl(poll_, EPOLL_CTL_ADD, server_.socket(), &event);
-}
-
-/// It runs no code of tasks, so somebody has ended it. Its children have died with it.
-void PreforkPool::server_lost(MonoTime now) {
-  server_up_ = false;
-  std::vector<Child*> all;
-  for (const auto& [number, child] : children_) all.push_back(child);
-  for (Child* const child : all) {
-    if (child->pid > 0) ::kill(-child->pid, SIGKILL);
-    bury(*child, {.how = "its process was lost together with the fork server"}, now);
-    drop(*child);
-  }
-  server_.stop();
-  server_again_at_ = now + backoff(server_failures_++);
-  warnings_.push_back("the fork server was lost; it is started again in " +
-                      base::to_text(*server_again_at_ - now));
 }
 
 PreforkPool::Child* PreforkPool::child_numbered(std::uint64_t number) {
@@ -109,12 +73,12 @@ PreforkPool::Child* PreforkPool::child_numbered(std::uint64_t number) {
 
 void PreforkPool::spawn(Slot& slot, MonoTime now) {
   slot.spawn_at.reset();
-  if (!server_up_) return;  // all are, once it is back
+  if (!server_ || !server_->up) return;  // all are, once it is back
   int output[2] = {-1, -1};
   int memory = -1;
   try {
     memory = prefork::make_segment_file();
-    auto child = std::make_unique<Child>(next_child_++, slot.index, memory);
+    auto child = std::make_unique<Child>(next_child_++, slot.index, *server_, memory);
     if (pipe2(output, O_CLOEXEC) != 0) {
       throw std::system_error{errno, std::generic_category(), "cannot make a pipe"};
     }
@@ -126,8 +90,8 @@ void PreforkPool::spawn(Slot& slot, MonoTime now) {
     event.events = EPOLLIN;
     event.data.u64 = child->number;
     epoll_ctl(poll_, EPOLL_CTL_ADD, child->output, &event);
-    server_.send({.order = Order::spawn, .slot = slot.index, .child = child->number},
-                 {memory, events_, output[1]});
+    server_->process.send({.order = Order::spawn, .slot = slot.index, .child = child->number},
+                          {memory, events_, output[1]});
     children_[child->number] = child.get();
     slot.child = std::move(child);
   } catch (const std::exception& error) {
@@ -171,6 +135,8 @@ void PreforkPool::restart() {
     if (!slot->child) continue;
     slot->child->leaves = true;
     slot->child->link.ask_to_leave();
+    const std::vector<Start> ready = slot->child->link.take_back_ready(prefork::ring_slots);
+    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
   }
 }
 
@@ -205,7 +171,7 @@ void PreforkPool::kill(Child& child, int signal) {
     child.signal_waits = signal;
     return;
   }
-  server_.send({.order = Order::kill, .child = child.number, .value = signal});
+  child.server->process.send({.order = Order::kill, .child = child.number, .value = signal});
 }
 
 void PreforkPool::distrust(Child& child, const char* why) {
@@ -253,8 +219,9 @@ void PreforkPool::read_output(Child& child, bool last) {
   if (last && !child.line.empty()) tell(std::exchange(child.line, {}));
 }
 
-void PreforkPool::on_packet(const Packet& packet, MonoTime now) {
-  Child* const child = child_numbered(packet.child);
+void PreforkPool::on_packet(Server& server, const Packet& packet, MonoTime now) {
+  Child* child = child_numbered(packet.child);
+  if (child != nullptr && child->server != &server) child = nullptr;
   switch (packet.order) {
     case Order::spawned:
       if (child == nullptr) return;
@@ -285,17 +252,7 @@ void PreforkPool::on_packet(const Packet& packet, MonoTime now) {
       one.ended.value = Failure{one.type, one.message, trace}.packed();
       return complete(std::move(one.ended));
     }
-    case Order::ready:
-      server_up_ = true;
-      server_failures_ = 0;
-      for (const auto& slot : slots_) {
-        if (!slot->child) spawn(*slot, now);
-      }
-      return;
-    case Order::refused:
-      warnings_.push_back("the fork server cannot load the tasks again: " + packet.text);
-      return;
-    default: return;
+    default: return on_server_packet(server, packet, now);
   }
 }
 
@@ -305,19 +262,21 @@ void PreforkPool::serve(MonoTime now) {
   for (int i = 0; i < count; ++i) {
     const std::uint64_t tag = news[i].data.u64;
     if (tag == tag_events) continue;  // every child is looked at anyway
-    if (tag != tag_server) {
+    if ((tag & tag_server) == 0) {
       if (Child* const child = child_numbered(tag)) read_output(*child, false);
       continue;
     }
-    while (server_.socket() >= 0) {
+    // What it says may be the last of it.
+    while (Server* const server = server_numbered(tag & ~tag_server)) {
       prefork::Received got;
-      const prefork::Arrival arrival = prefork::receive(server_.socket(), got);
-      if (arrival == prefork::Arrival::packet) {
-        on_packet(got.packet, now);
-        continue;
+      const prefork::Arrival arrival = prefork::receive(server->process.socket(), got);
+      if (arrival == prefork::Arrival::nothing) break;
+      for (const int fd : got.descriptors) close(fd);  // none is sent this way
+      if (arrival == prefork::Arrival::gone) {
+        server_gone(*server, now);
+      } else {
+        on_packet(*server, got.packet, now);
       }
-      if (arrival == prefork::Arrival::gone) server_lost(now);
-      break;
     }
   }
 }
@@ -328,6 +287,8 @@ void PreforkPool::take_events(PoolEvents& out) {
   for (const auto& [number, child] : children_) collect(*child);
   serve(now);
   feed(now);
+  out.tasks_changed = std::exchange(tasks_changed_, false);
+  out.reloaded = std::exchange(reloaded_, std::nullopt);
   out.updates.swap(updates_);
   out.completions.swap(ended_);
   out.warnings.swap(warnings_);
@@ -337,15 +298,7 @@ void PreforkPool::take_events(PoolEvents& out) {
 // ---- time
 
 void PreforkPool::tick(MonoTime now) {
-  if (server_again_at_ && now >= *server_again_at_) {
-    server_again_at_.reset();
-    try {
-      start_server(now);
-    } catch (const std::exception& error) {
-      server_again_at_ = now + backoff(server_failures_++);
-      warnings_.emplace_back(error.what());
-    }
-  }
+  look_after_servers(now);
   for (const auto& slot : slots_) {
     if (slot->spawn_at && now >= *slot->spawn_at) spawn(*slot, now);
   }
@@ -377,6 +330,10 @@ std::optional<MonoTime> PreforkPool::next_deadline() const {
   consider(check_limits_at_);
   consider(rebalance_at_);
   consider(server_again_at_);
+  for (const auto* const loads : {&server_, &coming_}) {
+    if (*loads && !(*loads)->up) consider((*loads)->patience_ends);
+  }
+  if (!former_.empty()) consider(base::mono_now() + scan);
   for (const auto& slot : slots_) consider(slot->spawn_at);
   for (const auto& [number, child] : children_) {
     if (child->release_at != MonoTime{}) consider(child->release_at);

@@ -7,10 +7,15 @@
 /// idle. A child that dies loses the task that it was in; what waited behind it goes to others, and
 /// its slot is refilled at once.
 ///
+/// The fork server may be replaced while the pool works, by one that has loaded the libraries anew
+/// (prefork_servers.cpp): children come from the new one as soon as it is up, and the old one ends
+/// with the last of its own.
+///
 /// Threading: everything happens on the loop's thread; there are no others. The loop polls `fd()`.
 /// The destructor ends all children at once, whatever they do.
 #pragma once
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,7 +24,7 @@
 #include "worker/pool.hpp"
 #include "worker/prefork/child_link.hpp"
 #include "worker/prefork/control.hpp"
-#include "worker/prefork/server_process.hpp"
+#include "worker/task_table.hpp"
 
 namespace baozi::worker {
 
@@ -35,10 +40,12 @@ class PreforkPool final : public Pool {
     std::uint64_t child_bytes_max = 0;       ///< a larger one is replaced after its task; 0: never
     std::size_t backlog_max = 4096;          ///< items that may wait here
     Micros load_patience{120'000'000};
+    /// Throws why these tasks cannot be run here; they are not taken then.
+    std::function<void(const TaskTable&)> check{};
   };
 
   /// Starts the fork server and waits until it has loaded the libraries; the children follow.
-  /// Throws PluginError, std::system_error.
+  /// Throws PluginError, std::system_error, and what `Options::check` throws.
   explicit PreforkPool(Options options);
   ~PreforkPool() override;
 
@@ -50,6 +57,9 @@ class PreforkPool final : public Pool {
   std::vector<Token> stop(StopMode mode) override;
   std::size_t resize(std::size_t slots) override;
   void restart() override;
+  std::string reload() override;
+  void abandon_reload() override;
+  [[nodiscard]] std::shared_ptr<const TaskTable> tasks() const override { return tasks_; }
   [[nodiscard]] std::vector<SlotStatus> status() const override;
   Terminated terminate(Token token, int signal) override;
   void tick(MonoTime now) override;
@@ -58,9 +68,11 @@ class PreforkPool final : public Pool {
   [[nodiscard]] bool is_busy() const override { return false; }
   [[nodiscard]] int fd() const override { return poll_; }
 
-  [[nodiscard]] pid_t server_pid() const { return server_.pid(); }
+  /// Of the server that children come from; -1 while there is none.
+  [[nodiscard]] pid_t server_pid() const;
 
  private:
+  struct Server;
   struct Child;
   struct Slot;
   struct Charge;
@@ -72,26 +84,46 @@ class PreforkPool final : public Pool {
   void bury(Child& child, const Charge& charge, MonoTime now);
   void kill(Child& child, int signal);
   void distrust(Child& child, const char* why);
-  void start_server(MonoTime now);
-  void server_lost(MonoTime now);
   [[nodiscard]] Child* child_numbered(std::uint64_t number);
   void drop(Child& child);
+
+  // ---- prefork_servers.cpp
+  [[nodiscard]] std::unique_ptr<Server> start_server(MonoTime now);
+  [[nodiscard]] Server* server_numbered(std::uint64_t number);
+  void on_server_packet(Server& server, const prefork::Packet& packet, MonoTime now);
+  void server_loaded(Server& server, bool anew, MonoTime now);
+  /// It loaded nothing that could be used.
+  void server_failed(Server& server, const std::string& why, MonoTime now);
+  void server_gone(Server& server, MonoTime now);
+  void start_server_later(const std::string& why, MonoTime now);
+  void take_tasks(std::shared_ptr<const TaskTable> tasks, Bytes description);
+  void change_servers();
+  void look_after_servers(MonoTime now);
+  [[nodiscard]] bool is_needed(const Server& server) const;
 
   // items
   void feed(MonoTime now);
   void collect(Child& child);
   void rebalance(MonoTime now);
   void check_limits(MonoTime now);
-  void charge(const prefork::ChildLink::Item& item, const Charge& charge, MonoTime now);
+  void charge(const Child& child, const prefork::ChildLink::Item& item, const Charge& charge,
+              MonoTime now);
   void complete(Ended ended);
 
   // what arrives
   void serve(MonoTime now);
-  void on_packet(const prefork::Packet& packet, MonoTime now);
+  void on_packet(Server& server, const prefork::Packet& packet, MonoTime now);
   void read_output(Child& child, bool last);
 
   const Options options_;
-  prefork::ServerProcess server_;
+  std::unique_ptr<Server> server_;               ///< children come from it once it is up
+  std::unique_ptr<Server> coming_;               ///< loads the libraries anew
+  std::vector<std::unique_ptr<Server>> former_;  ///< each stays as long as one of its children
+  std::uint64_t next_server_ = 1;
+  std::shared_ptr<const TaskTable> tasks_;
+  Bytes description_;  ///< of them
+  bool tasks_changed_ = false;
+  std::optional<std::string> reloaded_;
   int poll_ = -1;    ///< all of the descriptors below
   int events_ = -1;  ///< the children ring it
   bool accepting_ = true;
@@ -106,9 +138,9 @@ class PreforkPool final : public Pool {
   std::optional<MonoTime> rebalance_at_;
   std::optional<MonoTime> server_again_at_;
   int server_failures_ = 0;
-  bool server_up_ = false;
 
   struct Unnamed {
+    std::uint64_t server = 0;  ///< that was asked
     Ended ended;
     std::string type, message;
     MonoTime until{};

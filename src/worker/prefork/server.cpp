@@ -91,6 +91,10 @@ class Server {
       return false;
     }
     anew_ = threads_of_process() > threads_at_first_;
+    const Bytes description = tasks_.described();
+    for (std::size_t at = 0; at < description.size(); at += packet_text_max) {
+      send(server_socket, {.order = Order::tasks, .text = description.substr(at, packet_text_max)});
+    }
     return send(server_socket, {.order = Order::ready, .value = anew_ ? 1 : 0});
   }
 

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -76,41 +77,61 @@ void ServerProcess::start(const std::string& program, const ServerSetup& setup) 
   send({.order = Order::begin, .text = setup.packed()});
 }
 
-bool ServerProcess::wait_until_ready(Micros patience) {
+ServerProcess::Loaded ServerProcess::wait_until_ready(Micros patience) {
   const MonoTime until = base::mono_now() + patience;
+  Loaded loaded;
   while (true) {
     Received got;
     switch (receive(socket_, got)) {
       case Arrival::packet:
         if (got.packet.order == Order::refused) throw PluginError{got.packet.text};
-        if (got.packet.order == Order::ready) return got.packet.value != 0;
-        break;
-      case Arrival::gone: {
-        int status = 0;
-        const pid_t pid = pid_;
-        close(socket_);
-        socket_ = pid_ = -1;
-        const bool known = waitpid(pid, &status, 0) == pid;
-        throw PluginError{"the process that loads the tasks ended while it did: " +
-                          (known ? how_it_ended(status) : std::string{"nobody knows how"})};
-      }
+        if (got.packet.order == Order::tasks) loaded.description += got.packet.text;
+        if (got.packet.order == Order::ready) {
+          loaded.anew = got.packet.value != 0;
+          return loaded;
+        }
+        continue;
+      case Arrival::gone: throw PluginError{ended_while_loading + kill()};
       case Arrival::nothing: break;
     }
     const Micros left = until - base::mono_now();
-    if (left <= Micros{0}) throw PluginError{"loading the tasks takes too long"};
+    if (left <= Micros{0}) {
+      static_cast<void>(kill());
+      throw PluginError{loading_takes_too_long};
+    }
     pollfd readable{socket_, POLLIN, 0};
     poll(&readable, 1, static_cast<int>(std::min<std::int64_t>(left.count() / 1'000 + 1, 1'000)));
   }
 }
 
-void ServerProcess::stop() {
+void ServerProcess::end() {
   if (socket_ >= 0) close(socket_);
   socket_ = -1;
+}
+
+bool ServerProcess::has_ended() {
+  if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) != 0) pid_ = -1;
+  return pid_ <= 0;
+}
+
+std::string ServerProcess::kill() {
+  end();
+  if (pid_ <= 0) return "nobody knows how";
+  const pid_t pid = std::exchange(pid_, -1);
+  // One that is on its way out keeps its own end.
+  ::kill(-pid, SIGKILL);
+  ::kill(pid, SIGKILL);
+  int status = 0;
+  return waitpid(pid, &status, 0) == pid ? how_it_ended(status) : "nobody knows how";
+}
+
+void ServerProcess::stop() {
+  end();
   if (pid_ <= 0) return;
   const MonoTime until = base::mono_now() + end_patience;
   timespec moment{0, 1'000'000};
   while (waitpid(pid_, nullptr, WNOHANG) == 0) {
-    if (base::mono_now() > until) kill(pid_, SIGKILL);  // its children die with it
+    if (base::mono_now() > until) ::kill(pid_, SIGKILL);  // its children die with it
     nanosleep(&moment, nullptr);
   }
   pid_ = -1;

@@ -13,6 +13,11 @@
 
 namespace baozi::worker::prefork {
 
+/// Why tasks could not be loaded, where no library says it: the end of the process follows.
+inline constexpr const char* ended_while_loading =
+    "the process that loads the tasks ended while it did: ";
+inline constexpr const char* loading_takes_too_long = "loading the tasks takes too long";
+
 class ServerProcess {
  public:
   ServerProcess() = default;
@@ -23,11 +28,20 @@ class ServerProcess {
   /// Starts `program` as a fork server and tells it what to load; its answer will be a packet.
   /// Throws std::system_error.
   void start(const std::string& program, const ServerSetup& setup);
+  struct Loaded {
+    bool anew = false;  ///< each child will be a program of its own
+    Bytes description;  ///< of the tasks (TaskTable::described)
+  };
   /// Waits for the first answer. Throws PluginError with the reason why the tasks could not be
-  /// loaded. \return true when each child will be a program of its own.
-  bool wait_until_ready(Micros patience);
+  /// loaded.
+  [[nodiscard]] Loaded wait_until_ready(Micros patience);
   /// Closes the connection and waits: the server ends with everything that descends from it.
   void stop();
+  /// Closes the connection and does not wait: ask `has_ended` from time to time.
+  void end();
+  [[nodiscard]] bool has_ended();
+  /// Ends it by force, with what its libraries have started. \return how it had ended, if it had.
+  std::string kill();
 
   [[nodiscard]] int socket() const { return socket_; }  ///< -1: none
   [[nodiscard]] pid_t pid() const { return pid_; }

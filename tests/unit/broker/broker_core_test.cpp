@@ -652,6 +652,23 @@ TEST_F(BrokerCoreTest, ATaskThatItsWorkerRunsAtMostOnceIsMarkedFirstAndNeverRepe
   EXPECT_EQ(core->books().accepted, 1u);
 }
 
+TEST_F(BrokerCoreTest, AWorkerMaySayLaterWhichTasksItRunsAtMostOnce) {
+  start();
+  connect_producer();
+  connect_worker(worker_a, 1, 10);
+  submit(1, {task("a")});
+  EXPECT_EQ(deliveries(*worker_a).size(), 1u);
+  say(*worker_a, wire::Tasks{.early = {"c.add"}, .limits = {}});
+  submit(2, {task("b")});
+  EXPECT_TRUE(deliveries(*worker_a).empty());  // the mark comes first
+  settle();
+  EXPECT_EQ(deliveries(*worker_a).size(), 1u);
+  say(*worker_a, wire::Tasks{});
+  submit(3, {task("c")});
+  EXPECT_EQ(deliveries(*worker_a).size(), 1u);
+  EXPECT_TRUE(worker_a->received.empty()) << "there is no answer";
+}
+
 TEST_F(BrokerCoreTest, ADeliveryWhoseProcessWasLostCountsAsLostAndTheTaskComesBackRedelivered) {
   start();
   connect_collector();

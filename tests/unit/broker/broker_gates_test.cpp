@@ -367,6 +367,23 @@ TEST_F(BrokerGates, WhatWorkersAskForTheirTasksHoldsForAllOfThem) {
   EXPECT_EQ(delivered().size() + deliveries(*worker_b).size(), 1u);
 }
 
+TEST_F(BrokerGates, AWorkerMaySayLaterWhatItsTasksAskFor) {
+  start();
+  connect_producer();
+  worker_limits = {{"c.add", 1, 0}};
+  connect_worker(worker_a, 1, 100);
+  submit(1, {task("a"), task("b"), task("c"), task("d")});
+  settle();
+  EXPECT_EQ(delivered(), (Ids{"a"}));
+  say(*worker_a, wire::Tasks{.early = {}, .limits = {{"c.add", 2, 0}, {"c.sub", 1, 0}}});
+  settle();
+  EXPECT_EQ(delivered(), (Ids{"b"}));
+  say(*worker_a, wire::Tasks{.early = {}, .limits = {{"c.add", 0, 0}}});  // none any more
+  settle();
+  EXPECT_EQ(delivered(), (Ids{"c", "d"}));
+  expect_books_balance();
+}
+
 TEST_F(BrokerGates, AGlobalRateSpacesDeliveriesEvenly) {
   start();
   connect_producer();

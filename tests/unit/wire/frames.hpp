@@ -32,10 +32,10 @@ inline Json load_list(const std::string& file, const char* list) {
 }
 
 inline constexpr const char* vector_files[] = {
-    "hello",     "welcome", "ping",      "pong",    "goodbye", "error",   "collectors", "submit",
-    "submitted", "credit",  "deliver",   "done",    "done_ok", "nack",    "result",     "stored",
-    "watch",     "state",   "fetch",     "fetched", "forget",  "control", "reply",      "revoke",
-    "queues",    "events",  "events_ok", "follow",  "followed"};
+    "hello",     "welcome", "ping",      "pong",    "goodbye",  "error",   "collectors", "submit",
+    "submitted", "credit",  "deliver",   "done",    "done_ok",  "nack",    "result",     "stored",
+    "watch",     "state",   "fetch",     "fetched", "forget",   "control", "reply",      "revoke",
+    "queues",    "events",  "events_ok", "follow",  "followed", "tasks"};
 
 /// Calls `use` with an empty message of the type.
 template <class Use>
@@ -56,6 +56,7 @@ decltype(auto) with_message(wire::Type type, Use&& use) {
     case wire::Type::done_ok: return use(wire::DoneOk{});
     case wire::Type::nack: return use(wire::Nack{});
     case wire::Type::queues: return use(wire::Queues{});
+    case wire::Type::tasks: return use(wire::Tasks{});
     case wire::Type::result: return use(wire::ResultMessage{});
     case wire::Type::stored: return use(wire::Stored{});
     case wire::Type::watch: return use(wire::Watch{});

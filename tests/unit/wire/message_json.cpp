@@ -85,34 +85,34 @@ Json value_json(BytesView packed) {
   return read_value(in);
 }
 
+static Json task_limit(const wire::TaskLimit& limit) {
+  return Json::array({limit.name, limit.concurrency, limit.interval_us});
+}
+
 Json to_json(const wire::Hello& m) {
-  return {
-      {"nonce", m.nonce},
-      {"role", number(m.role)},
-      {"name", m.name},
-      {"incarnation", m.incarnation},
-      {"facts",
-       {{"origin", hex_or_null(m.origin)},
-        {"queues", m.queues},
-        {"concurrency", m.concurrency},
-        {"software", m.software},
-        {"host", m.host},
-        {"pid", m.pid},
-        {"endpoints", m.endpoints},
-        {"durable_results", m.durable_results},
-        {"labels", m.labels},
-        {"early", m.early},
-        {"limits", list(m.limits,
-                        [](const wire::TaskLimit& limit) {
-                          return Json::array({limit.name, limit.concurrency, limit.interval_us});
-                        })}}},
-      {"holds", list(m.holds, [](const wire::HeldDelivery& hold) {
-         return Json{{"number", hold.number},
-                     {"key", hold.key},
-                     {"position", hold.position},
-                     {"phase", number(hold.phase)},
-                     {"id", id(hold.id)}};
-       })}};
+  return {{"nonce", m.nonce},
+          {"role", number(m.role)},
+          {"name", m.name},
+          {"incarnation", m.incarnation},
+          {"facts",
+           {{"origin", hex_or_null(m.origin)},
+            {"queues", m.queues},
+            {"concurrency", m.concurrency},
+            {"software", m.software},
+            {"host", m.host},
+            {"pid", m.pid},
+            {"endpoints", m.endpoints},
+            {"durable_results", m.durable_results},
+            {"labels", m.labels},
+            {"early", m.early},
+            {"limits", list(m.limits, task_limit)}}},
+          {"holds", list(m.holds, [](const wire::HeldDelivery& hold) {
+             return Json{{"number", hold.number},
+                         {"key", hold.key},
+                         {"position", hold.position},
+                         {"phase", number(hold.phase)},
+                         {"id", id(hold.id)}};
+           })}};
 }
 
 Json to_json(const wire::Welcome& m) {
@@ -298,6 +298,10 @@ Json to_json(const wire::Revoke& m) {
 Json to_json(const wire::Queues& m) {
   return {{"names", list(m.names, [](std::string_view queue) { return or_null(queue); })},
           {"excluded", m.excluded}};
+}
+
+Json to_json(const wire::Tasks& m) {
+  return {{"early", m.early}, {"limits", list(m.limits, task_limit)}};
 }
 
 namespace {

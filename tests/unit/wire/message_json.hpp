@@ -28,6 +28,7 @@ using Json = nlohmann::json;
 [[nodiscard]] Json to_json(const wire::DoneOk& m);
 [[nodiscard]] Json to_json(const wire::Nack& m);
 [[nodiscard]] Json to_json(const wire::Queues& m);
+[[nodiscard]] Json to_json(const wire::Tasks& m);
 [[nodiscard]] Json to_json(const wire::ResultMessage& m);
 [[nodiscard]] Json to_json(const wire::Stored& m);
 [[nodiscard]] Json to_json(const wire::Watch& m);

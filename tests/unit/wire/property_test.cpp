@@ -12,13 +12,12 @@ namespace {
 template <class Message>
 class RoundTrip : public testing::Test {};
 
-using Messages =
-    testing::Types<wire::Hello, wire::Welcome, wire::Ping, wire::Pong, wire::Goodbye,
-                   wire::ErrorMessage, wire::Collectors, wire::Submit, wire::Submitted,
-                   wire::Credit, wire::Deliver, wire::Done, wire::DoneOk, wire::Nack,
-                   wire::ResultMessage, wire::Stored, wire::Watch, wire::StateMessage, wire::Fetch,
-                   wire::Fetched, wire::Forget, wire::Control, wire::Reply, wire::Revoke,
-                   wire::Queues, wire::Events, wire::EventsOk, wire::Follow, wire::Followed>;
+using Messages = testing::Types<
+    wire::Hello, wire::Welcome, wire::Ping, wire::Pong, wire::Goodbye, wire::ErrorMessage,
+    wire::Collectors, wire::Submit, wire::Submitted, wire::Credit, wire::Deliver, wire::Done,
+    wire::DoneOk, wire::Nack, wire::ResultMessage, wire::Stored, wire::Watch, wire::StateMessage,
+    wire::Fetch, wire::Fetched, wire::Forget, wire::Control, wire::Reply, wire::Revoke,
+    wire::Queues, wire::Tasks, wire::Events, wire::EventsOk, wire::Follow, wire::Followed>;
 TYPED_TEST_SUITE(RoundTrip, Messages);
 
 TYPED_TEST(RoundTrip, DecodingWhatWasEncodedGivesTheSameMessage) {

@@ -367,6 +367,12 @@ void RandomMessages::fill(wire::Queues& m) {
   for (std::size_t n = count(5); n > 0; --n) m.excluded.push_back(name());
 }
 
+void RandomMessages::fill(wire::Tasks& m) {
+  for (std::size_t n = count(5); n > 0; --n) m.early.push_back(name());
+  for (std::size_t n = count(5); n > 0; --n)
+    m.limits.push_back({name(), static_cast<std::uint32_t>(number()), number()});
+}
+
 wire::EventView RandomMessages::event() {
   wire::EventView view;
   view.type = any<wire::EventType>(1, 300);

@@ -28,6 +28,7 @@ class RandomMessages {
   void fill(wire::DoneOk& m);
   void fill(wire::Nack& m);
   void fill(wire::Queues& m);
+  void fill(wire::Tasks& m);
   void fill(wire::ResultMessage& m);
   void fill(wire::Stored& m);
   void fill(wire::Watch& m);
