@@ -348,10 +348,10 @@ int control(const Words& words) {
   Question question;
   base::OptionTable table{"baozi control",
                           list_of(orders, "Tells workers and queues what to do. WHAT is one of:")};
-  question.declare(table);
   bool reload = false;
   table.add("reload", reload,
             "with pool_restart, for pools of processes: load the task libraries anew first");
+  question.declare(table);
   if (!read(table, words)) return 0;
   const std::string& name = question.action;
   const Action& action = find(orders, "control", name);

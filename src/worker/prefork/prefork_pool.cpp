@@ -333,7 +333,10 @@ std::optional<MonoTime> PreforkPool::next_deadline() const {
   for (const auto* const loads : {&server_, &coming_}) {
     if (*loads && !(*loads)->up) consider((*loads)->patience_ends);
   }
-  if (!former_.empty()) consider(base::mono_now() + scan);
+  const bool one_ends = std::any_of(former_.begin(), former_.end(), [&](const auto& server) {
+    return server->ends || !is_needed(*server);
+  });
+  if (one_ends) consider(base::mono_now() + scan);
   for (const auto& slot : slots_) consider(slot->spawn_at);
   for (const auto& [number, child] : children_) {
     if (child->release_at != MonoTime{}) consider(child->release_at);

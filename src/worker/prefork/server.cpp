@@ -84,12 +84,15 @@ class Server {
       return false;
     }
     setup_ = ServerSetup::unpack(first.packet.text);
+    // Whoever never comes out of a library's constructor does not see that the worker has gone.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     try {
       for (const std::string& app : setup_.apps) load_plugin(app, tasks_);
     } catch (const std::exception& error) {
       send(server_socket, {.order = Order::refused, .text = error.what()});
       return false;
     }
+    prctl(PR_SET_PDEATHSIG, 0);  // from here on it has children to end
     anew_ = threads_of_process() > threads_at_first_;
     const Bytes description = tasks_.described();
     for (std::size_t at = 0; at < description.size(); at += packet_text_max) {

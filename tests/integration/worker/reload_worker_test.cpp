@@ -262,6 +262,22 @@ TEST_F(ReloadWorker, AWorkerThatStopsLoadsNothing) {
   EXPECT_EQ(cluster.worker(1).wait(60s), 0);
 }
 
+TEST_F(ReloadWorker, NobodyIsLeftWhenTheWorkerIsKilledWhileALibraryNeverLoads) {
+  start_worker();
+  const pid_t worker = cluster.worker(1).pid();
+  install("version_92");
+  auto told = std::async(std::launch::async, [&] {
+    return cluster.baozi({"control", "pool_restart", "--reload", "--timeout", "1s"});
+  });
+  ASSERT_TRUE(eventually([&] { return children_of(worker).size() == 2; }));
+  const std::vector<pid_t> servers = children_of(worker);
+  const Ran ran = told.get();
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("did not answer in time"), std::string::npos) << ran.err;
+  cluster.worker(1).kill();
+  for (const pid_t pid : servers) EXPECT_TRUE(eventually([&] { return !executes(pid); })) << pid;
+}
+
 TEST_F(ReloadWorker, ThreadsCannotAndSaySo) {
   start_worker("threads");
   EXPECT_NE(reload(1).find("only a pool of processes"), std::string::npos);
