@@ -11,8 +11,10 @@
 #include "base/signal_names.hpp"
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
+#include "worker/coroutine/coroutine_runner.hpp"
 #include "worker/coroutine/mixed_pool.hpp"
 #include "worker/plugin.hpp"
+#include "worker/prefork/coroutine_process.hpp"
 #include "worker/prefork/prefork_pool.hpp"
 #include "worker/thread_pool.hpp"
 
@@ -44,6 +46,17 @@ std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions&
     return std::make_unique<SoloPool>(std::move(pool), std::move(notify));
   }
   return std::make_unique<ThreadPool>(std::move(pool), std::move(notify));
+}
+
+std::unique_ptr<CoroutinePool> make_coroutines(const WorkerConfig& config,
+                                               const WorkerOptions& options, Pool& slots,
+                                               Pool::Notify notify) {
+  if (auto* const server = dynamic_cast<prefork::ServerLink*>(&slots)) {
+    return std::make_unique<CoroutineProcess>(
+        CoroutineProcess::Options{.tasks_per_child_max = config.tasks_per_child_max}, *server);
+  }
+  return std::make_unique<CoroutineRunner>(CoroutineRunner::Options{.worker_name = options.name},
+                                           std::move(notify));
 }
 
 TaskLog task_log() {
@@ -83,13 +96,8 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
   pool_ = make_pool(config_, options_, [this] { loop_.wake(); });
   for (const std::string& app : config_.apps) load_plugin(app, tasks_);
   if (tasks_.has_coroutines()) {
-    if (config_.pool == PoolKind::prefork) {
-      throw base::ConfigError{"task \"" + tasks_.coroutine() +
-                              "\" is a coroutine, which -P prefork does not run: use -P threads"};
-    }
-    pool_ = std::make_unique<MixedPool>(std::move(pool_),
-                                        CoroutineRunner::Options{.worker_name = options_.name},
-                                        [this] { loop_.wake(); });
+    auto coroutines = make_coroutines(config_, options_, *pool_, [this] { loop_.wake(); });
+    pool_ = std::make_unique<MixedPool>(std::move(pool_), std::move(coroutines));
   }
   options_.task_log = task_log();
   core_ = std::make_unique<WorkerCore>(options_, tasks_, entropy64());
@@ -175,6 +183,14 @@ void WorkerNode::report(Now now) const {
   }
   if (tasks_.has_coroutines()) {
     log::info("report: {} of {} coroutines in flight", status.coroutines, options_.coroutines);
+    for (const ProcessStatus& one : pool_->processes_beside()) {
+      if (one.id == 0) {
+        log::info("report: coroutines have no process");
+      } else {
+        log::info("report: coroutines in process {}: {} in flight, {} before{}", one.id,
+                  one.in_flight, one.executed, one.leaving ? ", and none after" : "");
+      }
+    }
   }
 }
 
@@ -255,6 +271,7 @@ void WorkerNode::take_pool_events(Now now) {
     core_->on_state_update(update.token, update.state, update.meta);
   }
   for (const Ended& ended : events_.completions) core_->on_finished(ended.token, ended.view(), now);
+  for (const Token token : events_.returned) core_->on_cancelled(token, now);
   events_.clear();
 }
 

@@ -25,19 +25,33 @@ void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, Mono
   if (item.timed_out) {
     return complete(time_limit_exceeded(start, ran, charge.how));
   }
-  Ended ended;
-  ended.token = start.token;
-  ended.started = base::wall_now() - ran;
-  ended.ran = ran;
   if (item.signal != 0) {
+    Ended ended;
+    ended.token = start.token;
+    ended.started = base::wall_now() - ran;
+    ended.ran = ran;
     ended.verdict = Verdict::revoked;
     ended.value =
         Failure{"baozi::TaskRevoked", "terminated while it ran; " + charge.how, ""}.packed();
     return complete(std::move(ended));
   }
+  end_lost(start, charge, ran, now);
+}
+
+void PreforkPool::lose(std::uint64_t, const Start& start, const Charge& how, Micros ran,
+                       MonoTime now) {
+  ++in_hand_;  // until its stack has its names
+  end_lost(start, how, ran, now);
+}
+
+void PreforkPool::end_lost(const Start& start, const Charge& charge, Micros ran, MonoTime now) {
+  Ended ended;
+  ended.token = start.token;
+  ended.started = base::wall_now() - ran;
+  ended.ran = ran;
   ended.verdict = Verdict::lost;
   ended.permanent = true;
-  const std::string message = charge.how;
+  const std::string& message = charge.how;
   warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
                       " cost its process: " + message);
   if (!charge.frames.empty() && server_up_) {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <sys/types.h>
-#include <unistd.h>
 
+#include "worker/prefork/child_output.hpp"
 #include "worker/prefork/prefork_pool.hpp"
 
 namespace baozi::worker {
@@ -19,16 +19,12 @@ using prefork::ChildLink;
 struct PreforkPool::Child {
   Child(std::uint64_t unique, std::uint32_t slot_index, int memory)
       : number{unique}, slot{slot_index}, link{memory} {}
-  ~Child() {
-    if (output >= 0) close(output);
-  }
 
   std::uint64_t number;
   std::uint32_t slot;
   ChildLink link;
-  pid_t pid = 0;    ///< 0: not known yet
-  int output = -1;  ///< what it writes to stdout and stderr
-  std::string line;
+  pid_t pid = 0;  ///< 0: not known yet
+  prefork::ChildOutput output;
   bool dying = false;  ///< SIGKILL was sent, or is to be
   bool leaves = false;
   const char* damage = nullptr;
@@ -45,14 +41,6 @@ struct PreforkPool::Slot {
   std::optional<MonoTime> spawn_at;
   int failures = 0;
   std::uint64_t executed = 0;  ///< by children that are gone
-};
-
-/// Why what a child had begun has ended.
-struct PreforkPool::Charge {
-  std::string how;
-  std::string traceback;
-  std::vector<std::uint64_t> frames;
-  Micros cpu{0};
 };
 
 }  // namespace baozi::worker

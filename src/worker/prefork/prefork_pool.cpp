@@ -20,24 +20,18 @@
 
 namespace baozi::worker {
 
+using prefork::coroutine_child;
 using prefork::Order;
 using prefork::Packet;
 
 namespace {
 
 constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
-constexpr Micros backoff_first{100'000};
-constexpr Micros backoff_most{10'000'000};
-constexpr std::size_t line_bytes_max = 4'096;
-constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
 
 // What epoll gives back: a child's number, or one of these.
 constexpr std::uint64_t tag_events = 0;
 constexpr std::uint64_t tag_server = ~std::uint64_t{0};
-
-Micros backoff(int failures) {
-  return std::min(backoff_first * (1 << std::min(failures, 10)), backoff_most);
-}
+constexpr std::uint64_t tag_beside = tag_server - 1;
 
 }  // namespace
 
@@ -94,8 +88,11 @@ void PreforkPool::server_lost(MonoTime now) {
     bury(*child, {.how = "its process was lost together with the fork server"}, now);
     drop(*child);
   }
+  for (const std::uint64_t number : std::exchange(children_beside_, {})) {
+    beside_->on_server_lost(number, now);
+  }
   server_.stop();
-  server_again_at_ = now + backoff(server_failures_++);
+  server_again_at_ = now + prefork::backoff(server_failures_++);
   warnings_.push_back("the fork server was lost; it is started again in " +
                       base::to_text(*server_again_at_ - now));
 }
@@ -110,35 +107,31 @@ PreforkPool::Child* PreforkPool::child_numbered(std::uint64_t number) {
 void PreforkPool::spawn(Slot& slot, MonoTime now) {
   slot.spawn_at.reset();
   if (!server_up_) return;  // all are, once it is back
-  int output[2] = {-1, -1};
+  int output = -1;
   int memory = -1;
   try {
     memory = prefork::make_segment_file();
     auto child = std::make_unique<Child>(next_child_++, slot.index, memory);
-    if (pipe2(output, O_CLOEXEC) != 0) {
-      throw std::system_error{errno, std::generic_category(), "cannot make a pipe"};
-    }
-    fcntl(output[0], F_SETFL, O_NONBLOCK);
-    child->output = output[0];
+    output = child->output.open();
     child->since = now;
     child->link.arm();
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = child->number;
-    epoll_ctl(poll_, EPOLL_CTL_ADD, child->output, &event);
+    epoll_ctl(poll_, EPOLL_CTL_ADD, child->output.fd(), &event);
     server_.send({.order = Order::spawn, .slot = slot.index, .child = child->number},
-                 {memory, events_, output[1]});
+                 {memory, events_, output});
     children_[child->number] = child.get();
     slot.child = std::move(child);
   } catch (const std::exception& error) {
     retry_later(slot, error.what(), now);
   }
   if (memory >= 0) close(memory);
-  if (output[1] >= 0) close(output[1]);
+  if (output >= 0) close(output);
 }
 
 void PreforkPool::retry_later(Slot& slot, const std::string& why, MonoTime now) {
-  const Micros wait = backoff(slot.failures++);
+  const Micros wait = prefork::backoff(slot.failures++);
   slot.spawn_at = now + wait;
   warnings_.push_back("slot " + std::to_string(slot.index) + " has no process: " + why +
                       "; next try in " + base::to_text(wait));
@@ -218,43 +211,18 @@ void PreforkPool::distrust(Child& child, const char* why) {
 // ---- what arrives
 
 void PreforkPool::read_output(Child& child, bool last) {
-  if (child.output < 0) return;
-  char buffer[4'096];
-  std::size_t taken = 0;
-  const auto tell = [&](std::string_view text) {
-    notices_.push_back("slot " + std::to_string(child.slot) + " (process " +
-                       std::to_string(child.pid) + "): " + std::string{text});
-  };
-  while (last || taken < output_bytes_per_turn) {
-    const ssize_t size = read(child.output, buffer, sizeof buffer);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) {
-      if (size == 0) {  // nobody can write to it any more
-        close(child.output);
-        child.output = -1;
-      }
-      break;
-    }
-    taken += static_cast<std::size_t>(size);
-    child.line.append(buffer, static_cast<std::size_t>(size));
-    std::size_t from = 0;
-    for (std::size_t end = child.line.find('\n'); end != std::string::npos;
-         end = child.line.find('\n', from)) {
-      tell(std::string_view{child.line}.substr(from, end - from));
-      from = end + 1;
-    }
-    child.line.erase(0, from);
-    if (child.line.size() > line_bytes_max) {
-      tell(child.line);
-      child.line.clear();
-    }
-    if (last && taken > 16 * output_bytes_per_turn) break;  // a grandchild that never stops
-  }
-  if (last && !child.line.empty()) tell(std::exchange(child.line, {}));
+  child.output.read(
+      last, "slot " + std::to_string(child.slot) + " (process " + std::to_string(child.pid) + "): ",
+      notices_);
 }
 
 void PreforkPool::on_packet(const Packet& packet, MonoTime now) {
   Child* const child = child_numbered(packet.child);
+  if (children_beside_.contains(packet.child)) {
+    beside_->on_packet(packet, now);
+    if (packet.order != Order::spawned) children_beside_.erase(packet.child);
+    return;
+  }
   switch (packet.order) {
     case Order::spawned:
       if (child == nullptr) return;
@@ -291,6 +259,7 @@ void PreforkPool::on_packet(const Packet& packet, MonoTime now) {
       for (const auto& slot : slots_) {
         if (!slot->child) spawn(*slot, now);
       }
+      if (beside_ != nullptr) beside_->on_server_up(now);
       return;
     case Order::refused:
       warnings_.push_back("the fork server cannot load the tasks again: " + packet.text);
@@ -334,6 +303,27 @@ void PreforkPool::take_events(PoolEvents& out) {
   out.notices.swap(notices_);
 }
 
+// ---- children beside the slots
+
+void PreforkPool::report_to(User& user, int poll_set) {
+  beside_ = &user;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag_beside;  // its owner looks at it in every turn
+  epoll_ctl(poll_, EPOLL_CTL_ADD, poll_set, &event);
+}
+
+std::optional<std::uint64_t> PreforkPool::spawn(int memory, int socket, int output) {
+  const Packet order{.order = Order::spawn, .child = next_child_, .value = coroutine_child};
+  if (!server_up_ || !server_.send(order, {memory, socket, output})) return std::nullopt;
+  children_beside_.insert(next_child_);
+  return next_child_++;
+}
+
+void PreforkPool::kill(std::uint64_t child, int signal) {
+  server_.send({.order = Order::kill, .child = child, .value = signal});
+}
+
 // ---- time
 
 void PreforkPool::tick(MonoTime now) {
@@ -342,7 +332,7 @@ void PreforkPool::tick(MonoTime now) {
     try {
       start_server(now);
     } catch (const std::exception& error) {
-      server_again_at_ = now + backoff(server_failures_++);
+      server_again_at_ = now + prefork::backoff(server_failures_++);
       warnings_.emplace_back(error.what());
     }
   }

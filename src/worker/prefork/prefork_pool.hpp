@@ -13,17 +13,19 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "worker/pool.hpp"
 #include "worker/prefork/child_link.hpp"
 #include "worker/prefork/control.hpp"
+#include "worker/prefork/server_link.hpp"
 #include "worker/prefork/server_process.hpp"
 
 namespace baozi::worker {
 
-class PreforkPool final : public Pool {
+class PreforkPool final : public Pool, public prefork::ServerLink {
  public:
   struct Options {
     std::size_t children = 1;
@@ -60,10 +62,17 @@ class PreforkPool final : public Pool {
 
   [[nodiscard]] pid_t server_pid() const { return server_.pid(); }
 
+  // ---- for children beside the slots
+  void report_to(User& user, int poll_set) override;
+  [[nodiscard]] std::optional<std::uint64_t> spawn(int memory, int socket, int output) override;
+  void kill(std::uint64_t child, int signal) override;
+  void lose(std::uint64_t child, const Start& start, const prefork::Charge& how, Micros ran,
+            MonoTime now) override;
+
  private:
   struct Child;
   struct Slot;
-  struct Charge;
+  using Charge = prefork::Charge;
 
   // slots and processes
   void spawn(Slot& slot, MonoTime now);
@@ -83,6 +92,7 @@ class PreforkPool final : public Pool {
   void rebalance(MonoTime now);
   void check_limits(MonoTime now);
   void charge(const prefork::ChildLink::Item& item, const Charge& charge, MonoTime now);
+  void end_lost(const Start& start, const Charge& charge, Micros ran, MonoTime now);
   void complete(Ended ended);
 
   // what arrives
@@ -107,6 +117,8 @@ class PreforkPool final : public Pool {
   std::optional<MonoTime> server_again_at_;
   int server_failures_ = 0;
   bool server_up_ = false;
+  User* beside_ = nullptr;
+  std::set<std::uint64_t> children_beside_;  ///< numbers of its children
 
   struct Unnamed {
     Ended ended;
