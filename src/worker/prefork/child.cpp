@@ -126,7 +126,8 @@ class Child final : public ExecutionPort {
   void leave_if_spent() {
     if (setup_.tasks_max != 0 && executed_ >= setup_.tasks_max) leave(Leaving::tasks);
     if (deaf_) leave(Leaving::descriptors);
-    if (setup_.memory_max == 0) return;
+    // Before its first task there is nothing that another process would do better.
+    if (setup_.memory_max == 0 || executed_ == 0) return;
     const MonoTime now = base::mono_now();
     if (now < check_memory_at_) return;
     check_memory_at_ = now + memory_check;

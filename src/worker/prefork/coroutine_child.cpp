@@ -122,6 +122,7 @@ class CoroutineChild {
       kept_.erase(one.token);
     }
     if (!events_.completions.empty()) {
+      has_ended_one_ = true;
       std::fflush(stdout);
       std::fflush(stderr);
     }
@@ -147,7 +148,8 @@ class CoroutineChild {
 
   void look_at_memory() {
     const MonoTime now = base::mono_now();
-    if (setup_.memory_max == 0 || full_ || now < check_memory_at_) return;
+    // Before its first task has ended there is nothing that another process would do better.
+    if (setup_.memory_max == 0 || full_ || !has_ended_one_ || now < check_memory_at_) return;
     check_memory_at_ = now + memory_check;
     if (resident_bytes() <= setup_.memory_max) return;
     full_ = true;
@@ -177,6 +179,7 @@ class CoroutineChild {
   PoolEvents events_;
   bool leaves_ = false;
   bool full_ = false;
+  bool has_ended_one_ = false;
   MonoTime check_memory_at_{};
 };
 

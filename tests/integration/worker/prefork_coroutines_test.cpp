@@ -2,6 +2,7 @@
 // misbehaves costs itself, its process is replaced, and those that waited beside it end well.
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -257,6 +258,34 @@ TEST_F(PreforkCoroutines, OneThatClosesAllDescriptorsCostsTheProcessAndNotTheWor
       << closed.error()->message();
   EXPECT_GT(pid(), 0);
   expect_worker_as_before();
+}
+
+TEST_F(PreforkCoroutines, AProcessThatIsTooLargeFromTheBeginningIsReplacedAfterATaskAndNotBefore) {
+  start_worker({"--max-memory-per-child", "1MiB"});
+  std::set<std::int64_t> pids;
+  for (int i = 0; i < 5; ++i) pids.insert(pid());
+  EXPECT_GE(pids.size(), 2U);
+  // The latest one has run nothing yet, and stays.
+  const auto process = [&] {
+    const std::string report = cluster.baozi({"inspect", "report"}).out;
+    const std::string_view before_it = "of 1000 coroutines, in process ";
+    const std::size_t at = report.find(before_it);
+    return at == std::string::npos ? 0 : std::atoll(report.c_str() + at + before_it.size());
+  };
+  EXPECT_TRUE(eventually([&] { return process() != 0 && !pids.contains(process()); }));
+  const auto latest = process();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(process(), latest);
+}
+
+TEST_F(PreforkCoroutines, WhereLoadingStartsThreadsTheirProcessLoadsTheLibraryAnew) {
+  cluster.start_worker(1, 1, {"-A", BAOZI_THREADED, "-P", "prefork"});
+  const auto co = app->task<std::int64_t()>("threaded.co");
+  const std::int64_t before = co.delay().get(60s);
+  EXPECT_NE(before, cluster.worker(1).pid());
+  const auto crash = outcome<void>("threaded.co_crash");
+  ASSERT_TRUE(crash.failed());
+  EXPECT_EQ(crash.error()->type(), "WorkerLostError");
+  EXPECT_NE(co.delay().get(60s), before);
 }
 
 TEST_F(PreforkCoroutines, NobodyIsLeftWhenTheWorkerIsKilled) {
