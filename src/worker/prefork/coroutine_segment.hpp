@@ -4,7 +4,8 @@
 ///
 /// There is no lock in it. The child writes, the worker reads, but for a place's `began_us`, which
 /// the worker clears before it gives the place away. User code in the child can scribble over all
-/// of it: by that it can have another coroutine blamed for its crash, and no more.
+/// of it: by that it can have another coroutine blamed for its crash, or have it said that one had
+/// not begun, and no more.
 #pragma once
 #include <atomic>
 #include <cstddef>
