@@ -1,5 +1,5 @@
 // A library of coroutine tasks: they wait without a thread, thousands of them in one worker.
-// Run by `baozi-worker -P threads -A libcoroutines.so`.
+// Run by `baozi-worker -A libcoroutines.so`.
 #include <cerrno>
 #include <chrono>
 #include <cstdint>

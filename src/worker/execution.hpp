@@ -43,7 +43,10 @@ enum class Verdict : std::uint8_t {
   reject,   ///< the task wants to be a dead letter at once
   ignore,   ///< the task wants to end without a result
   snooze,   ///< the task wants to run again after `delay`, uncharged
-  lost,     ///< the process that ran it is gone; `value` says why, and is the failure, if it is one
+  // The process that ran it is gone; `value` says why, and is the failure, if it is one:
+  lost,       ///< by its doing
+  displaced,  ///< by another's: it is to run again, uncharged
+  suspect,    ///< nobody knows by whose: it is to run again, and its delivery counts as lost
 };
 
 /// How an execution ended. Views need to live only as long as the call that passes them.

@@ -22,6 +22,7 @@ namespace baozi::worker {
 struct PoolEvents {
   std::vector<StateUpdate> updates;
   std::vector<Ended> completions;
+  std::vector<Token> returned;        ///< asked back, and unstarted after all: they will not start
   std::vector<std::string> warnings;  ///< lines for the log: what an operator should know
   std::vector<std::string> notices;   ///< lines for the log: what tasks wrote to their stdout
   bool tasks_changed = false;         ///< `Pool::tasks` has another table than before
@@ -33,12 +34,13 @@ struct PoolEvents {
     reloaded.reset();
     updates.clear();
     completions.clear();
+    returned.clear();
     warnings.clear();
     notices.clear();
   }
   [[nodiscard]] bool empty() const {
-    return updates.empty() && completions.empty() && warnings.empty() && notices.empty() &&
-           !tasks_changed && !reloaded;
+    return updates.empty() && completions.empty() && returned.empty() && warnings.empty() &&
+           notices.empty() && !tasks_changed && !reloaded;
   }
 };
 
@@ -50,7 +52,7 @@ enum class StopMode : std::uint8_t {
 
 enum class Cancelled : std::uint8_t {
   taken_back,  ///< it had not started, and will not
-  running,     ///< too late; with `interrupt` the task is told
+  running,     ///< too late, or not to be known at once; with `interrupt` the task is told
   unknown,     ///< not in this pool any more
 };
 
@@ -72,6 +74,15 @@ struct SlotStatus {
 };
 
 class TaskTable;
+
+/// A process that runs what is beside the slots, many at the same time.
+struct ProcessStatus {
+  std::int64_t id = 0;         ///< 0: there is none yet
+  std::size_t in_flight = 0;   ///< tasks that it has
+  std::uint64_t executed = 0;  ///< tasks that ended in it
+  MonoTime since{};            ///< when it was asked for
+  bool leaving = false;        ///< takes no further task
+};
 
 class Pool {
  public:
@@ -113,6 +124,8 @@ class Pool {
   [[nodiscard]] virtual std::vector<SlotStatus> status() const = 0;
   /// What runs beside the slots and takes none of them: coroutines, one entry each.
   [[nodiscard]] virtual std::vector<SlotStatus> beside() const { return {}; }
+  /// Processes in which that runs; empty: in this one.
+  [[nodiscard]] virtual std::vector<ProcessStatus> processes_beside() const { return {}; }
   /// Ends this task and no other: takes it back if it has not started, or sends the signal to what
   /// runs it. \param signal  SIGTERM, SIGKILL, …
   virtual Terminated terminate(Token token, int signal) = 0;

@@ -45,8 +45,6 @@ class TaskTable final : public TaskPolicies {
   [[nodiscard]] const TaskDefinition* definition(std::string_view name) const;
   /// Sorted.
   [[nodiscard]] std::vector<std::string> names() const;
-  /// The first coroutine task that was registered; empty: there is none.
-  [[nodiscard]] const std::string& coroutine() const { return coroutine_; }
   [[nodiscard]] bool has_coroutines() const override { return !coroutine_.empty(); }
   [[nodiscard]] std::size_t size() const { return tasks_.size(); }
 

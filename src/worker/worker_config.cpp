@@ -130,8 +130,7 @@ void WorkerConfig::declare_own(base::OptionTable& table, bool app_is_needed) {
   table
       .add("coroutines", coroutines,
            "coroutine tasks in flight at the same time, beside --concurrency: they run on one "
-           "thread, "
-           "with -P threads or solo")
+           "thread, with -P prefork in a process of its own")
       .range(1, coroutines_max);
   table
       .add("prefetch", prefetch,

@@ -362,6 +362,7 @@ class WorkerCore {
   /// True when it is to be run again, and was handed back for that. Sets `exhausted` when it would
   /// have been but for the limit.
   void end_as_lost(Slot slot, const Finished& end);
+  void end_beside_lost(Slot slot, const Finished& end);
   [[nodiscard]] bool try_retry(Slot slot, const Finished& end, Now now);
   void nack(Slot slot, wire::NackKind kind, Micros delay, std::string_view reason);
   void snooze(Slot slot, const Finished& end);

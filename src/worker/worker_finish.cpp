@@ -86,6 +86,8 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
       }
       return end_as(slot, wire::TaskState::failure, end);
     case Verdict::lost: return end_as_lost(slot, end);
+    case Verdict::displaced:
+    case Verdict::suspect: return end_beside_lost(slot, end);
     case Verdict::reject:
       ++counters_.rejected;
       if (logs(TaskLog::trouble))
@@ -113,6 +115,32 @@ void WorkerCore::end_as_lost(Slot slot, const Finished& end) {
   leave_hands(held);
   nack(slot, wire::NackKind::lost, Micros{0},
        end.reason.empty() ? reason_of(end.value) : end.reason);
+}
+
+/// The process that ran it beside others is gone, and it is not known to have been the cause: it
+/// runs again, unless it must not run twice (D17). Where nobody is known to have been the cause,
+/// each delivery counts as lost (D16): so the cause comes to run alone, and to an end.
+void WorkerCore::end_beside_lost(Slot slot, const Finished& end) {
+  Held& held = table_[slot];
+  if (held.revoked) {  // it was to end, and has
+    ++counters_.revoked;
+    Finished revoked = end;
+    const Bytes body = wire::pack_failure("baozi::TaskRevoked", "revoked", {});
+    revoked.value = body;
+    return end_as(slot, wire::TaskState::revoked, revoked);
+  }
+  if (held.acks_early) {
+    if (logs(TaskLog::trouble)) {
+      note_task(TaskNote::Level::error, held, "was lost, and must not run twice", end.value);
+    }
+    return end_as(slot, wire::TaskState::failure, end);
+  }
+  const bool counts = end.verdict == Verdict::suspect;
+  const std::string why = reason_of(end.value);
+  ++(counts ? counters_.crashed : counters_.handed_back);
+  if (!counts && task_events_) tell_rejected(held, true, why);
+  leave_hands(held);
+  nack(slot, counts ? wire::NackKind::lost : wire::NackKind::requeue, Micros{0}, why);
 }
 
 bool WorkerCore::try_retry(Slot slot, const Finished& end, Now now) {

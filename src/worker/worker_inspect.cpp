@@ -235,6 +235,12 @@ Bytes WorkerDesk::stats(Now now) const {
   if (with_.tasks->has_coroutines()) {
     pool.number("coroutines", status.coroutines);
     pool.number("max-coroutines", with_.options.coroutines);
+    const std::vector<ProcessStatus> beside = with_.pool.processes_beside();
+    if (!beside.empty()) {
+      Writer& list = pool.key("coroutine-processes");
+      list.array(beside.size());
+      for (const ProcessStatus& one : beside) list.integer(one.id);
+    }
   }
   stats.key("pool").raw(pool.take());
   Writer& brokers = stats.key("brokers");
@@ -325,7 +331,17 @@ Bytes WorkerDesk::report(Now now) const {
           ", up " +
           base::to_text(Micros{(now.mono - with_.started).count() / 1'000'000 * 1'000'000}) + "\n";
   text += std::string{"pool      "} + pool_name(with_.config.pool) + ", " +
-          std::to_string(with_.pool.capacity()) + " slots\n";
+          std::to_string(with_.pool.capacity()) + " slots";
+  if (with_.tasks.has_coroutines()) {
+    text += ", " + std::to_string(with_.core.status().coroutines) + " of " +
+            std::to_string(with_.options.coroutines) + " coroutines";
+    for (const ProcessStatus& one : with_.pool.processes_beside()) {
+      text += one.id == 0 ? ", in no process"
+                          : (one.leaving ? ", the last ones in process " : ", in process ") +
+                                std::to_string(one.id);
+    }
+  }
+  text += "\n";
   for (const WorkerStatus::Broker& broker : with_.core.status().brokers) {
     text += "broker    " + broker.endpoint + (broker.name.empty() ? "" : " (" + broker.name + ")") +
             (broker.open ? ", connected" : ", not connected") + "\n";

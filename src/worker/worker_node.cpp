@@ -11,8 +11,10 @@
 #include "base/signal_names.hpp"
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
+#include "worker/coroutine/coroutine_runner.hpp"
 #include "worker/coroutine/mixed_pool.hpp"
 #include "worker/plugin.hpp"
+#include "worker/prefork/coroutine_process.hpp"
 #include "worker/prefork/prefork_pool.hpp"
 #include "worker/thread_pool.hpp"
 
@@ -27,12 +29,6 @@ constexpr Micros settle_patience{10'000'000};  // for answers, once nothing runs
 constexpr Micros stop_patience{1'000'000};     // for answers, when asked to stop now
 constexpr Micros load_interval{1'000'000};     // between looks at the machine's load
 
-void check_for_prefork(const TaskTable& tasks) {
-  if (!tasks.has_coroutines()) return;
-  throw base::ConfigError{"task \"" + tasks.coroutine() +
-                          "\" is a coroutine, which -P prefork does not run: use -P threads"};
-}
-
 std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions& options,
                                 Pool::Notify notify) {
   if (config.pool == PoolKind::prefork) {
@@ -41,8 +37,7 @@ std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions&
                              .worker_name = options.name,
                              .apps = config.apps,
                              .tasks_per_child_max = config.tasks_per_child_max,
-                             .child_bytes_max = config.memory_per_child_max.value,
-                             .check = check_for_prefork});
+                             .child_bytes_max = config.memory_per_child_max.value});
   }
   ThreadPool::Options pool;
   pool.threads = options.concurrency;
@@ -51,6 +46,19 @@ std::unique_ptr<Pool> make_pool(const WorkerConfig& config, const WorkerOptions&
     return std::make_unique<SoloPool>(std::move(pool), std::move(notify));
   }
   return std::make_unique<ThreadPool>(std::move(pool), std::move(notify));
+}
+
+std::unique_ptr<CoroutinePool> make_coroutines(const WorkerConfig& config,
+                                               const WorkerOptions& options, Pool& slots,
+                                               bool at_once, Pool::Notify notify) {
+  if (auto* const server = dynamic_cast<prefork::ServerLink*>(&slots)) {
+    return std::make_unique<CoroutineProcess>(
+        CoroutineProcess::Options{.at_once = at_once,
+                                  .tasks_per_child_max = config.tasks_per_child_max},
+        *server);
+  }
+  return std::make_unique<CoroutineRunner>(CoroutineRunner::Options{.worker_name = options.name},
+                                           std::move(notify));
 }
 
 TaskLog task_log() {
@@ -96,10 +104,10 @@ WorkerNode::WorkerNode(WorkerConfig config, const std::string& name, TaskTable t
         "tasks of the program's own do not run in -P prefork, whose processes "
         "load libraries: use -P threads"};
   }
-  if (tasks_->has_coroutines()) {
-    pool_ = std::make_unique<MixedPool>(std::move(pool_),
-                                        CoroutineRunner::Options{.worker_name = options_.name},
-                                        [this] { loop_.wake(); });
+  if (tasks_->has_coroutines() || config_.pool == PoolKind::prefork) {  // libraries may change
+    auto coroutines = make_coroutines(config_, options_, *pool_, tasks_->has_coroutines(),
+                                      [this] { loop_.wake(); });
+    pool_ = std::make_unique<MixedPool>(std::move(pool_), std::move(coroutines));
   }
   options_.task_log = task_log();
   core_ = std::make_unique<WorkerCore>(options_, *tasks_, entropy64());
@@ -185,6 +193,14 @@ void WorkerNode::report(Now now) const {
   }
   if (tasks_->has_coroutines()) {
     log::info("report: {} of {} coroutines in flight", status.coroutines, options_.coroutines);
+    for (const ProcessStatus& one : pool_->processes_beside()) {
+      if (one.id == 0) {
+        log::info("report: coroutines have no process");
+      } else {
+        log::info("report: coroutines in process {}: {} in flight, {} before{}", one.id,
+                  one.in_flight, one.executed, one.leaving ? ", and none after" : "");
+      }
+    }
   }
 }
 
@@ -266,6 +282,7 @@ void WorkerNode::take_pool_events(Now now) {
     core_->on_state_update(update.token, update.state, update.meta);
   }
   for (const Ended& ended : events_.completions) core_->on_finished(ended.token, ended.view(), now);
+  for (const Token token : events_.returned) core_->on_cancelled(token, now);
   if (events_.tasks_changed) take_tasks(now);
   if (events_.reloaded) reloaded(*events_.reloaded, now);
   events_.clear();

@@ -20,9 +20,10 @@ void refuse_coroutine(const TaskDefinition&, const TaskCall&, TaskReply& reply) 
   reply.verdict = TaskReply::Verdict::failed;
   reply.entered = false;
   try {
-    *reply.value = worker::Failure{"baozi::NotRun",
-                                   "a coroutine task runs in a worker's -P threads or solo", ""}
-                       .packed();
+    *reply.value =
+        worker::Failure{"baozi::NotRun",
+                        "a coroutine task runs beside the slots of a worker, not in one", ""}
+            .packed();
   } catch (...) {  // out of memory: an empty value says only that it failed
     reply.value->clear();
   }

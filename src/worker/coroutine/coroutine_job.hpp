@@ -17,7 +17,9 @@ namespace baozi::worker {
 
 /// One coroutine task. The loop makes it, and destroys it once the thread has let go of it.
 struct CoroutineRunner::Job final : ExecutionPort, detail::CoroutineHost {
-  Job(const Start& start, Work& owner) : work{owner}, item{start} {}
+  /// \param began_at  null: here.
+  Job(const Start& start, Work& owner, std::atomic<std::int64_t>* began_at)
+      : work{owner}, item{start}, began_us{began_at != nullptr ? *began_at : own_began_us} {}
 
   void update_state(std::string_view state, Bytes meta) override {
     work.update_state(*this, state, std::move(meta));
@@ -35,8 +37,9 @@ struct CoroutineRunner::Job final : ExecutionPort, detail::CoroutineHost {
   Start item;
   Bytes own;  ///< with a hard limit: what the views of `item` point to
   std::atomic<bool> interrupted{false};
-  std::atomic<std::int64_t> began_us{0};  ///< steady clock; 0: it has not started
-  bool given_up = false;                  ///< the loop's: its end was told
+  std::atomic<std::int64_t> own_began_us{0};
+  std::atomic<std::int64_t>& began_us;  ///< steady clock; 0: it has not started
+  bool given_up = false;                ///< the loop's: its end was told
 
   // The thread's own.
   std::optional<Running> running;

@@ -15,9 +15,12 @@ CoroutineRunner::CoroutineRunner(Options options, Pool::Notify notify)
     : options_{std::move(options)},
       inbox_{std::make_shared<Inbox>()},
       outbox_{std::make_unique<Outbox>(std::move(notify))},
-      work_{std::make_unique<Work>(inbox_, *outbox_, options_.worker_name)} {
+      work_{std::make_unique<Work>(inbox_, *outbox_, options_.worker_name, options_.step)} {
   const SignalsBlocked blocked;
-  thread_ = std::thread{[this] { work_->run(); }};
+  thread_ = std::thread{[this] {
+    if (options_.on_thread) options_.on_thread();
+    work_->run();
+  }};
 }
 
 CoroutineRunner::~CoroutineRunner() {
@@ -30,7 +33,8 @@ std::size_t CoroutineRunner::submit(std::span<const Start> items) {
   std::vector<Job*> starts;
   starts.reserve(items.size());
   for (const Start& item : items) {
-    auto job = std::make_unique<Job>(item, *work_);
+    auto job = std::make_unique<Job>(item, *work_,
+                                     options_.began_at ? options_.began_at(item.token) : nullptr);
     if (item.time_limit > Micros{0}) keep_start(job->item, job->own);
     starts.push_back(job.get());
     jobs_.emplace(item.token, std::move(job));
@@ -106,19 +110,22 @@ std::optional<MonoTime> CoroutineRunner::next_deadline() const { return look_at_
 void CoroutineRunner::tick(MonoTime now) {
   if (!look_at_ || now < *look_at_) return;
   look_at_ = in_hand_ > 0 ? std::optional{now + options_.patience} : std::nullopt;
-  const std::optional<Work::Step> step = work_->step();
+  const std::optional<CoroutineStep::Seen> step = work_->step().look();
   if (!step || now - step->since < options_.patience) return;
   const auto found = jobs_.find(step->token);
   if (found == jobs_.end() || found->second->given_up) return;
   Job& job = *found->second;
   if (step->number != std::exchange(warned_step_, step->number)) {
-    warnings_.push_back("coroutine task " + std::string{job.item.name} +
-                        " has not awaited anything for " + base::to_text(now - step->since) +
-                        ": all other coroutines of this worker wait for it");
+    warnings_.push_back(hog_warning(job.item, now - step->since));
   }
   const MonoTime began = mono_time(job.began_us.load());
   const Micros limit = job.item.time_limit;
   if (limit > Micros{0} && now - began >= limit + options_.patience) give_up(job, now);
+}
+
+std::string hog_warning(const Start& hog, Micros span) {
+  return "coroutine task " + std::string{hog.name} + " has not awaited anything for " +
+         base::to_text(span) + ": all other coroutines of this worker wait for it";
 }
 
 /// It has no point where it could be ended. Its end is told, and the thread left to it: it is the

@@ -17,39 +17,47 @@
 #include <thread>
 #include <unordered_map>
 
+#include "worker/coroutine/coroutine_pool.hpp"
+#include "worker/coroutine/coroutine_step.hpp"
 #include "worker/pool.hpp"
 
 namespace baozi::worker {
 
-class CoroutineRunner {
+class CoroutineRunner final : public CoroutinePool {
  public:
   struct Options {
     std::string worker_name{};
     /// How long one may run without an await before the log says so, and how long after its hard
     /// limit it is given up.
     Micros patience{1'000'000};
+    std::function<void()> on_thread{};  ///< called by its thread, first
+    CoroutineStep* step = nullptr;      ///< where it notes who runs; null: with itself
+    /// Where it notes the moment at which this one begins (steady clock; 0: it has not), before
+    /// any of its code runs. Called in `submit`; null: with itself.
+    std::function<std::atomic<std::int64_t>*(Token)> began_at{};
   };
 
   /// Starts the thread. \throws std::system_error
   CoroutineRunner(Options options, Pool::Notify notify);
-  ~CoroutineRunner();
+  ~CoroutineRunner() override;
   CoroutineRunner(const CoroutineRunner&) = delete;
   CoroutineRunner& operator=(const CoroutineRunner&) = delete;
 
-  /// All of them are taken, unless it is stopping.
-  std::size_t submit(std::span<const Start> items);
-  /// Appends to `out`.
-  void take_events(PoolEvents& out);
-  /// See Pool::cancel.
-  Cancelled cancel(Token token, bool interrupt);
-  std::vector<Token> stop(StopMode mode);
-  void tick(MonoTime now);
-  [[nodiscard]] std::optional<MonoTime> next_deadline() const;
-  /// Those that have started and not ended.
-  [[nodiscard]] std::vector<SlotStatus> status() const;
-  [[nodiscard]] std::size_t in_hand() const { return in_hand_; }
+  std::size_t submit(std::span<const Start> items) override;
+  void take_events(PoolEvents& out) override;
+  Cancelled cancel(Token token, bool interrupt) override;
+  std::vector<Token> stop(StopMode mode) override;
+  /// Its thread is the only one: it stays.
+  void restart() override {}
+  /// Looks whether one holds up the others, and gives it up after its hard limit. Where nobody
+  /// calls this somebody else does so.
+  void tick(MonoTime now) override;
+  [[nodiscard]] std::optional<MonoTime> next_deadline() const override;
+  [[nodiscard]] std::vector<SlotStatus> status() const override;
+  [[nodiscard]] std::vector<ProcessStatus> processes() const override { return {}; }
+  [[nodiscard]] std::size_t in_hand() const override { return in_hand_; }
   /// In hand, or given up and running still.
-  [[nodiscard]] bool is_busy() const { return !jobs_.empty(); }
+  [[nodiscard]] bool is_busy() const override { return !jobs_.empty(); }
 
  private:
   struct Job;

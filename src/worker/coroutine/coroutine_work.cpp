@@ -32,12 +32,14 @@ class CoroutineRunner::Wakeup final : public detail::Wakeup {
   std::uint64_t wait_;
 };
 
-CoroutineRunner::Work::Work(std::shared_ptr<Inbox> inbox, Outbox& outbox, std::string worker_name)
+CoroutineRunner::Work::Work(std::shared_ptr<Inbox> inbox, Outbox& outbox, std::string worker_name,
+                            CoroutineStep* step)
     : inbox_{std::move(inbox)},
       outbox_{outbox},
       worker_name_{std::move(worker_name)},
       random_{entropy64()},
-      watch_{inbox_->event} {}
+      watch_{inbox_->event},
+      step_{step != nullptr ? *step : own_step_} {}
 
 CoroutineRunner::Work::~Work() = default;
 
@@ -124,9 +126,7 @@ void CoroutineRunner::Work::start(Job& job) {
 }
 
 void CoroutineRunner::Work::resume(Job& job) {
-  step_token_.store(static_cast<std::uint64_t>(job.item.token));
-  step_since_us_.store(micros(base::mono_now()));
-  step_number_.fetch_add(1);
+  step_.begin(job.item.token, base::mono_now());
   {
     const base::TaskScope scope;
     const ThrowTrace trace;
@@ -139,7 +139,7 @@ void CoroutineRunner::Work::resume(Job& job) {
       if (job.expired && job.is_waiting) finish(job);
     }
   }
-  step_number_.fetch_add(1);
+  step_.end();
 }
 
 int CoroutineRunner::Work::suspend(Job& job, std::coroutine_handle<> handle,
@@ -224,13 +224,6 @@ void CoroutineRunner::Work::update_state(Job& job, std::string_view state, Bytes
       outbox_.updates.push_back({job.item.token, std::string{state}, std::move(meta)});
     }
   });
-}
-
-std::optional<CoroutineRunner::Work::Step> CoroutineRunner::Work::step() const {
-  const std::uint64_t number = step_number_.load();
-  if (number % 2 == 0) return std::nullopt;
-  const Step step{number, Token{step_token_.load()}, mono_time(step_since_us_.load())};
-  return step_number_.load() == number ? std::optional{step} : std::nullopt;
 }
 
 }  // namespace baozi::worker

@@ -24,7 +24,7 @@ namespace baozi::worker {
 class CoroutineRunner::Work {
  public:
   /// \throws std::system_error
-  Work(std::shared_ptr<Inbox> inbox, Outbox& outbox, std::string worker_name);
+  Work(std::shared_ptr<Inbox> inbox, Outbox& outbox, std::string worker_name, CoroutineStep* step);
   ~Work();
 
   /// Until the inbox says to stop; then every frame is destroyed.
@@ -36,13 +36,7 @@ class CoroutineRunner::Work {
   void update_state(Job& job, std::string_view state, Bytes meta);
 
   // ---- for the loop
-  /// The coroutine that runs at this moment, and since when it has not awaited.
-  struct Step {
-    std::uint64_t number = 0;
-    Token token{};
-    MonoTime since{};
-  };
-  [[nodiscard]] std::optional<Step> step() const;
+  [[nodiscard]] const CoroutineStep& step() const { return step_; }
   [[nodiscard]] std::int64_t thread_id() const { return thread_id_.load(); }
 
  private:
@@ -68,9 +62,8 @@ class CoroutineRunner::Work {
   std::deque<Job*> runnable_;
   std::vector<Token> ready_;
 
-  std::atomic<std::uint64_t> step_number_{0};  ///< odd while a coroutine runs
-  std::atomic<std::uint64_t> step_token_{0};
-  std::atomic<std::int64_t> step_since_us_{0};
+  CoroutineStep own_step_{};
+  CoroutineStep& step_;
   std::atomic<std::int64_t> thread_id_{0};
 };
 

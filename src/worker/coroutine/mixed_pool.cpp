@@ -16,7 +16,7 @@ std::size_t MixedPool::submit(std::span<const Start> items) {
       ++end;
     }
     const auto run = items.subspan(done, end - done);
-    const std::size_t taken = coroutine ? runner_.submit(run) : slots_->submit(run);
+    const std::size_t taken = coroutine ? coroutines_->submit(run) : slots_->submit(run);
     done += taken;
     if (taken < run.size()) break;
   }
@@ -25,16 +25,16 @@ std::size_t MixedPool::submit(std::span<const Start> items) {
 
 void MixedPool::take_events(PoolEvents& out) {
   slots_->take_events(out);
-  runner_.take_events(out);
+  coroutines_->take_events(out);
 }
 
 Cancelled MixedPool::cancel(Token token, bool interrupt) {
-  const Cancelled answer = runner_.cancel(token, interrupt);
+  const Cancelled answer = coroutines_->cancel(token, interrupt);
   return answer != Cancelled::unknown ? answer : slots_->cancel(token, interrupt);
 }
 
 Terminated MixedPool::terminate(Token token, int signal) {
-  switch (runner_.cancel(token, true)) {
+  switch (coroutines_->cancel(token, true)) {
     case Cancelled::taken_back: return Terminated::taken_back;
     case Cancelled::running: return Terminated::told;
     case Cancelled::unknown: break;
@@ -42,20 +42,25 @@ Terminated MixedPool::terminate(Token token, int signal) {
   return slots_->terminate(token, signal);
 }
 
+void MixedPool::restart() {
+  slots_->restart();
+  coroutines_->restart();
+}
+
 void MixedPool::tick(MonoTime now) {
   slots_->tick(now);
-  runner_.tick(now);
+  coroutines_->tick(now);
 }
 
 std::optional<MonoTime> MixedPool::next_deadline() const {
   const auto one = slots_->next_deadline();
-  const auto other = runner_.next_deadline();
+  const auto other = coroutines_->next_deadline();
   return one && other ? std::min(one, other) : one ? one : other;
 }
 
 std::vector<Token> MixedPool::stop(StopMode mode) {
   std::vector<Token> back = slots_->stop(mode);
-  for (const Token token : runner_.stop(mode)) back.push_back(token);
+  for (const Token token : coroutines_->stop(mode)) back.push_back(token);
   return back;
 }
 

@@ -1,16 +1,9 @@
 #include "worker/prefork/child.hpp"
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <exception>
 
-#include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +11,8 @@
 #include "base/system_clock.hpp"
 #include "worker/failure.hpp"
 #include "worker/invoke.hpp"
+#include "worker/prefork/child_process.hpp"
+#include "worker/prefork/coroutine_child.hpp"
 #include "worker/prefork/crash.hpp"
 #include "worker/prefork/messages.hpp"
 #include "worker/prefork/segment.hpp"
@@ -29,74 +24,22 @@ namespace {
 constexpr Micros spin{20};              // looking for more costs less than a wake
 constexpr int sleep_ms = 1'000;         // and even a lost wake is no more than a delay
 constexpr Micros memory_check{10'000};  // reading it costs some microseconds
-constexpr int exit_done = 0;
-constexpr int exit_unable = 3;
 
-/// Where `kill` of the whole service meets its children (a service manager, a shell), they stay:
-/// the worker ends them, in its order. What the fork server sends is meant for the task.
-void on_polite_signal(int number, siginfo_t* info, void*) {
-  if (info->si_code == SI_USER && info->si_pid == getppid()) {
-    signal(number, SIG_DFL);
-    raise(number);
-  }
-}
-
-void set_up_signals() {
-  struct sigaction action {};
-  action.sa_sigaction = &on_polite_signal;
-  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
-  sigemptyset(&action.sa_mask);
-  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1}) {
-    sigaction(number, &action, nullptr);
-  }
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGCHLD, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
-/// When memory ends, better a task than the worker.
-void offer_to_oom_killer() {
-  const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (file < 0) return;
-  static_cast<void>(!write(file, "500", 3));
-  close(file);
-}
-
-std::uint64_t resident_bytes() {
-  char text[64] = {};
-  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  const ssize_t size = read(file, text, sizeof text - 1);
-  close(file);
-  unsigned long long total = 0;
-  unsigned long long resident = 0;
-  if (size <= 0 || std::sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-/// The descriptor that wakes the worker, as long as it is that one still: a task may have closed
-/// it, and another file may have got its number.
+/// Wakes the worker.
 class Wake {
  public:
-  explicit Wake(int fd) : fd_{fd} { fstat(fd_, &was_); }
+  explicit Wake(int fd) : event_{fd} {}
   /// False: it is not ours any more.
   bool ring() const {
-    if (!is_intact()) return false;
+    if (!event_.is_intact()) return false;
     const std::uint64_t one = 1;
-    static_cast<void>(!write(fd_, &one, sizeof one));
+    static_cast<void>(!write(event_.fd(), &one, sizeof one));
     return true;
   }
-  [[nodiscard]] bool is_intact() const {
-    struct stat now {};
-    return fstat(fd_, &now) == 0 && now.st_dev == was_.st_dev && now.st_ino == was_.st_ino &&
-           now.st_mode == was_.st_mode;
-  }
+  [[nodiscard]] bool is_intact() const { return event_.is_intact(); }
 
  private:
-  int fd_;
-  struct stat was_ {};
+  const OwnDescriptor event_;
 };
 
 class Child final : public ExecutionPort {
@@ -156,14 +99,8 @@ class Child final : public ExecutionPort {
     Ended ended;
     if (start.definition != nullptr) {
       ended = invoke(start, setup_.worker_name, *this, random_);
-    } else {  // the worker knows a task that this process does not: another version of the library
-      ended.token = start.token;
-      ended.permanent = true;
-      ended.value = Failure{"NotRegistered",
-                            "the process that was to run it has no task of this name; the library "
-                            "has changed since the worker began",
-                            ""}
-                        .packed();
+    } else {
+      ended = not_registered(start.token);
     }
     std::fflush(stdout);
     std::fflush(stderr);
@@ -189,7 +126,8 @@ class Child final : public ExecutionPort {
   void leave_if_spent() {
     if (setup_.tasks_max != 0 && executed_ >= setup_.tasks_max) leave(Leaving::tasks);
     if (deaf_) leave(Leaving::descriptors);
-    if (setup_.memory_max == 0) return;
+    // Before its first task there is nothing that another process would do better.
+    if (setup_.memory_max == 0 || executed_ == 0) return;
     const MonoTime now = base::mono_now();
     if (now < check_memory_at_) return;
     check_memory_at_ = now + memory_check;
@@ -240,29 +178,17 @@ class Child final : public ExecutionPort {
 }  // namespace
 
 void run_child(const ChildSetup& setup) {
-  setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != setup.server) _exit(exit_unable);  // it died before that
-  const std::string title = "bz-child-" + std::to_string(setup.slot);
-  prctl(PR_SET_NAME, title.substr(0, 15).c_str());
-  set_up_signals();
-  offer_to_oom_killer();
-  dup2(setup.output, STDOUT_FILENO);
-  dup2(setup.output, STDERR_FILENO);
-  if (setup.output > STDERR_FILENO) close(setup.output);
-  setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
-  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  dup2(nothing, STDIN_FILENO);
+  enter_child(
+      setup.server, setup.output,
+      setup.coroutines ? std::string{"bz-coroutines"} : "bz-child-" + std::to_string(setup.slot));
   try {
+    if (setup.coroutines) run_coroutine_child(setup);
     Child child{setup};
     // Out of the way of what tasks open, and of those that close the first few.
     close(setup.memory);
     child.run();
   } catch (...) {
-    const Failure failure = current_failure(false);
-    std::fprintf(stderr, "cannot start: %s: %s\n", failure.type.c_str(), failure.message.c_str());
-    std::fflush(stderr);
-    _exit(exit_unable);
+    leave_unable(current_failure(false));
   }
 }
 

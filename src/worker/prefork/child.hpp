@@ -14,10 +14,11 @@ namespace baozi::worker::prefork {
 
 struct ChildSetup {
   int memory = -1;  ///< the segment
-  int events = -1;  ///< the worker's eventfd
+  int events = -1;  ///< the worker's eventfd; with `coroutines` a socket
   int output = -1;  ///< becomes stdout and stderr: the worker's log
   pid_t server = 0;
   std::uint32_t slot = 0;
+  bool coroutines = false;  ///< it runs those (coroutine_child.hpp), and nothing else
   const TaskTable* tasks = nullptr;
   std::string worker_name;
   std::uint64_t tasks_max = 0;   ///< it ends after so many; 0: never

@@ -15,7 +15,7 @@ namespace baozi::worker::prefork {
 enum class Order : std::uint32_t {
   // To the server.
   begin,  ///< text: what to load, and for whom (packed); no descriptors
-  spawn,  ///< slot, child; descriptors: memory, eventfd, output
+  spawn,  ///< slot, child; descriptors: memory, eventfd, output. value: 0, or `coroutine_child`
   kill,   ///< child, value: the signal, for its whole process group
   names,  ///< value: a number of the question; text: 8 bytes for each address
   // From the server.
@@ -27,6 +27,9 @@ enum class Order : std::uint32_t {
   exited,   ///< child, pid, value: the wait status, usage
   named,    ///< value: as asked; text: the stack
 };
+
+/// Of `spawn`: a child for coroutine tasks, beside the slots; a socket instead of the eventfd.
+constexpr std::int64_t coroutine_child = 1;
 
 /// Of a process that has ended.
 struct Usage {

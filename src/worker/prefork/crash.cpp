@@ -64,8 +64,7 @@ void on_terminate() {
 
 }  // namespace
 
-void watch_for_crashes(CrashRecord& record) {
-  record_of_process = &record;
+void give_crash_stack() {
   // With a page below it that nobody may touch.
   constexpr std::size_t guard = 4'096;
   void* const memory = mmap(nullptr, stack_bytes + guard, PROT_READ | PROT_WRITE,
@@ -77,6 +76,11 @@ void watch_for_crashes(CrashRecord& record) {
     stack.ss_size = stack_bytes;
     sigaltstack(&stack, nullptr);
   }
+}
+
+void watch_for_crashes(CrashRecord& record) {
+  record_of_process = &record;
+  give_crash_stack();
   // The unwinder sets itself up in its first call: not in the handler.
   CrashRecord scratch{};
   _Unwind_Backtrace(&note_frame, &scratch);

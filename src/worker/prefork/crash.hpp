@@ -7,7 +7,7 @@
 ///
 /// Alternate stacks are per thread: a thread that a task starts has none, so its stack overflow is
 /// told without frames; its other crashes are told in full. Threading: `watch_for_crashes` once, on
-/// the thread that runs tasks.
+/// the thread that runs tasks; where that is another one, `give_crash_stack` there.
 #pragma once
 #include <string>
 #include <vector>
@@ -18,6 +18,8 @@ namespace baozi::worker::prefork {
 
 /// From now on fatal signals of this process are noted in `record`, and then end it as ever.
 void watch_for_crashes(CrashRecord& record);
+/// From now on this thread can tell of its stack's overflow, too.
+void give_crash_stack();
 
 /// A copy that nobody can change any more, checked.
 struct CrashReport {

@@ -26,29 +26,44 @@ void PreforkPool::charge(const Child& child, const ChildLink::Item& item, const 
   if (item.timed_out) {
     return complete(time_limit_exceeded(start, ran, charge.how));
   }
-  Ended ended;
-  ended.token = start.token;
-  ended.started = base::wall_now() - ran;
-  ended.ran = ran;
   if (item.signal != 0) {
+    Ended ended;
+    ended.token = start.token;
+    ended.started = base::wall_now() - ran;
+    ended.ran = ran;
     ended.verdict = Verdict::revoked;
     ended.value =
         Failure{"baozi::TaskRevoked", "terminated while it ran; " + charge.how, ""}.packed();
     return complete(std::move(ended));
   }
+  end_lost(*child.server, start, charge, ran, now);
+}
+
+void PreforkPool::lose(std::uint64_t child, const Start& start, const Charge& how, Micros ran,
+                       MonoTime now) {
+  ++in_hand_;  // until its stack has its names
+  end_lost(*children_beside_.at(child), start, how, ran, now);
+}
+
+/// \param asked  has the libraries that the addresses of the stack are in.
+void PreforkPool::end_lost(Server& asked, const Start& start, const Charge& charge, Micros ran,
+                           MonoTime now) {
+  Ended ended;
+  ended.token = start.token;
+  ended.started = base::wall_now() - ran;
+  ended.ran = ran;
   ended.verdict = Verdict::lost;
   ended.permanent = true;
-  const std::string message = charge.how;
+  const std::string& message = charge.how;
   warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
                       " cost its process: " + message);
   if (!charge.frames.empty()) {
     std::string addresses(charge.frames.size() * sizeof(std::uint64_t), '\0');
     std::memcpy(addresses.data(), charge.frames.data(), addresses.size());
     const std::int64_t question = next_question_++;
-    const Server& server = *child.server;  // the addresses are those of its libraries
-    if (server.process.send(
+    if (asked.process.send(
             {.order = Order::names, .value = question, .text = std::move(addresses)})) {
-      unnamed_[question] = {server.number, std::move(ended), "WorkerLostError", message,
+      unnamed_[question] = {asked.number, std::move(ended), "WorkerLostError", message,
                             now + names_patience};
       return;
     }

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <sys/types.h>
-#include <unistd.h>
 
+#include "worker/prefork/child_output.hpp"
 #include "worker/prefork/prefork_pool.hpp"
 #include "worker/prefork/server_process.hpp"
 
@@ -18,19 +18,15 @@ namespace baozi::worker {
 
 using prefork::ChildLink;
 
-// What epoll gives back: a child's number, a server's with the highest bit, or nought for the
-// children's bell.
+// What epoll gives back: a child's number, a server's with the highest bit, nought for the
+// children's bell, or what children beside the slots have.
 constexpr std::uint64_t tag_events = 0;
 constexpr std::uint64_t tag_server = std::uint64_t{1} << 63U;
+constexpr std::uint64_t tag_beside = tag_server - 1;
 
 constexpr const char* loads_anew =
     "loading the tasks starts threads, which a fork does not copy: each child loads them anew, and "
     "crashes are told without a stack";
-
-/// Before the next try, after so many that failed.
-[[nodiscard]] inline Micros backoff(int failures) {
-  return std::min(Micros{100'000} * (1 << std::min(failures, 10)), Micros{10'000'000});
-}
 
 /// One start of the fork server.
 struct PreforkPool::Server {
@@ -45,17 +41,13 @@ struct PreforkPool::Server {
 struct PreforkPool::Child {
   Child(std::uint64_t unique, std::uint32_t slot_index, Server& from, int memory)
       : number{unique}, slot{slot_index}, server{&from}, link{memory} {}
-  ~Child() {
-    if (output >= 0) close(output);
-  }
 
   std::uint64_t number;
   std::uint32_t slot;
   Server* server;  ///< it came from there, and lives no longer than that
   ChildLink link;
-  pid_t pid = 0;    ///< 0: not known yet
-  int output = -1;  ///< what it writes to stdout and stderr
-  std::string line;
+  pid_t pid = 0;  ///< 0: not known yet
+  prefork::ChildOutput output;
   bool dying = false;  ///< SIGKILL was sent, or is to be
   bool leaves = false;
   const char* damage = nullptr;
@@ -72,14 +64,6 @@ struct PreforkPool::Slot {
   std::optional<MonoTime> spawn_at;
   int failures = 0;
   std::uint64_t executed = 0;  ///< by children that are gone
-};
-
-/// Why what a child had begun has ended.
-struct PreforkPool::Charge {
-  std::string how;
-  std::string traceback;
-  std::vector<std::uint64_t> frames;
-  Micros cpu{0};
 };
 
 }  // namespace baozi::worker

@@ -20,14 +20,13 @@
 
 namespace baozi::worker {
 
+using prefork::coroutine_child;
 using prefork::Order;
 using prefork::Packet;
 
 namespace {
 
 constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
-constexpr std::size_t line_bytes_max = 4'096;
-constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
 
 }  // namespace
 
@@ -45,7 +44,6 @@ PreforkPool::PreforkPool(Options options) : options_{std::move(options)} {
   server_ = start_server(base::mono_now());
   prefork::ServerProcess::Loaded loaded = server_->process.wait_until_ready(options_.load_patience);
   auto tasks = std::make_shared<const TaskTable>(TaskTable::from_description(loaded.description));
-  if (options_.check) options_.check(*tasks);
   take_tasks(std::move(tasks), std::move(loaded.description));
   if (loaded.anew) warnings_.emplace_back(loads_anew);
   server_->up = true;
@@ -74,35 +72,31 @@ PreforkPool::Child* PreforkPool::child_numbered(std::uint64_t number) {
 void PreforkPool::spawn(Slot& slot, MonoTime now) {
   slot.spawn_at.reset();
   if (!server_ || !server_->up) return;  // all are, once it is back
-  int output[2] = {-1, -1};
+  int output = -1;
   int memory = -1;
   try {
     memory = prefork::make_segment_file();
     auto child = std::make_unique<Child>(next_child_++, slot.index, *server_, memory);
-    if (pipe2(output, O_CLOEXEC) != 0) {
-      throw std::system_error{errno, std::generic_category(), "cannot make a pipe"};
-    }
-    fcntl(output[0], F_SETFL, O_NONBLOCK);
-    child->output = output[0];
+    output = child->output.open();
     child->since = now;
     child->link.arm();
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = child->number;
-    epoll_ctl(poll_, EPOLL_CTL_ADD, child->output, &event);
+    epoll_ctl(poll_, EPOLL_CTL_ADD, child->output.fd(), &event);
     server_->process.send({.order = Order::spawn, .slot = slot.index, .child = child->number},
-                          {memory, events_, output[1]});
+                          {memory, events_, output});
     children_[child->number] = child.get();
     slot.child = std::move(child);
   } catch (const std::exception& error) {
     retry_later(slot, error.what(), now);
   }
   if (memory >= 0) close(memory);
-  if (output[1] >= 0) close(output[1]);
+  if (output >= 0) close(output);
 }
 
 void PreforkPool::retry_later(Slot& slot, const std::string& why, MonoTime now) {
-  const Micros wait = backoff(slot.failures++);
+  const Micros wait = prefork::backoff(slot.failures++);
   slot.spawn_at = now + wait;
   warnings_.push_back("slot " + std::to_string(slot.index) + " has no process: " + why +
                       "; next try in " + base::to_text(wait));
@@ -184,42 +178,18 @@ void PreforkPool::distrust(Child& child, const char* why) {
 // ---- what arrives
 
 void PreforkPool::read_output(Child& child, bool last) {
-  if (child.output < 0) return;
-  char buffer[4'096];
-  std::size_t taken = 0;
-  const auto tell = [&](std::string_view text) {
-    notices_.push_back("slot " + std::to_string(child.slot) + " (process " +
-                       std::to_string(child.pid) + "): " + std::string{text});
-  };
-  while (last || taken < output_bytes_per_turn) {
-    const ssize_t size = read(child.output, buffer, sizeof buffer);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) {
-      if (size == 0) {  // nobody can write to it any more
-        close(child.output);
-        child.output = -1;
-      }
-      break;
-    }
-    taken += static_cast<std::size_t>(size);
-    child.line.append(buffer, static_cast<std::size_t>(size));
-    std::size_t from = 0;
-    for (std::size_t end = child.line.find('\n'); end != std::string::npos;
-         end = child.line.find('\n', from)) {
-      tell(std::string_view{child.line}.substr(from, end - from));
-      from = end + 1;
-    }
-    child.line.erase(0, from);
-    if (child.line.size() > line_bytes_max) {
-      tell(child.line);
-      child.line.clear();
-    }
-    if (last && taken > 16 * output_bytes_per_turn) break;  // a grandchild that never stops
-  }
-  if (last && !child.line.empty()) tell(std::exchange(child.line, {}));
+  child.output.read(
+      last, "slot " + std::to_string(child.slot) + " (process " + std::to_string(child.pid) + "): ",
+      notices_);
 }
 
 void PreforkPool::on_packet(Server& server, const Packet& packet, MonoTime now) {
+  const auto beside = children_beside_.find(packet.child);
+  if (beside != children_beside_.end() && beside->second == &server) {
+    beside_->on_packet(packet, now);
+    if (packet.order != Order::spawned) children_beside_.erase(packet.child);
+    return;
+  }
   Child* child = child_numbered(packet.child);
   if (child != nullptr && child->server != &server) child = nullptr;
   switch (packet.order) {
@@ -293,6 +263,31 @@ void PreforkPool::take_events(PoolEvents& out) {
   out.completions.swap(ended_);
   out.warnings.swap(warnings_);
   out.notices.swap(notices_);
+}
+
+// ---- children beside the slots
+
+void PreforkPool::report_to(User& user, int poll_set) {
+  beside_ = &user;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag_beside;  // its owner looks at it in every turn
+  epoll_ctl(poll_, EPOLL_CTL_ADD, poll_set, &event);
+}
+
+std::optional<std::uint64_t> PreforkPool::spawn(int memory, int socket, int output) {
+  const Packet order{.order = Order::spawn, .child = next_child_, .value = coroutine_child};
+  if (!server_ || !server_->up || !server_->process.send(order, {memory, socket, output})) {
+    return std::nullopt;
+  }
+  children_beside_[next_child_] = server_.get();
+  return next_child_++;
+}
+
+void PreforkPool::kill(std::uint64_t child, int signal) {
+  const auto found = children_beside_.find(child);
+  if (found == children_beside_.end()) return;
+  found->second->process.send({.order = Order::kill, .child = child, .value = signal});
 }
 
 // ---- time

@@ -15,7 +15,6 @@
 /// The destructor ends all children at once, whatever they do.
 #pragma once
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,11 +23,12 @@
 #include "worker/pool.hpp"
 #include "worker/prefork/child_link.hpp"
 #include "worker/prefork/control.hpp"
+#include "worker/prefork/server_link.hpp"
 #include "worker/task_table.hpp"
 
 namespace baozi::worker {
 
-class PreforkPool final : public Pool {
+class PreforkPool final : public Pool, public prefork::ServerLink {
  public:
   struct Options {
     std::size_t children = 1;
@@ -40,12 +40,10 @@ class PreforkPool final : public Pool {
     std::uint64_t child_bytes_max = 0;       ///< a larger one is replaced after its task; 0: never
     std::size_t backlog_max = 4096;          ///< items that may wait here
     Micros load_patience{120'000'000};
-    /// Throws why these tasks cannot be run here; they are not taken then.
-    std::function<void(const TaskTable&)> check{};
   };
 
   /// Starts the fork server and waits until it has loaded the libraries; the children follow.
-  /// Throws PluginError, std::system_error, and what `Options::check` throws.
+  /// Throws PluginError, std::system_error.
   explicit PreforkPool(Options options);
   ~PreforkPool() override;
 
@@ -71,11 +69,18 @@ class PreforkPool final : public Pool {
   /// Of the server that children come from; -1 while there is none.
   [[nodiscard]] pid_t server_pid() const;
 
+  // ---- for children beside the slots
+  void report_to(User& user, int poll_set) override;
+  [[nodiscard]] std::optional<std::uint64_t> spawn(int memory, int socket, int output) override;
+  void kill(std::uint64_t child, int signal) override;
+  void lose(std::uint64_t child, const Start& start, const prefork::Charge& how, Micros ran,
+            MonoTime now) override;
+
  private:
   struct Server;
   struct Child;
   struct Slot;
-  struct Charge;
+  using Charge = prefork::Charge;
 
   // slots and processes
   void spawn(Slot& slot, MonoTime now);
@@ -108,6 +113,7 @@ class PreforkPool final : public Pool {
   void check_limits(MonoTime now);
   void charge(const Child& child, const prefork::ChildLink::Item& item, const Charge& charge,
               MonoTime now);
+  void end_lost(Server& asked, const Start& start, const Charge& charge, Micros ran, MonoTime now);
   void complete(Ended ended);
 
   // what arrives
@@ -138,6 +144,8 @@ class PreforkPool final : public Pool {
   std::optional<MonoTime> rebalance_at_;
   std::optional<MonoTime> server_again_at_;
   int server_failures_ = 0;
+  User* beside_ = nullptr;
+  std::map<std::uint64_t, Server*> children_beside_;  ///< its children, and where they came from
 
   struct Unnamed {
     std::uint64_t server = 0;  ///< that was asked

@@ -52,7 +52,7 @@ PreforkPool::Server* PreforkPool::server_numbered(std::uint64_t number) {
 
 void PreforkPool::start_server_later(const std::string& why, MonoTime now) {
   server_.reset();
-  const Micros wait = backoff(server_failures_++);
+  const Micros wait = prefork::backoff(server_failures_++);
   server_again_at_ = now + wait;
   warnings_.push_back(why + "; it is started again in " + base::to_text(wait));
 }
@@ -74,6 +74,12 @@ void PreforkPool::server_gone(Server& server, MonoTime now) {
     bury(*child, {.how = "its process was lost together with the fork server"}, now);
     empty.push_back(child->slot);
     drop(*child);
+  }
+  for (auto one = children_beside_.begin(); one != children_beside_.end();) {
+    const std::uint64_t number = one->first;
+    const bool was_its = one->second == &server;
+    one = was_its ? children_beside_.erase(one) : std::next(one);
+    if (was_its) beside_->on_server_lost(number, now);
   }
   for (auto& [question, one] : unnamed_) {
     if (one.server == server.number) one.until = now;  // nobody will answer
@@ -118,7 +124,6 @@ void PreforkPool::server_loaded(Server& server, bool anew, MonoTime now) {
     std::shared_ptr<const TaskTable> tasks;
     try {
       tasks = std::make_shared<const TaskTable>(TaskTable::from_description(server.description));
-      if (options_.check) options_.check(*tasks);
     } catch (const std::exception& error) {
       return server_failed(server, error.what(), now);
     }
@@ -132,6 +137,7 @@ void PreforkPool::server_loaded(Server& server, bool anew, MonoTime now) {
   for (const auto& slot : slots_) {
     if (!slot->child) spawn(*slot, now);
   }
+  if (beside_ != nullptr) beside_->on_server_up(now);
 }
 
 void PreforkPool::take_tasks(std::shared_ptr<const TaskTable> tasks, Bytes description) {
@@ -174,6 +180,8 @@ void PreforkPool::abandon_reload() {
 bool PreforkPool::is_needed(const Server& server) const {
   return std::any_of(children_.begin(), children_.end(),
                      [&](const auto& one) { return one.second->server == &server; }) ||
+         std::any_of(children_beside_.begin(), children_beside_.end(),
+                     [&](const auto& one) { return one.second == &server; }) ||
          std::any_of(unnamed_.begin(), unnamed_.end(),
                      [&](const auto& one) { return one.second.server == server.number; });
 }

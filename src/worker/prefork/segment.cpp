@@ -1,12 +1,9 @@
 #include "worker/prefork/segment.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 
 #include <linux/futex.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,38 +12,6 @@ namespace baozi::worker::prefork {
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<Place>::is_always_lock_free);
-
-namespace {
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error{errno, std::generic_category(), what};
-}
-}  // namespace
-
-int make_segment_file() {
-  const int fd = memfd_create("baozi-child", MFD_CLOEXEC);
-  if (fd < 0) fail("cannot make memory to share with a child");
-  if (ftruncate(fd, sizeof(Segment)) != 0) {
-    close(fd);
-    fail("cannot size memory to share with a child");
-  }
-  return fd;
-}
-
-// A fresh file is all zeros, which is how a Segment begins.
-Mapping::Mapping(int fd) {
-  void* const at = mmap(nullptr, sizeof(Segment), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) fail("cannot map memory to share with a child");
-  segment_ = static_cast<Segment*>(at);
-}
-
-Mapping::~Mapping() {
-  if (segment_ != nullptr) munmap(segment_, sizeof(Segment));
-}
-
-Mapping& Mapping::operator=(Mapping&& other) noexcept {
-  std::swap(segment_, other.segment_);
-  return *this;
-}
 
 std::optional<std::uint32_t> Arena::take(std::uint32_t size) {
   if (last_ - first_ == ring_slots) return std::nullopt;

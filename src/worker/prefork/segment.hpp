@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "base/bytes.hpp"
+#include "worker/prefork/shared_memory.hpp"
 
 namespace baozi::worker::prefork {
 
@@ -82,26 +83,10 @@ struct Segment {
   char update[update_bytes];
 };
 
-/// A mapping of a segment; unmapped with its owner.
-class Mapping {
- public:
-  Mapping() = default;
-  /// Maps the whole of `fd`. Throws std::system_error.
-  explicit Mapping(int fd);
-  ~Mapping();
-  Mapping(Mapping&& other) noexcept : segment_{other.segment_} { other.segment_ = nullptr; }
-  Mapping& operator=(Mapping&& other) noexcept;
+using Mapping = SharedMemory<Segment>;
 
-  [[nodiscard]] Segment* get() const { return segment_; }
-  Segment* operator->() const { return segment_; }
-  Segment& operator*() const { return *segment_; }
-
- private:
-  Segment* segment_ = nullptr;
-};
-
-/// A new, empty one, as a file without a name: its descriptor. Throws std::system_error.
-[[nodiscard]] int make_segment_file();
+/// A new, empty one: its descriptor. Throws std::system_error.
+[[nodiscard]] inline int make_segment_file() { return make_memory_file(sizeof(Segment)); }
 
 /// Places for the bytes of requests, given out and taken back in one order. The worker's own.
 class Arena {

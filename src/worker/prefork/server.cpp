@@ -150,9 +150,10 @@ class Server {
     send(server_socket, answer);
   }
 
-  [[nodiscard]] ChildSetup child_setup(std::uint32_t slot) const {
+  [[nodiscard]] ChildSetup child_setup(const Packet& order) const {
     ChildSetup setup;
-    setup.slot = slot;
+    setup.slot = order.slot;
+    setup.coroutines = order.value == coroutine_child;
     setup.tasks = &tasks_;
     setup.worker_name = setup_.worker_name;
     setup.tasks_max = setup_.tasks_max;
@@ -169,7 +170,7 @@ class Server {
     close(deaths_);
     namer_.forget();
     prctl(PR_SET_CHILD_SUBREAPER, 0);
-    ChildSetup setup = child_setup(order.packet.slot);
+    ChildSetup setup = child_setup(order.packet);
     setup.server = server;
     // High numbers: a task that closes the first few, or counts on being given the lowest free one,
     // is not in the way.
@@ -192,7 +193,8 @@ class Server {
       hex += digits[static_cast<unsigned char>(c) & 15U];
     }
     std::string slot = std::to_string(order.packet.slot);
-    std::string argument = child_argument;
+    std::string argument =
+        order.packet.value == coroutine_child ? coroutine_child_argument : child_argument;
     std::string name = "baozi-child";
     char* const arguments[] = {name.data(), argument.data(), slot.data(), hex.data(), nullptr};
     posix_spawn_file_actions_t actions;
@@ -285,7 +287,7 @@ class Server {
   std::map<std::uint64_t, Process> processes_;
 };
 
-int run_program_child(const char* slot, std::string_view hex) {
+int run_program_child(const char* slot, std::string_view hex, bool coroutines) {
   Bytes packed;
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -301,6 +303,7 @@ int run_program_child(const char* slot, std::string_view hex) {
   setup.output = child_output;
   setup.server = getppid();
   setup.slot = static_cast<std::uint32_t>(std::atoi(slot));
+  setup.coroutines = coroutines;
   setup.tasks = &tasks;
   setup.worker_name = server.worker_name;
   setup.tasks_max = server.tasks_max;
@@ -341,8 +344,9 @@ std::optional<int> run_if_asked(int argc, char** argv) {
       fcntl(server_socket, F_SETFD, FD_CLOEXEC);
       return Server{threads_of_process()}.run();
     }
-    if (std::strcmp(argv[1], child_argument) == 0 && argc == 4) {
-      return run_program_child(argv[2], argv[3]);
+    const bool coroutines = std::strcmp(argv[1], coroutine_child_argument) == 0;
+    if ((coroutines || std::strcmp(argv[1], child_argument) == 0) && argc == 4) {
+      return run_program_child(argv[2], argv[3], coroutines);
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", argv[0], error.what());

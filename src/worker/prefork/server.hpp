@@ -28,6 +28,7 @@ struct ServerSetup {
 /// The arguments by which a program that calls `run_if_asked` becomes a fork server, or a child.
 inline constexpr const char* server_argument = "--fork-server";
 inline constexpr const char* child_argument = "--fork-server-child";
+inline constexpr const char* coroutine_child_argument = "--fork-server-coroutines";
 inline constexpr int server_socket = 3;
 
 /// First in `main` of every program that may have a prefork pool: runs the server and returns its

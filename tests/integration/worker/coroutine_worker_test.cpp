@@ -1,4 +1,5 @@
-// Coroutine tasks in baozi-worker, between a real broker and a real collector.
+// Coroutine tasks in baozi-worker, between a real broker and a real collector: the same from a
+// thread of the worker and from a process beside its slots.
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -26,7 +27,7 @@ using namespace std::chrono_literals;
   co_return co_await result.on([](const auto& function) { function(); });
 }
 
-class CoroutineWorker : public testing::Test {
+class CoroutineWorker : public testing::TestWithParam<const char*> {
  protected:
   Cluster cluster;
   std::unique_ptr<App> app;
@@ -41,7 +42,7 @@ class CoroutineWorker : public testing::Test {
     if (HasFailure()) std::fputs(cluster.logs().c_str(), stderr);
   }
   void start_worker(int number, int concurrency, std::vector<std::string> more = {}) {
-    more.insert(more.end(), {"-A", BAOZI_COROUTINES});
+    more.insert(more.end(), {"-A", BAOZI_COROUTINES, "-P", GetParam()});
     cluster.start_worker(number, concurrency, more);
   }
   /// So many naps, all of which have begun.
@@ -72,7 +73,7 @@ class CoroutineWorker : public testing::Test {
   };
 };
 
-TEST_F(CoroutineWorker, TwoThousandWaitAtTheSameTime) {
+TEST_P(CoroutineWorker, TwoThousandWaitAtTheSameTime) {
   start_worker(1, 1, {"--coroutines", "2000"});
   const auto begin = std::chrono::steady_clock::now();
   std::vector<std::tuple<double>> calls(2'000, std::tuple{1.0});
@@ -84,13 +85,13 @@ TEST_F(CoroutineWorker, TwoThousandWaitAtTheSameTime) {
   EXPECT_LT(took.count(), 30.0);
 }
 
-TEST_F(CoroutineWorker, MoreThanTheLimitWaitTheirTurn) {
+TEST_P(CoroutineWorker, MoreThanTheLimitWaitTheirTurn) {
   start_worker(1, 1, {"--coroutines", "10"});
   std::vector<std::tuple<double>> calls(100, std::tuple{0.05});
   EXPECT_EQ(when_all(app->task<double(double)>("c.nap").map(calls)).get(60s).size(), 100U);
 }
 
-TEST_F(CoroutineWorker, AwaitsTasksThatItsOwnWorkerRunsInItsOnlySlot) {
+TEST_P(CoroutineWorker, AwaitsTasksThatItsOwnWorkerRunsInItsOnlySlot) {
   start_worker(1, 1);
   std::vector<std::int64_t> numbers;
   for (int i = 1; i <= 64; ++i) numbers.push_back(i);
@@ -98,13 +99,13 @@ TEST_F(CoroutineWorker, AwaitsTasksThatItsOwnWorkerRunsInItsOnlySlot) {
   EXPECT_EQ(total.delay(numbers).get(60s), 64 * 65 / 2);
 }
 
-TEST_F(CoroutineWorker, AwaitsTheFirstOfMany) {
+TEST_P(CoroutineWorker, AwaitsTheFirstOfMany) {
   start_worker(1, 1);
   const auto quickest = app->task<std::uint64_t(std::vector<double>)>("c.quickest");
   EXPECT_EQ(quickest.delay(std::vector<double>{20.0, 0.01, 20.0}).get(60s), 1U);
 }
 
-TEST_F(CoroutineWorker, ManyThatWaitForTheSameSlotEndWithMoreOfThemThanTheLimit) {
+TEST_P(CoroutineWorker, ManyThatWaitForTheSameSlotEndWithMoreOfThemThanTheLimit) {
   start_worker(1, 1, {"--coroutines", "4"});
   const auto total = app->task<std::int64_t(std::vector<std::int64_t>)>("c.total");
   std::vector<AsyncResult<std::int64_t>> totals;
@@ -114,7 +115,7 @@ TEST_F(CoroutineWorker, ManyThatWaitForTheSameSlotEndWithMoreOfThemThanTheLimit)
   EXPECT_EQ(sum, 40 * 6 + 39 * 40 / 2);
 }
 
-TEST_F(CoroutineWorker, WaitsForAServerOnTheNetwork) {
+TEST_P(CoroutineWorker, WaitsForAServerOnTheNetwork) {
   const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -141,7 +142,7 @@ TEST_F(CoroutineWorker, WaitsForAServerOnTheNetwork) {
                TaskError);
 }
 
-TEST_F(CoroutineWorker, AKilledWorkersCoroutinesRunElsewhere) {
+TEST_P(CoroutineWorker, AKilledWorkersCoroutinesRunElsewhere) {
   start_worker(1, 1);
   const auto naps = begin_naps(50, 5.0);
   cluster.worker(1).kill();
@@ -150,7 +151,7 @@ TEST_F(CoroutineWorker, AKilledWorkersCoroutinesRunElsewhere) {
   EXPECT_GT(cluster.status("counters.redelivered"), 0);
 }
 
-TEST_F(CoroutineWorker, AWarmShutdownLetsThemFinish) {
+TEST_P(CoroutineWorker, AWarmShutdownLetsThemFinish) {
   start_worker(1, 1);
   const auto naps = begin_naps(50, 2.0);
   cluster.worker(1).signal(SIGTERM);
@@ -159,7 +160,7 @@ TEST_F(CoroutineWorker, AWarmShutdownLetsThemFinish) {
   EXPECT_NE(cluster.logs().find("stopped: everything is settled"), std::string::npos);
 }
 
-TEST_F(CoroutineWorker, AColdShutdownHandsThemBack) {
+TEST_P(CoroutineWorker, AColdShutdownHandsThemBack) {
   start_worker(1, 1);
   const auto naps = begin_naps(20, 5.0);
   cluster.worker(1).signal(SIGTERM);
@@ -170,14 +171,14 @@ TEST_F(CoroutineWorker, AColdShutdownHandsThemBack) {
   EXPECT_EQ(when_all(naps).get(60s).size(), 20U);
 }
 
-TEST_F(CoroutineWorker, ARevokeEndsThemWhereTheyWait) {
+TEST_P(CoroutineWorker, ARevokeEndsThemWhereTheyWait) {
   start_worker(1, 1);
   const auto naps = begin_naps(1, 600.0);
   app->revoke({naps[0].id()}, true);
   EXPECT_THROW((void)naps[0].get(30s), TaskRevoked);
 }
 
-TEST_F(CoroutineWorker, TimeLimitsEndThemWhereTheyWait) {
+TEST_P(CoroutineWorker, TimeLimitsEndThemWhereTheyWait) {
   start_worker(1, 1, {"--soft-time-limit", "60s"});
   const auto hard = app->task<double(double)>("c.nap").apply_async({600.0}, {.time_limit = 200ms});
   const auto soft =
@@ -190,7 +191,7 @@ TEST_F(CoroutineWorker, TimeLimitsEndThemWhereTheyWait) {
   }
 }
 
-TEST_F(CoroutineWorker, InspectTellsOfThem) {
+TEST_P(CoroutineWorker, InspectTellsOfThem) {
   start_worker(1, 2);
   const auto naps = begin_naps(3, 600.0);
   const Ran active = cluster.baozi({"inspect", "active", "--json"});
@@ -204,25 +205,8 @@ TEST_F(CoroutineWorker, InspectTellsOfThem) {
   for (const auto& nap : naps) EXPECT_THROW((void)nap.get(30s), TaskRevoked);
 }
 
-TEST_F(CoroutineWorker, APoolOfProcessesRefusesThemInOneLine) {
-  try {
-    start_worker(1, 1, {"-P", "prefork"});
-    FAIL() << "it started";
-  } catch (const std::runtime_error& error) {
-    const std::string said = error.what();
-    EXPECT_NE(said.find("task \"c.nap\" is a coroutine, which -P prefork does not run: use -P "
-                        "threads"),
-              std::string::npos)
-        << said;
-  }
-  EXPECT_EQ(cluster.worker(1).poll(), 2);
-}
-
-TEST_F(CoroutineWorker, RunBesideOneThreadForAllFunctions) {
-  start_worker(1, 1, {"-P", "solo"});
-  const auto naps = begin_naps(5, 0.5);
-  EXPECT_EQ(when_all(naps).get(30s).size(), 5U);
-}
+INSTANTIATE_TEST_SUITE_P(Pool, CoroutineWorker, testing::Values("threads", "prefork", "solo"),
+                         [](const auto& pool) { return std::string{pool.param}; });
 
 }  // namespace
 }  // namespace baozi::test

@@ -402,6 +402,14 @@ TEST_F(PreforkPoolTest, ALeakingTasksProcessIsReplaced) {
   EXPECT_TRUE(warnings.empty()) << warnings.front();
 }
 
+TEST_F(PreforkPoolTest, AProcessThatIsTooLargeFromTheBeginningStaysUntilATaskHasEnded) {
+  start({.children = 1, .child_bytes_max = 1UL << 20U});
+  ASSERT_TRUE(all_up(1));
+  const std::int64_t first = pool->status()[0].id;
+  EXPECT_EQ(value<int>("zoo.pid"), first);
+  EXPECT_NE(value<int>("zoo.pid"), first);
+}
+
 TEST_F(PreforkPoolTest, AProcessIsReplacedAfterSoManyTasks) {
   start({.children = 1, .tasks_per_child_max = 5});
   std::vector<Token> tokens;

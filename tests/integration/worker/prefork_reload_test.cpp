@@ -229,15 +229,6 @@ TEST_F(PreforkReload, ALibraryThatNeverLoadsIsGivenUp) {
   EXPECT_EQ(version(), 1);
 }
 
-TEST_F(PreforkReload, WhatThePoolsOwnerRefusesChangesNothing) {
-  start("version_1", {.check = [](const TaskTable& tasks) {
-          if (tasks.has_coroutines()) throw PluginError{tasks.coroutine() + " is not welcome"};
-        }});
-  install("version_94");
-  EXPECT_EQ(reload(), "v.coroutine is not welcome");
-  EXPECT_EQ(version(), 1);
-}
-
 TEST_F(PreforkReload, TwoInARowLeaveOneServerAndWhatRunsIsFinished) {
   start("version_1", {.children = 3});
   const Token first = submit("v.wait", pack_body(gate()));

@@ -177,6 +177,20 @@ TEST_F(ReloadWorker, ResultsTurnFromOneVersionToTheNextUnderLoadAndNothingIsLost
   EXPECT_TRUE(eventually([&] { return children_of(worker).size() == 1; })) << "no zombie either";
 }
 
+TEST_F(ReloadWorker, TheNewLibraryMayBringTheFirstCoroutine) {
+  start_worker();
+  install("version_94");
+  reload();
+  const TaskId coroutine = submit("v.coroutine", pack_body());
+  ASSERT_TRUE(producer->pump([&] { return value_of(coroutine) != 0; }, 30s));
+  EXPECT_EQ(value_of(coroutine), 94);
+  install("version_2");
+  reload();
+  const TaskId function = submit("v.version", pack_body());
+  ASSERT_TRUE(producer->pump([&] { return value_of(function) != 0; }, 30s));
+  EXPECT_EQ(value_of(function), 2);
+}
+
 TEST_F(ReloadWorker, WhatCannotBeLoadedIsToldInOneLineAndChangesNothing) {
   start_worker();
   install("version_91");

@@ -14,6 +14,7 @@
 
 #include "base/system_clock.hpp"
 #include "task_bench.hpp"
+#include "worker/coroutine/coroutine_runner.hpp"
 #include "worker/coroutine/mixed_pool.hpp"
 #include "worker/thread_pool.hpp"
 
@@ -253,7 +254,7 @@ class CoroutineTest : public testing::Test {
     };
     pool = std::make_unique<MixedPool>(
         std::make_unique<ThreadPool>(ThreadPool::Options{.threads = 1, .worker_name = "w"}, notify),
-        std::move(options), notify);
+        std::make_unique<CoroutineRunner>(std::move(options), notify));
   }
 
   template <class... Args>
@@ -586,7 +587,7 @@ TEST_F(CoroutineTest, RunsBesideTheSlots) {
 TEST_F(CoroutineTest, IsNotRunByWhoeverHasNoRunner) {
   TaskBench bench{[](Registry& registry) { registry.task("c", twice); }};
   EXPECT_EQ(bench.failure("c", 1),
-            "baozi::NotRun: a coroutine task runs in a worker's -P threads or solo");
+            "baozi::NotRun: a coroutine task runs beside the slots of a worker, not in one");
 }
 
 std::string refusal(const std::function<void(Registry&)>& fill) {

@@ -40,6 +40,13 @@ class WorkerCoroutines : public WorkerBench {
       list.push_back({.number = i, .task = task_bytes(i, name)});
     return list;
   }
+  static Finished lost_beside(Verdict verdict) {
+    static const Bytes why = wire::pack_failure("WorkerLostError", "gone", "");
+    Finished end;
+    end.verdict = verdict;
+    end.value = why;
+    return end;
+  }
   std::set<std::string> started() const {
     std::set<std::string> names;
     for (const Start& start : starts) names.insert(std::string{start.name});
@@ -188,6 +195,62 @@ TEST_F(WorkerCoroutines, ADrainWaitsForThemAndHandsBackTheRest) {
   EXPECT_EQ(nacks(broker()).size(), 8u);
   for (std::size_t i = 0; i < 8; ++i) finish(starts[i].token, success());
   EXPECT_EQ(core->status().coroutines, 0u);
+}
+
+TEST_F(WorkerCoroutines, OneWhoseProcessWasLostInAnotherIsHandedBackUncharged) {
+  open_all();
+  deliver(broker(), parcels(1, 2, "co"));
+  finish(starts[0].token, lost_beside(Verdict::displaced));
+  pass(Micros{1'000});
+  const auto back = nacks(broker());
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].kind, wire::NackKind::requeue);
+  EXPECT_EQ(core->status().coroutines, 1u);
+  EXPECT_EQ(core->counters().handed_back, 1u);
+  EXPECT_TRUE(results(*collector).empty());
+}
+
+TEST_F(WorkerCoroutines, WhereNobodyKnowsWhoCostTheProcessEachHasLostADelivery) {
+  open_all();
+  deliver(broker(), parcels(1, 2, "co"));
+  for (int i = 0; i < 2; ++i) {
+    finish(starts[static_cast<std::size_t>(i)].token, lost_beside(Verdict::suspect));
+  }
+  pass(Micros{1'000});
+  const auto lost = nacks(broker());
+  ASSERT_EQ(lost.size(), 2u);
+  for (const auto& one : lost) {
+    EXPECT_EQ(one.kind, wire::NackKind::lost);
+    EXPECT_EQ(one.reason, "WorkerLostError: gone");
+  }
+  EXPECT_EQ(core->counters().crashed, 2u);
+}
+
+TEST_F(WorkerCoroutines, OneThatMustNotRunTwiceFailsWithItsProcess) {
+  with_coroutines.tasks["co"].acks_early = true;
+  open_all();
+  deliver(broker(), parcels(1, 2, "co"));
+  finish(starts[0].token, lost_beside(Verdict::displaced));
+  finish(starts[1].token, lost_beside(Verdict::suspect));
+  const auto ends = results(*collector);
+  ASSERT_EQ(ends.size(), 2u);
+  for (const auto& end : ends) {
+    EXPECT_EQ(end.record.state, wire::TaskState::failure);
+    EXPECT_EQ(failure_type(end.record), "WorkerLostError");
+  }
+  EXPECT_TRUE(nacks(broker()).empty());
+}
+
+TEST_F(WorkerCoroutines, ARevokedOneEndsAsThatWithItsProcess) {
+  open_all();
+  deliver(broker(), parcels(1, 1, "co"));
+  const Bytes task = task_bytes(1, "co");
+  const auto view = wire::decode_task(task);
+  ASSERT_TRUE(view);
+  say(broker(), wire::Revoke{.ids = {view->id}});
+  ASSERT_EQ(interrupts.size(), 1u);
+  finish(starts[0].token, lost_beside(Verdict::displaced));
+  ASSERT_EQ(results(*collector).at(0).record.state, wire::TaskState::revoked);
 }
 
 TEST_F(WorkerCoroutines, ANewSessionCountsThoseInFlight) {

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <thread>
 
 #include <unistd.h>
@@ -27,4 +28,9 @@ BAOZI_TASKS(registry) {
     return static_cast<int>(getpid());
   });
   registry.task("threaded.crash", [] { std::raise(SIGSEGV); });
+  registry.task("threaded.co", []() -> baozi::Task<std::int64_t> { co_return getpid(); });
+  registry.task("threaded.co_crash", []() -> baozi::Task<void> {
+    std::raise(SIGSEGV);
+    co_return;
+  });
 }

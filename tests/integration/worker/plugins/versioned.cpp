@@ -16,7 +16,7 @@ namespace versioned {
 using namespace std::chrono_literals;
 
 constexpr int version = BAOZI_VERSION;
-constexpr int crashes = 91, never_loads = 92, is_registered_twice = 93, is_a_coroutine = 94;
+constexpr int crashes = 91, never_loads = 92, is_registered_twice = 93, has_a_coroutine = 94;
 
 void wait_for(const std::string& path) {
   while (!std::ifstream{path}) std::this_thread::sleep_for(2ms);
@@ -70,7 +70,7 @@ BAOZI_TASKS(registry) {
     which.acks_early().time_limit(5s).rate_limit("1000/s");
   }
   if (version == is_registered_twice) registry.task("v.version", [] { return version; });
-  if (version == is_a_coroutine) {
+  if (version == has_a_coroutine) {
     registry.task("v.coroutine", []() -> baozi::Task<int> { co_return version; });
   }
 }
