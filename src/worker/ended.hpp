@@ -15,9 +15,10 @@ namespace baozi::worker {
 struct Ended {
   Token token{};
   Verdict verdict = Verdict::failure;
-  bool permanent = false;  ///< failure: no policy may retry it
-  bool retryable = false;  ///< failure: the registered task wants it to be retried
-  bool expected = false;   ///< failure: of a kind that the task said it throws
+  bool permanent = false;    ///< failure: no policy may retry it
+  bool retryable = false;    ///< failure: the registered task wants it to be retried
+  bool expected = false;     ///< failure: of a kind that the task said it throws
+  bool with_others = false;  ///< lost: as all that this worker ran, and not by what it did itself
   std::optional<Micros> delay{};
   std::optional<int> max_retries{};
   Bytes value{};       ///< success: the packed value; otherwise packed `[type, message, traceback]`
@@ -32,6 +33,7 @@ struct Ended {
             .permanent = permanent,
             .retryable = retryable,
             .expected = expected,
+            .with_others = with_others,
             .delay = delay,
             .max_retries = max_retries,
             .value = value,

@@ -49,10 +49,11 @@ enum class Verdict : std::uint8_t {
 /// How an execution ended. Views need to live only as long as the call that passes them.
 struct Finished {
   Verdict verdict = Verdict::success;
-  bool permanent = false;         ///< failure: no policy may retry it (the arguments did not fit)
-  bool retryable = false;         ///< failure: the registered task wants it to be retried
-  bool expected = false;          ///< failure: of a kind that the task said it throws
-  std::optional<Micros> delay{};  ///< retry, snooze: asked for; otherwise the policy's
+  bool permanent = false;    ///< failure: no policy may retry it (the arguments did not fit)
+  bool retryable = false;    ///< failure: the registered task wants it to be retried
+  bool expected = false;     ///< failure: of a kind that the task said it throws
+  bool with_others = false;  ///< lost: as all that this worker ran, and not by what it did itself
+  std::optional<Micros> delay{};     ///< retry, snooze: asked for; otherwise the policy's
   std::optional<int> max_retries{};  ///< retry: instead of the policy's; negative: without end
   BytesView value{};
   BytesView follow_ups{};        ///< packed array of tasks (P5); empty: none

@@ -98,14 +98,16 @@ void WorkerCore::on_finished(Token token, const Finished& end, Now now) {
   }
 }
 
-/// The process that ran it is gone: by the task's policy that is a failure, or a lost delivery,
-/// which the broker counts (D16) and which an `acks_early` task does not survive (D17).
+/// The process that ran it is gone. Where all are, that is a lost worker: a lost delivery, which
+/// the broker counts (D16) and which an `acks_early` task does not survive (D17). Where it alone
+/// is, the task's policy says whether it is that, or a failure.
 void WorkerCore::end_as_lost(Slot slot, const Finished& end) {
   Held& held = table_[slot];
   const TaskFacts* const facts = facts_of(held.name());
   if (logs(TaskLog::trouble))
     note_task(TaskNote::Level::error, held, "cost its process", end.value, true);
-  if (facts == nullptr || !facts->crash_retry || held.revoked) {
+  const bool again = end.with_others || (facts != nullptr && facts->crash_retry);
+  if (!again || held.revoked) {
     return end_as(slot, wire::TaskState::failure, end);
   }
   ++counters_.crashed;

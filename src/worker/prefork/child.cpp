@@ -20,6 +20,7 @@
 #include "worker/invoke.hpp"
 #include "worker/prefork/crash.hpp"
 #include "worker/prefork/messages.hpp"
+#include "worker/prefork/own_process.hpp"
 #include "worker/prefork/segment.hpp"
 
 namespace baozi::worker::prefork {
@@ -132,6 +133,7 @@ class Child final : public ExecutionPort {
   // ---- for the task's Context
 
   void update_state(std::string_view state, Bytes meta) override {
+    if (!is_own_process()) return;  // a copy that the task has made speaks for nobody
     pack_update(token_, state, meta, update_);
     if (update_.size() > update_bytes) return;
     Segment& segment = *segment_;
@@ -156,6 +158,7 @@ class Child final : public ExecutionPort {
     Ended ended;
     if (start.definition != nullptr) {
       ended = invoke(start, setup_.worker_name, *this, random_);
+      if (!is_own_process()) end_copy(start);
     } else {  // the worker knows a task that this process does not: another version of the library
       ended.token = start.token;
       ended.permanent = true;
@@ -194,6 +197,17 @@ class Child final : public ExecutionPort {
     if (now < check_memory_at_) return;
     check_memory_at_ = now + memory_check;
     if (resident_bytes() > setup_.memory_max) leave(Leaving::memory);
+  }
+
+  /// A task has called `fork`, and its copy came back as if it were the task. It would answer for
+  /// it, and take others: two processes in the memory of one.
+  [[noreturn]] static void end_copy(const Start& start) {
+    const std::string name{start.name};
+    dprintf(STDERR_FILENO,
+            "a copy of this process, made by fork() in task %s, came back from the task and ends "
+            "here: it should call _exit() itself\n",
+            name.c_str());
+    _exit(exit_done);
   }
 
   /// Without destructors and exit handlers: they are the fork server's, and the task library's.
@@ -254,6 +268,7 @@ void run_child(const ChildSetup& setup) {
   const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
   dup2(nothing, STDIN_FILENO);
   try {
+    mark_own_process();
     Child child{setup};
     // Out of the way of what tasks open, and of those that close the first few.
     close(setup.memory);

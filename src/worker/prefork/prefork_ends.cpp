@@ -2,6 +2,8 @@
 #include <cstring>
 #include <utility>
 
+#include <sys/wait.h>
+
 #include "base/system_clock.hpp"
 #include "worker/failure.hpp"
 #include "worker/prefork/crash.hpp"
@@ -37,6 +39,7 @@ void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, Mono
   }
   ended.verdict = Verdict::lost;
   ended.permanent = true;
+  ended.with_others = charge.with_server;
   const std::string message = charge.how;
   warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
                       " cost its process: " + message);
@@ -51,6 +54,11 @@ void PreforkPool::charge(const ChildLink::Item& item, const Charge& charge, Mono
   }
   ended.value = Failure{"WorkerLostError", message, ""}.packed();
   complete(std::move(ended));
+}
+
+Ended PreforkPool::Unnamed::without_stack() && {
+  ended.value = Failure{type, message, ""}.packed();
+  return std::move(ended);
 }
 
 void PreforkPool::bury(Child& child, const Charge& how, MonoTime now) {
@@ -81,7 +89,7 @@ void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usag
   Charge how;
   how.how = prefork::how_it_was_lost(
       {.status = status, .pid = child.pid, .usage = usage, .crash = crash, .damage = child.damage});
-  if (crash.frames.size() > 2) how.frames = crash.frames;
+  if (crash.frames.size() > 2 && WIFSIGNALED(status)) how.frames = crash.frames;
   const bool came_up = child.link.is_up();
   const prefork::Leaving leaving = child.link.leaving();
   const bool has_slot = child.slot < slots_.size() && slots_[child.slot]->child.get() == &child;

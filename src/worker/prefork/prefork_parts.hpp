@@ -52,6 +52,7 @@ struct PreforkPool::Charge {
   std::string how;
   std::string traceback;
   std::vector<std::uint64_t> frames;
+  bool with_server = false;  ///< all at once, and not by what the task did
   Micros cpu{0};
 };
 

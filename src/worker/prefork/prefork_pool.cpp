@@ -35,6 +35,9 @@ constexpr std::size_t output_bytes_per_turn = 64UL * 1'024;
 constexpr std::uint64_t tag_events = 0;
 constexpr std::uint64_t tag_server = ~std::uint64_t{0};
 
+constexpr Micros look{1'000'000};
+constexpr Micros begin_patience{10'000'000};  // machines are busy
+
 Micros backoff(int failures) {
   return std::min(backoff_first * (1 << std::min(failures, 10)), backoff_most);
 }
@@ -91,10 +94,14 @@ void PreforkPool::server_lost(MonoTime now) {
   for (const auto& [number, child] : children_) all.push_back(child);
   for (Child* const child : all) {
     if (child->pid > 0) ::kill(-child->pid, SIGKILL);
-    bury(*child, {.how = "its process was lost together with the fork server"}, now);
+    bury(*child, {.how = "its process was lost together with the fork server", .with_server = true},
+         now);
     drop(*child);
   }
   server_.stop();
+  server_.end_leftovers();
+  for (auto& [question, one] : unnamed_) complete(std::move(one).without_stack());
+  unnamed_.clear();
   server_again_at_ = now + backoff(server_failures_++);
   warnings_.push_back("the fork server was lost; it is started again in " +
                       base::to_text(*server_again_at_ - now));
@@ -360,13 +367,34 @@ void PreforkPool::tick(MonoTime now) {
       ++one;
       continue;
     }
-    Unnamed& late = one->second;
-    late.ended.value = Failure{late.type, late.message, ""}.packed();
-    complete(std::move(late.ended));
+    complete(std::move(one->second).without_stack());
     one = unnamed_.erase(one);
+  }
+  if (now >= look_at_) {
+    look_at_ = now + look;
+    look_for_stuck(now);
   }
   if (check_limits_at_ && now >= *check_limits_at_) check_limits(now);
   if (rebalance_at_ && now >= *rebalance_at_) rebalance(now);
+}
+
+/// Whoever could go on and does not: the server where somebody has stopped it, and a child that
+/// does not begin what it was given (it was stopped, or does not find it in what a task has left of
+/// its memory).
+void PreforkPool::look_for_stuck(MonoTime now) {
+  if (server_.wake_if_stopped()) {
+    warnings_.emplace_back("the fork server was stopped by a signal, and had to be told to go on");
+  }
+  for (const auto& [number, child] : children_) {
+    if (child->dying || !child->link.is_up()) continue;
+    if (!child->link.waits_since(now - begin_patience) || child->since > now - begin_patience) {
+      continue;
+    }
+    const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
+    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+    if (child->link.live() != 0) continue;  // it has begun after all
+    distrust(*child, "it did not begin what it was given");
+  }
 }
 
 std::optional<MonoTime> PreforkPool::next_deadline() const {

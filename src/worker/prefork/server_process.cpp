@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 
 #include "base/system_clock.hpp"
 #include "worker/plugin.hpp"
+#include "worker/prefork/leftovers.hpp"
 
 extern char** environ;
 
@@ -62,7 +64,14 @@ void ServerProcess::start(const std::string& program, const ServerSetup& setup) 
   std::string name = "baozi-fork-server";
   std::string argument = server_argument;
   char* const arguments[] = {name.data(), argument.data(), nullptr};
-  const int error = posix_spawn(&pid_, program.c_str(), &actions, &attributes, arguments, environ);
+  mark_ = make_mark();
+  std::vector<char*> environment{mark_.data()};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view{*entry}.starts_with("BAOZI_FORK_SERVER=")) environment.push_back(*entry);
+  }
+  environment.push_back(nullptr);
+  const int error =
+      posix_spawn(&pid_, program.c_str(), &actions, &attributes, arguments, environment.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(high);
@@ -103,6 +112,14 @@ bool ServerProcess::wait_until_ready(Micros patience) {
   }
 }
 
+bool ServerProcess::wake_if_stopped() const {
+  siginfo_t stopped{};
+  if (pid_ <= 0 || waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WNOHANG) != 0) {
+    return false;
+  }
+  return stopped.si_pid == pid_ && kill(pid_, SIGCONT) == 0;
+}
+
 void ServerProcess::stop() {
   if (socket_ >= 0) close(socket_);
   socket_ = -1;
@@ -114,6 +131,11 @@ void ServerProcess::stop() {
     nanosleep(&moment, nullptr);
   }
   pid_ = -1;
+}
+
+void ServerProcess::end_leftovers() {
+  if (!mark_.empty()) end_marked(mark_);
+  mark_.clear();
 }
 
 }  // namespace baozi::worker::prefork

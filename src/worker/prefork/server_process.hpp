@@ -26,8 +26,12 @@ class ServerProcess {
   /// Waits for the first answer. Throws PluginError with the reason why the tasks could not be
   /// loaded. \return true when each child will be a program of its own.
   bool wait_until_ready(Micros patience);
+  /// Has it go on where somebody has stopped it (a task, with SIGSTOP). \return whether it had to.
+  bool wake_if_stopped() const;
   /// Closes the connection and waits: the server ends with everything that descends from it.
   void stop();
+  /// Of one that was killed: what it could not end any more.
+  void end_leftovers();
 
   [[nodiscard]] int socket() const { return socket_; }  ///< -1: none
   [[nodiscard]] pid_t pid() const { return pid_; }
@@ -38,6 +42,7 @@ class ServerProcess {
  private:
   int socket_ = -1;
   pid_t pid_ = -1;
+  std::string mark_;  ///< in the environment of the latest one
 };
 
 }  // namespace baozi::worker::prefork
