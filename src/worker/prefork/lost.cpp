@@ -28,7 +28,7 @@ std::string how_it_was_lost(const Loss& loss) {
                     static_cast<unsigned long long>(loss.crash.address));
       text += address;
     }
-    if (signal == SIGKILL) text += ", as the system does where memory ends";
+    if (signal == SIGKILL && !loss.by_worker) text += ", as the system does where memory ends";
   } else {
     text = "its process ended with exit code " + std::to_string(WEXITSTATUS(loss.status));
   }

@@ -86,9 +86,15 @@ void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usag
   collect(child);
   const prefork::CrashReport crash = prefork::read_crash(child.link.crash());
   const bool had_task = child.link.live() > 0;
+  const ChildLink::Item* const runs = child.link.running();
   Charge how;
-  how.how = prefork::how_it_was_lost(
-      {.status = status, .pid = child.pid, .usage = usage, .crash = crash, .damage = child.damage});
+  how.how =
+      prefork::how_it_was_lost({.status = status,
+                                .pid = child.pid,
+                                .usage = usage,
+                                .crash = crash,
+                                .by_worker = child.dying || (runs != nullptr && runs->signal != 0),
+                                .damage = child.damage});
   if (crash.frames.size() > 2 && WIFSIGNALED(status)) how.frames = crash.frames;
   const bool came_up = child.link.is_up();
   const prefork::Leaving leaving = child.link.leaving();

@@ -355,6 +355,7 @@ TEST_F(PreforkPoolTest, AnEndlessLoopThatIgnoresSignalsIsEndedByItsTimeLimit) {
   const FailureText text = failure_of(end_of(start.token));
   EXPECT_EQ(text.type, "TimeLimitExceeded");
   EXPECT_NE(text.message.find("200ms"), std::string::npos) << text.message;
+  EXPECT_EQ(text.message.find("memory ends"), std::string::npos) << text.message;
   EXPECT_EQ(end_of(behind).verdict, Verdict::success);
 }
 
