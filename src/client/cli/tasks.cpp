@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/signal_names.hpp"
 #include "client/cli/cli.hpp"
 
 namespace baozi::cli {
@@ -245,6 +246,9 @@ int revoke(const Words& words) {
   common.declare(table);
   if (!read(table, words)) return 0;
   if (!signal.empty() && !terminate) throw base::ConfigError{"--signal goes with --terminate"};
+  if (!signal.empty() && !base::signal_number(signal)) {
+    throw base::ConfigError{"--signal: '" + signal + "' is no signal, such as TERM or KILL"};
+  }
   App app = common.app();
   const std::vector<Revocation> answers = app.revoke(ids, terminate, signal);
   Value::Array rows;
