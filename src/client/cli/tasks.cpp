@@ -120,6 +120,9 @@ int show(App& app, const AsyncResult<Value>& task, bool wait, const std::optiona
     std::fprintf(stderr, "baozi: %s: %s: %s: %s\n", task.id().c_str(), to_string(state),
                  std::string{error->type()}.c_str(), std::string{error->message()}.c_str());
     std::string trace = task.traceback();
+    const std::string first =
+        std::string{error->type()} + ": " + std::string{error->message()} + '\n';
+    if (trace.starts_with(first)) trace.erase(0, first.size());  // it has just been said
     while (!trace.empty() && trace.back() == '\n') trace.pop_back();
     if (!trace.empty()) std::fprintf(stderr, "%s\n", trace.c_str());
   } else {

@@ -297,6 +297,8 @@ TEST_F(PreforkPoolTest, AStackOverflowIsAFailureWithItsStack) {
   if (sanitized) return;  // as above
   EXPECT_NE(text.traceback.find("zoo::never_enough_stack(int)"), std::string::npos)
       << text.traceback;
+  EXPECT_NE(text.traceback.find(" more of this"), std::string::npos) << text.traceback;
+  EXPECT_LT(std::count(text.traceback.begin(), text.traceback.end(), '\n'), 10) << text.traceback;
 }
 
 TEST_F(PreforkPoolTest, ADoubleFreeIsAFailure) {
