@@ -4,6 +4,7 @@
 
 #include "baozi/packing.hpp"
 #include "base/glob.hpp"
+#include "base/units.hpp"
 #include "broker/broker_core.hpp"
 #include "wire/arguments.hpp"
 #include "wire/map_writer.hpp"
@@ -17,6 +18,7 @@ namespace {
 constexpr std::uint64_t patience_us_min = 1'000;
 constexpr std::uint64_t patience_us_max = 60'000'000;
 constexpr std::uint64_t patience_us_default = 1'000'000;
+constexpr Micros lost_workers_age{600'000'000};  // then it is no news any more
 constexpr std::size_t destinations_max = 1'000;
 constexpr std::uint64_t listed_max = 1'000;
 
@@ -128,19 +130,38 @@ void BrokerCore::ask_workers(actor::Session& session, const wire::Control& messa
   for (const auto& worker : workers_) {
     if (worker != nullptr && worker->session != 0) connected.insert(worker->name);
   }
+  const auto wanted = [&](const std::string& name) {
+    bool any = destinations.empty();
+    for (std::size_t i = 0; i < destinations.size(); ++i) {
+      if (name == destinations[i] || matches_glob(name, destinations[i])) any = matched[i] = true;
+    }
+    return any;
+  };
   for (const auto& worker : workers_) {
     if (worker == nullptr) continue;
     // One that is away and whose name another one bears now was replaced: it will not answer any
     // more.
     if (worker->session == 0 && connected.contains(worker->name)) continue;
-    bool wanted = destinations.empty();
-    for (std::size_t i = 0; i < destinations.size(); ++i) {
-      if (worker->name != destinations[i] && !matches_glob(worker->name, destinations[i])) continue;
-      wanted = matched[i] = true;
+    if (!wanted(worker->name)) continue;
+    question.addressees.push_back(
+        {static_cast<std::uint64_t>(worker->incarnation), worker->name, worker->session});
+  }
+  for (auto lost = lost_workers_.begin(); lost != lost_workers_.end();) {
+    const auto& [name, worker] = *lost;
+    const Micros ago = now.mono - worker.last_heard;
+    if (ago > lost_workers_age) {
+      lost = lost_workers_.erase(lost);
+      continue;
     }
-    if (wanted)
+    if (wanted(name)) {
       question.addressees.push_back(
-          {static_cast<std::uint64_t>(worker->incarnation), worker->name, worker->session});
+          {.incarnation = static_cast<std::uint64_t>(worker.incarnation),
+           .name = name,
+           .silent = "it was last heard " +
+                     base::to_text(Micros{ago.count() / 1'000'000 * 1'000'000}) +
+                     " ago, and is taken for lost"});
+    }
+    ++lost;
   }
   for (std::size_t i = 0; i < destinations.size(); ++i) {
     if (!matched[i]) question.missing.emplace_back(destinations[i]);

@@ -753,6 +753,12 @@ class BrokerCore {
   };
   std::deque<LateReply> replies_;  ///< to CONTROL, when their commit is durable
   WorkerQuestions questions_;
+  struct LostWorker {
+    Incarnation incarnation{};
+    MonoTime last_heard{};
+  };
+  /// Those that went without a word and did not come back, by name: an operator asks for them.
+  std::map<std::string, LostWorker> lost_workers_;
   struct Waiting {
     std::uint64_t n;
     SlotRef task;

@@ -11,6 +11,7 @@ namespace baozi::broker {
 
 namespace {
 constexpr std::string_view direct_prefix = "direct:";  // queues of one worker, named after it
+constexpr std::size_t lost_workers_max = 1'000;        // names that are remembered
 constexpr int orphan_patience =
     2;  // livenesses that an orphan waits for its resend after the holding ended
 }  // namespace
@@ -45,6 +46,7 @@ BrokerCore::Worker& BrokerCore::worker_of(const wire::Hello& hello, Now now) {
   }
   Worker& worker = *workers_[entry->second];
   worker.name = hello.name;
+  lost_workers_.erase(worker.name);
   worker.labels.assign(hello.labels.begin(), hello.labels.end());
   worker.concurrency = std::max<std::uint32_t>(hello.concurrency, 1);
   worker.local = hello.pid != 0 && hello.pid == options_.pid && hello.host == options_.host;
@@ -366,7 +368,12 @@ void BrokerCore::lose_delivery(Slot slot, std::string_view why, Now now) {
 
 void BrokerCore::lose_worker(Worker& worker, std::string_view why, Now now) {
   const bool goodbye = worker.goodbye;
-  if (!goodbye) ++counters_.lost_workers;
+  if (!goodbye) {
+    ++counters_.lost_workers;
+    if (lost_workers_.size() < lost_workers_max) {
+      lost_workers_[worker.name] = {worker.incarnation, worker.last_heard};
+    }
+  }
   while (worker.leases != no_slot) {
     const Slot slot = worker.leases;
     if (goodbye) {

@@ -37,11 +37,12 @@ bool WorkerQuestions::open(Question question) {
       bytes_ + question.arguments.size() > limits_.bytes_max)
     return false;
   Open& open = open_[next_number_++];
-  for (Addressee& who : question.addressees)
-    open.workers.push_back(
-        {.who = std::move(who), .standing = Standing::unsent, .code = 0, .payload = {}});
+  for (Addressee& who : question.addressees) {
+    const Standing standing = who.silent.empty() ? Standing::unsent : Standing::lost;
+    if (who.silent.empty()) ++open.owing;
+    open.workers.push_back({.who = std::move(who), .standing = standing, .code = 0, .payload = {}});
+  }
   question.addressees.clear();
-  open.owing = open.workers.size();
   open.bytes = question.arguments.size();
   bytes_ += open.bytes;
   open.question = std::move(question);
@@ -173,7 +174,9 @@ Bytes WorkerQuestions::answer(const Open& open) const {
         break;
       }
       case Standing::lost:
-        entry.text("silent", "its connection was lost after it was asked");
+        entry.text("silent", worker.who.silent.empty()
+                                 ? std::string_view{"its connection was lost after it was asked"}
+                                 : std::string_view{worker.who.silent});
         break;
       case Standing::sent: entry.text("silent", "it did not answer in time"); break;
       case Standing::unsent: entry.text("silent", "it is not connected"); break;

@@ -30,6 +30,7 @@ class WorkerQuestions {
     std::uint64_t incarnation = 0;
     std::string name;
     std::uint64_t session = 0;  ///< 0: it is away, and is asked when it comes back in time
+    std::string silent{};       ///< why it is not waited for; empty: it is
   };
   struct Question {
     std::uint64_t session = 0;  ///< of whoever asked

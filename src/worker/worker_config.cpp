@@ -9,6 +9,7 @@
 #include <baozi/version.hpp>
 
 #include "base/node_name.hpp"
+#include "base/units.hpp"
 #include "net/endpoint.hpp"
 #include "wire/codec.hpp"
 
@@ -219,6 +220,13 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
                             : std::clamp(std::thread::hardware_concurrency(), 1U, concurrency_max);
   if (const auto range = autoscale_range()) options.concurrency = range->second;
   if (pool == PoolKind::solo) options.concurrency = 1;
+  if (pool == PoolKind::solo && autoscale_range()) {
+    throw base::ConfigError{"--autoscale: a solo pool has one slot, always"};
+  }
+  if (time_limit > Micros{0} && soft_time_limit > time_limit) {
+    throw base::ConfigError{"--soft-time-limit: " + base::to_text(soft_time_limit) +
+                            " lies beyond --time-limit, " + base::to_text(time_limit)};
+  }
   options.coroutines = coroutines;
   options.time_limit = time_limit;
   options.soft_time_limit = soft_time_limit;
@@ -227,6 +235,22 @@ WorkerOptions WorkerConfig::core_options(const std::string& node_name) const {
   options.prefetch = *read_prefetch(prefetch);
   options.prefetch_bytes = std::max<std::uint64_t>(prefetch_bytes.value, 1);
   return options;
+}
+
+std::vector<std::string> WorkerConfig::idle_options() const {
+  std::vector<std::string> idle;
+  const std::string has_no = std::string{" says nothing to -P "} + pool_name(pool);
+  if (pool != PoolKind::prefork) {
+    if (tasks_per_child_max != 0) idle.push_back("--max-tasks-per-child" + has_no);
+    if (memory_per_child_max.value != 0) idle.push_back("--max-memory-per-child" + has_no);
+  }
+  if (pool == PoolKind::solo && concurrency > 1) {
+    idle.push_back("--concurrency" + has_no + ", which has one slot");
+  }
+  if (autoscale_range() && concurrency != 0) {
+    idle.emplace_back("--concurrency says nothing beside --autoscale");
+  }
+  return idle;
 }
 
 }  // namespace baozi::worker

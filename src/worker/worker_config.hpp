@@ -46,6 +46,8 @@ struct WorkerConfig {
   /// The same with what is not said filled in.
   /// \throws base::ConfigError  for an endpoint that cannot be connected to, or when no queue is
   /// left.
+  /// Options that were given and change nothing beside the others, one line for each.
+  [[nodiscard]] std::vector<std::string> idle_options() const;
   [[nodiscard]] WorkerOptions core_options(const std::string& node_name) const;
 };
 

@@ -125,9 +125,13 @@ Bytes WorkerDesk::request_info(const Held& held, const SlotStatus* slot, Now now
   MapWriter entry;
   entry.text("id", held.id().to_id().to_string());
   const auto options = wire::read_execution_options(held.raw_options());
-  entry.text("name", options && !options->shadow.empty() ? options->shadow : held.name());
+  const TaskDefinition* const task = with_.tasks->definition(held.name());
+  std::string_view shown = held.name();
+  if (task != nullptr && !task->settings().shadow.empty()) shown = task->settings().shadow;
+  if (options && !options->shadow.empty()) shown = options->shadow;
+  entry.text("name", shown);
   entry.text("type", held.name());
-  show_arguments(entry, held, with_.tasks->definition(held.name()));
+  show_arguments(entry, held, task);
   entry.text("hostname", with_.options.name);
   entry.flag("acknowledged", held.acks_early);
   if (slot != nullptr) {
@@ -315,6 +319,12 @@ Bytes WorkerDesk::conf() const {
   conf.key("time-limit").real(seconds(with_.options.time_limit));
   conf.key("soft-time-limit").real(seconds(with_.options.soft_time_limit));
   conf.key("drain-timeout").real(seconds(with_.config.drain_timeout));
+  conf.key("soft-shutdown-timeout").real(seconds(with_.config.soft_shutdown_timeout));
+  conf.text("autoscale", with_.config.autoscale);
+  conf.number("max-tasks-per-child", with_.config.tasks_per_child_max);
+  conf.number("max-memory-per-child", with_.config.memory_per_child_max.value);
+  conf.flag("task-events", with_.config.task_events);
+  conf.key("event-heartbeat").real(seconds(with_.config.event_heartbeat));
   return conf.take();
 }
 
@@ -332,7 +342,7 @@ Bytes WorkerDesk::report(Now now) const {
           base::to_text(Micros{(now.mono - with_.started).count() / 1'000'000 * 1'000'000}) + "\n";
   text += std::string{"pool      "} + pool_name(with_.config.pool) + ", " +
           std::to_string(with_.pool.capacity()) + " slots";
-  if (with_.tasks.has_coroutines()) {
+  if (with_.tasks->has_coroutines()) {
     text += ", " + std::to_string(with_.core.status().coroutines) + " of " +
             std::to_string(with_.options.coroutines) + " coroutines";
     for (const ProcessStatus& one : with_.pool.processes_beside()) {

@@ -238,6 +238,7 @@ int WorkerNode::run() {
   Now now = base::system_now();
   core_->start(now, effects_);
   perform(now);
+  for (const std::string& idle : config_.idle_options()) log::warning("{}", idle);
   log::info("ready: {} tasks, {} at a time{}", tasks_->size(), options_.concurrency,
             tasks_->has_coroutines()
                 ? ", and " + std::to_string(options_.coroutines) + " coroutines beside them"

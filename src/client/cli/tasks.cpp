@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/signal_names.hpp"
 #include "client/cli/cli.hpp"
 
 namespace baozi::cli {
@@ -119,6 +120,9 @@ int show(App& app, const AsyncResult<Value>& task, bool wait, const std::optiona
     std::fprintf(stderr, "baozi: %s: %s: %s: %s\n", task.id().c_str(), to_string(state),
                  std::string{error->type()}.c_str(), std::string{error->message()}.c_str());
     std::string trace = task.traceback();
+    const std::string first =
+        std::string{error->type()} + ": " + std::string{error->message()} + '\n';
+    if (trace.starts_with(first)) trace.erase(0, first.size());  // it has just been said
     while (!trace.empty() && trace.back() == '\n') trace.pop_back();
     if (!trace.empty()) std::fprintf(stderr, "%s\n", trace.c_str());
   } else {
@@ -245,6 +249,9 @@ int revoke(const Words& words) {
   common.declare(table);
   if (!read(table, words)) return 0;
   if (!signal.empty() && !terminate) throw base::ConfigError{"--signal goes with --terminate"};
+  if (!signal.empty() && !base::signal_number(signal)) {
+    throw base::ConfigError{"--signal: '" + signal + "' is no signal, such as TERM or KILL"};
+  }
   App app = common.app();
   const std::vector<Revocation> answers = app.revoke(ids, terminate, signal);
   Value::Array rows;

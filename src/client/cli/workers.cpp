@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/nearest.hpp"
 #include "base/units.hpp"
 #include "client/cli/cli.hpp"
+#include "client/cli/event_line.hpp"
 
 namespace baozi::cli {
 
@@ -63,13 +65,15 @@ std::string list_of(const Action (&actions)[count], const std::string& what) {
 }
 
 template <std::size_t count>
-const Action& find(const Action (&actions)[count], const std::string& command,
-                   const std::string& name) {
+const Action& find(const Action (&actions)[count], const std::string& name) {
   for (const Action& action : actions) {
     if (name == action.name) return action;
   }
-  throw base::ConfigError{command + ": there is no '" + name + "'; baozi " + command +
-                          " --help lists what there is"};
+  std::vector<std::string> names;
+  for (const Action& action : actions) names.emplace_back(action.name);
+  const std::string meant = base::nearest(name, names);
+  throw base::ConfigError{"there is no '" + name + "'" +
+                          (meant.empty() ? "" : "; did you mean '" + meant + "'?")};
 }
 
 void check_count(const std::string& command, const Action& action, const Words& words) {
@@ -244,6 +248,16 @@ int finish(const Common& common, const std::string& what, const WorkerReplies& r
   return replies.all_answered() ? 0 : 1;
 }
 
+/// For people: instants of fields such as "eta_us", as "eta".
+Value with_instants(Value row) {
+  for (const char* const name : {"eta", "at"}) {
+    const Value* const us = row.find(std::string{name} + "_us");
+    if (us == nullptr || !us->is_integer()) continue;
+    row[name] = instant_text(std::chrono::sys_time<Micros>{Micros{us->to<std::int64_t>()}});
+  }
+  return row;
+}
+
 /// What brokers answer for themselves: a map with a list in it.
 int ask_brokers(const Common& common, const std::string& command, const Value& arguments,
                 const char* list, const std::vector<std::string>& columns) {
@@ -263,7 +277,7 @@ int ask_brokers(const Common& common, const std::string& command, const Value& a
         continue;
       }
       for (const Value& entry : reply.payload.at(list).as_array()) {
-        Value row = entry;
+        Value row = with_instants(entry);
         row["broker"] = reply.node;
         rows.push_back(std::move(row));
       }
@@ -322,7 +336,7 @@ int inspect(const Words& words) {
       "baozi inspect", list_of(inspections, "Asks workers what they are and do. WHAT is one of:")};
   question.declare(table);
   if (!read(table, words)) return 0;
-  const Action& action = find(inspections, "inspect", question.action);
+  const Action& action = find(inspections, question.action);
   check_count("inspect", action, question.words);
   if (question.action == "scheduled" || question.action == "revoked") {
     if (!question.destination.empty())
@@ -330,9 +344,9 @@ int inspect(const Words& words) {
                               " asks the brokers: it has no --destination"};
     return question.action == "scheduled"
                ? ask_brokers(question.common, "scheduled", Value::object(), "tasks",
-                             {"broker", "id", "name", "queue", "eta_us", "priority", "retries"})
+                             {"broker", "id", "name", "queue", "eta", "priority", "retries"})
                : ask_brokers(question.common, "revoked", Value::object(), "marks",
-                             {"broker", "id", "at_us", "terminate", "signal"});
+                             {"broker", "id", "at", "terminate", "signal"});
   }
   Value arguments = Value::object();
   if (question.action == "query_task") {
@@ -354,7 +368,7 @@ int control(const Words& words) {
   question.declare(table);
   if (!read(table, words)) return 0;
   const std::string& name = question.action;
-  const Action& action = find(orders, "control", name);
+  const Action& action = find(orders, name);
   check_count("control", action, question.words);
   const Words& given = question.words;
   Value arguments = Value::object();

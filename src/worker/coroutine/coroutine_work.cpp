@@ -10,6 +10,7 @@
 #include "base/system_clock.hpp"
 #include "base/task_scope.hpp"
 #include "worker/coroutine/coroutine_job.hpp"
+#include "worker/prefork/own_process.hpp"
 #include "worker/throw_trace.hpp"
 #include "worker/time_limit.hpp"
 
@@ -132,6 +133,7 @@ void CoroutineRunner::Work::resume(Job& job) {
     const ThrowTrace trace;
     job.next = std::exchange(job.resume_at, {});
     while (job.next) std::exchange(job.next, {}).resume();
+    if (prefork::is_copy()) prefork::end_copy(job.item.name);
     if (job.root.done()) {
       finish(job);
     } else {
@@ -144,6 +146,7 @@ void CoroutineRunner::Work::resume(Job& job) {
 
 int CoroutineRunner::Work::suspend(Job& job, std::coroutine_handle<> handle,
                                    const detail::CoroutineWait& wait) noexcept {
+  if (prefork::is_copy()) prefork::end_copy(job.item.name);  // it shares what waits for descriptors
   const MonoTime now = base::mono_now();
   if (wait.descriptor) {
     // Added first: a descriptor that is not open is an error, whatever else there is.

@@ -15,6 +15,7 @@
 #include "worker/prefork/coroutine_child.hpp"
 #include "worker/prefork/crash.hpp"
 #include "worker/prefork/messages.hpp"
+#include "worker/prefork/own_process.hpp"
 #include "worker/prefork/segment.hpp"
 
 namespace baozi::worker::prefork {
@@ -75,6 +76,7 @@ class Child final : public ExecutionPort {
   // ---- for the task's Context
 
   void update_state(std::string_view state, Bytes meta) override {
+    if (!is_own_process()) return;  // a copy that the task has made speaks for nobody
     pack_update(token_, state, meta, update_);
     if (update_.size() > update_bytes) return;
     Segment& segment = *segment_;
@@ -99,6 +101,7 @@ class Child final : public ExecutionPort {
     Ended ended;
     if (start.definition != nullptr) {
       ended = invoke(start, setup_.worker_name, *this, random_);
+      if (!is_own_process()) end_copy(start.name);
     } else {
       ended = not_registered(start.token);
     }
@@ -182,6 +185,7 @@ void run_child(const ChildSetup& setup) {
       setup.server, setup.output,
       setup.coroutines ? std::string{"bz-coroutines"} : "bz-child-" + std::to_string(setup.slot));
   try {
+    mark_own_process();
     if (setup.coroutines) run_coroutine_child(setup);
     Child child{setup};
     // Out of the way of what tasks open, and of those that close the first few.

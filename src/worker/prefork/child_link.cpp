@@ -48,6 +48,8 @@ bool ChildLink::advance(std::uint64_t head) {
 bool ChildLink::collect(std::vector<Ended>& ended, std::vector<StateUpdate>& updates) {
   // Read before the replies: what it has behind it by now is answered among them.
   const std::uint64_t head = segment_->head.load(std::memory_order_acquire);
+  const std::size_t next = next_index();
+  const Place place = next == size_ ? Place::ready : request(next).place.load();
   if (!replies_.pull(*segment_)) return false;
   BytesView message;
   while (true) {
@@ -63,6 +65,9 @@ bool ChildLink::collect(std::vector<Ended>& ended, std::vector<StateUpdate>& upd
     ended.push_back(*std::move(one));
   }
   read_update(updates);
+  // What is neither ready nor being run has been answered: otherwise it never will be.
+  const bool is_open = place == Place::ready || place == Place::taken || place == Place::claimed;
+  if (!is_open && !item(next).over) return false;
   return advance(head);
 }
 
@@ -119,6 +124,12 @@ ChildLink::Item* ChildLink::running() {
   if (index == size_) return nullptr;
   const Place place = request(index).place.load();
   return place == Place::taken || place == Place::claimed ? &item(index) : nullptr;
+}
+
+bool ChildLink::waits_since(MonoTime time) {
+  const std::size_t index = next_index();
+  return index != size_ && request(index).place.load() == Place::ready &&
+         item(index).pushed <= time;
 }
 
 ChildLink::Item* ChildLink::claim(Token token) {

@@ -49,6 +49,8 @@ class ChildLink {
 
   /// What it runs; nullptr when nothing, or what comes next has not begun.
   [[nodiscard]] Item* running();
+  /// True when nothing runs, and what comes next was there at that time already.
+  [[nodiscard]] bool waits_since(MonoTime time);
   /// When `running()` began; never before it was pushed and never in the future, whatever the child
   /// says.
   [[nodiscard]] MonoTime began(const Item& one, MonoTime now) const;

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <sys/wait.h>
+
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
 #include "worker/failure.hpp"
@@ -93,8 +95,9 @@ void CoroutineProcess::on_exited(Child& child, const prefork::Packet& packet, Mo
                                       .pid = child.pid,
                                       .usage = packet.usage,
                                       .crash = crash,
+                                      .by_worker = child.dying,
                                       .damage = child.hog != nullptr ? child.hog : child.damage});
-  if (crash.frames.size() > 2) how.frames = crash.frames;
+  if (crash.frames.size() > 2 && WIFSIGNALED(packet.value)) how.frames = crash.frames;
   const bool closed = leaving == prefork::Leaving::descriptors;
   if (closed) how.how = "a task in it had closed its descriptors; " + how.how;
   const bool had_tasks = child.link.in_flight() > 0 || child.hog != nullptr;

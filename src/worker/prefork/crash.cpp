@@ -12,6 +12,7 @@
 #include <unwind.h>
 
 #include "worker/failure.hpp"
+#include "worker/prefork/own_process.hpp"
 
 namespace baozi::worker::prefork {
 
@@ -36,7 +37,8 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
 void on_fatal_signal(int number, siginfo_t* info, void*) {
   CrashRecord& record = *record_of_process;
   std::int32_t none = 0;
-  if (record.signal.compare_exchange_strong(none, number)) {  // of several threads, the first
+  // Of several threads, the first; and not of a copy that the task has made.
+  if (is_own_process() && record.signal.compare_exchange_strong(none, number)) {
     record.code = info->si_code;
     record.address = reinterpret_cast<std::uint64_t>(info->si_addr);
     _Unwind_Backtrace(&note_frame, &record);
@@ -48,7 +50,7 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
 void on_terminate() {
   // Not in a signal handler: this may allocate.
   if (const std::exception_ptr thrown = std::current_exception();
-      thrown != nullptr && record_of_process != nullptr) {
+      thrown != nullptr && record_of_process != nullptr && is_own_process()) {
     CrashRecord& record = *record_of_process;
     try {
       const Failure failure = failure_of(thrown, false);
@@ -101,8 +103,12 @@ CrashReport read_crash(const CrashRecord& record) {
     const std::size_t count = std::min<std::size_t>(record.count.load(), crash_frames_max);
     report.frames.assign(record.frames, record.frames + count);
   }
+  if (report.signal != SIGABRT) return report;  // nobody else writes a note
   const std::size_t size = std::min<std::size_t>(record.note_size.load(), crash_note_bytes);
-  report.note.assign(record.note, size);
+  report.note = utf8({record.note, size});
+  for (char& c : report.note) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
   return report;
 }
 

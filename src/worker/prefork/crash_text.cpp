@@ -28,6 +28,16 @@ bool is_wrapper(const CodePlace& place) {
          place.file.ends_with("baozi/detail/task_function.hpp");  // what was inlined into it
 }
 
+std::string line_of(const CodePlace& place) {
+  std::string line = "    at " + (place.function.empty() ? std::string{"unknown"} : place.function);
+  if (!place.file.empty()) {
+    line += " (" + place.file + ':' + std::to_string(place.line) + ')';
+  } else if (!place.module.empty()) {
+    line += " (" + place.module + ')';
+  }
+  return line + '\n';
+}
+
 }  // namespace
 
 std::string crash_text(const std::vector<std::uint64_t>& frames) {
@@ -46,15 +56,13 @@ std::string crash_text(const std::vector<std::uint64_t>& frames) {
   if (last == calls.begin() + static_cast<std::ptrdiff_t>(first)) last = calls.end();
   std::string text;
   std::size_t lines = 0;
-  for (auto call = calls.begin() + static_cast<std::ptrdiff_t>(first); call != last; ++call) {
+  for (auto call = calls.begin() + static_cast<std::ptrdiff_t>(first); call != last;) {
     if (++lines > lines_max) break;
-    text += "    at " + (call->function.empty() ? std::string{"unknown"} : call->function);
-    if (!call->file.empty()) {
-      text += " (" + call->file + ':' + std::to_string(call->line) + ')';
-    } else if (!call->module.empty()) {
-      text += " (" + call->module + ')';
-    }
-    text += '\n';
+    const std::string line = line_of(*call);
+    text += line;
+    std::size_t more = 0;  // as in a recursion that overflowed the stack
+    while (++call != last && line_of(*call) == line) ++more;
+    if (more > 0) text += "       and " + std::to_string(more) + " more of this\n";
   }
   return text;
 }

@@ -1,5 +1,6 @@
 #include "worker/prefork/lost.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -27,11 +28,12 @@ std::string how_it_was_lost(const Loss& loss) {
                     static_cast<unsigned long long>(loss.crash.address));
       text += address;
     }
-    if (signal == SIGKILL) text += ", as the system does where memory ends";
+    if (signal == SIGKILL && !loss.by_worker) text += ", as the system does where memory ends";
   } else {
     text = "its process ended with exit code " + std::to_string(WEXITSTATUS(loss.status));
   }
-  if (!loss.crash.note.empty()) text += "; nobody caught " + loss.crash.note;
+  const bool aborted = WIFSIGNALED(loss.status) && WTERMSIG(loss.status) == SIGABRT;
+  if (aborted && !loss.crash.note.empty()) text += "; nobody caught " + loss.crash.note;
   text += "; process " + std::to_string(loss.pid) + ", " +
           std::to_string(loss.usage.cpu_us / 1'000) + " ms of processor time, " +
           std::to_string(loss.usage.peak_bytes >> 20) + " MiB at its peak";

@@ -18,6 +18,7 @@ struct Loss {
   pid_t pid = 0;
   Usage usage{};
   CrashReport crash{};
+  bool by_worker = false;        ///< it had sent the signal
   const char* damage = nullptr;  ///< why the worker killed it; nullptr: it did not
 };
 

@@ -2,6 +2,8 @@
 #include <cstring>
 #include <utility>
 
+#include <sys/wait.h>
+
 #include "base/system_clock.hpp"
 #include "worker/failure.hpp"
 #include "worker/prefork/crash.hpp"
@@ -52,7 +54,7 @@ void PreforkPool::end_lost(Server& asked, const Start& start, const Charge& char
   ended.token = start.token;
   ended.started = base::wall_now() - ran;
   ended.ran = ran;
-  ended.verdict = Verdict::lost;
+  ended.verdict = charge.with_server ? Verdict::suspect : Verdict::lost;
   ended.permanent = true;
   const std::string& message = charge.how;
   warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
@@ -70,6 +72,11 @@ void PreforkPool::end_lost(Server& asked, const Start& start, const Charge& char
   }
   ended.value = Failure{"WorkerLostError", message, ""}.packed();
   complete(std::move(ended));
+}
+
+Ended PreforkPool::Unnamed::without_stack() && {
+  ended.value = Failure{type, message, ""}.packed();
+  return std::move(ended);
 }
 
 void PreforkPool::bury(Child& child, const Charge& how, MonoTime now) {
@@ -97,10 +104,16 @@ void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usag
   collect(child);
   const prefork::CrashReport crash = prefork::read_crash(child.link.crash());
   const bool had_task = child.link.live() > 0;
+  const ChildLink::Item* const runs = child.link.running();
   Charge how;
-  how.how = prefork::how_it_was_lost(
-      {.status = status, .pid = child.pid, .usage = usage, .crash = crash, .damage = child.damage});
-  if (crash.frames.size() > 2) how.frames = crash.frames;
+  how.how =
+      prefork::how_it_was_lost({.status = status,
+                                .pid = child.pid,
+                                .usage = usage,
+                                .crash = crash,
+                                .by_worker = child.dying || (runs != nullptr && runs->signal != 0),
+                                .damage = child.damage});
+  if (crash.frames.size() > 2 && WIFSIGNALED(status)) how.frames = crash.frames;
   const bool came_up = child.link.is_up();
   const prefork::Leaving leaving = child.link.leaving();
   const bool has_slot = child.slot < slots_.size() && slots_[child.slot]->child.get() == &child;

@@ -27,6 +27,8 @@ using prefork::Packet;
 namespace {
 
 constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
+constexpr Micros look{1'000'000};
+constexpr Micros begin_patience{10'000'000};  // machines are busy
 
 }  // namespace
 
@@ -308,13 +310,38 @@ void PreforkPool::tick(MonoTime now) {
       ++one;
       continue;
     }
-    Unnamed& late = one->second;
-    late.ended.value = Failure{late.type, late.message, ""}.packed();
-    complete(std::move(late.ended));
+    complete(std::move(one->second).without_stack());
     one = unnamed_.erase(one);
+  }
+  if (now >= look_at_) {
+    look_at_ = now + look;
+    look_for_stuck(now);
   }
   if (check_limits_at_ && now >= *check_limits_at_) check_limits(now);
   if (rebalance_at_ && now >= *rebalance_at_) rebalance(now);
+}
+
+/// Whoever could go on and does not: the server where somebody has stopped it, and a child that
+/// does not begin what it was given (it was stopped, or does not find it in what a task has left of
+/// its memory).
+void PreforkPool::look_for_stuck(MonoTime now) {
+  const auto wake = [&](const std::unique_ptr<Server>& server) {
+    if (!server || !server->process.wake_if_stopped()) return;
+    warnings_.emplace_back("the fork server was stopped by a signal, and had to be told to go on");
+  };
+  wake(server_);
+  wake(coming_);
+  for (const auto& server : former_) wake(server);
+  for (const auto& [number, child] : children_) {
+    if (child->dying || !child->link.is_up()) continue;
+    if (!child->link.waits_since(now - begin_patience) || child->since > now - begin_patience) {
+      continue;
+    }
+    const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
+    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+    if (child->link.live() != 0) continue;  // it has begun after all
+    distrust(*child, "it did not begin what it was given");
+  }
 }
 
 std::optional<MonoTime> PreforkPool::next_deadline() const {

@@ -89,6 +89,7 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   void bury(Child& child, const Charge& charge, MonoTime now);
   void kill(Child& child, int signal);
   void distrust(Child& child, const char* why);
+  void look_for_stuck(MonoTime now);
   [[nodiscard]] Child* child_numbered(std::uint64_t number);
   void drop(Child& child);
 
@@ -140,6 +141,7 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   std::map<std::uint64_t, Child*> children_;
   std::deque<Start> backlog_;
   double average_us_ = 1'000;
+  MonoTime look_at_{};
   std::optional<MonoTime> check_limits_at_;
   std::optional<MonoTime> rebalance_at_;
   std::optional<MonoTime> server_again_at_;
@@ -152,6 +154,8 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
     Ended ended;
     std::string type, message;
     MonoTime until{};
+
+    [[nodiscard]] Ended without_stack() &&;
   };
   std::map<std::int64_t, Unnamed> unnamed_;  ///< ends that wait for the names of their stack
   std::int64_t next_question_ = 1;

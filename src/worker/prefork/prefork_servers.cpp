@@ -71,7 +71,8 @@ void PreforkPool::server_gone(Server& server, MonoTime now) {
   std::vector<std::uint32_t> empty;
   for (Child* const child : lost) {
     if (child->pid > 0) ::kill(-child->pid, SIGKILL);
-    bury(*child, {.how = "its process was lost together with the fork server"}, now);
+    bury(*child, {.how = "its process was lost together with the fork server", .with_server = true},
+         now);
     empty.push_back(child->slot);
     drop(*child);
   }

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -221,7 +222,16 @@ class Server {
 
   void kill_group(const Packet& order) const {
     const auto found = processes_.find(order.child);
-    if (found != processes_.end()) kill(-found->second.pid, static_cast<int>(order.value));
+    if (found == processes_.end()) return;
+    const pid_t pid = found->second.pid;
+    const int signal = static_cast<int>(order.value);
+    const bool has_left = getpgid(pid) != pid;  // its task has made it join another group
+    kill(-pid, signal);
+    if (has_left) kill(pid, signal);
+    // One that was stopped would see it only once it goes on.
+    if (signal == SIGSTOP || signal == SIGTSTP) return;
+    kill(-pid, SIGCONT);
+    if (has_left) kill(pid, SIGCONT);
   }
 
   void name(const Packet& question) {
@@ -235,7 +245,18 @@ class Server {
     }
   }
 
+  /// A task that called PTRACE_TRACEME has made this process its tracer, and each of its signals
+  /// would stop it for good: they are given to it.
+  static void let_traced_go_on() {
+    siginfo_t stopped{};
+    while (waitid(P_ALL, 0, &stopped, WSTOPPED | WNOHANG) == 0 && stopped.si_pid > 0) {
+      const pid_t pid = std::exchange(stopped.si_pid, 0);
+      if (stopped.si_code == CLD_TRAPPED) ptrace(PTRACE_DETACH, pid, nullptr, stopped.si_status);
+    }
+  }
+
   void reap() {
+    let_traced_go_on();
     siginfo_t dead{};
     while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid > 0) {
       const pid_t pid = std::exchange(dead.si_pid, 0);

@@ -18,6 +18,7 @@ namespace baozi::worker::prefork {
 struct Charge {
   std::string how;
   std::vector<std::uint64_t> frames{};  ///< of the crash, innermost first; empty: not known
+  bool with_server = false;             ///< all at once, and not by what the task did
 };
 
 /// How long to wait before what failed so often is tried again.

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -17,6 +18,7 @@
 
 #include "base/system_clock.hpp"
 #include "worker/plugin.hpp"
+#include "worker/prefork/leftovers.hpp"
 
 extern char** environ;
 
@@ -63,7 +65,14 @@ void ServerProcess::start(const std::string& program, const ServerSetup& setup) 
   std::string name = "baozi-fork-server";
   std::string argument = server_argument;
   char* const arguments[] = {name.data(), argument.data(), nullptr};
-  const int error = posix_spawn(&pid_, program.c_str(), &actions, &attributes, arguments, environ);
+  mark_ = make_mark();
+  std::vector<char*> environment{mark_.data()};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view{*entry}.starts_with("BAOZI_FORK_SERVER=")) environment.push_back(*entry);
+  }
+  environment.push_back(nullptr);
+  const int error =
+      posix_spawn(&pid_, program.c_str(), &actions, &attributes, arguments, environment.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(high);
@@ -104,6 +113,14 @@ ServerProcess::Loaded ServerProcess::wait_until_ready(Micros patience) {
   }
 }
 
+bool ServerProcess::wake_if_stopped() const {
+  siginfo_t stopped{};
+  if (pid_ <= 0 || waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WNOHANG) != 0) {
+    return false;
+  }
+  return stopped.si_pid == pid_ && ::kill(pid_, SIGCONT) == 0;
+}
+
 void ServerProcess::end() {
   if (socket_ >= 0) close(socket_);
   socket_ = -1;
@@ -122,7 +139,9 @@ std::string ServerProcess::kill() {
   ::kill(-pid, SIGKILL);
   ::kill(pid, SIGKILL);
   int status = 0;
-  return waitpid(pid, &status, 0) == pid ? how_it_ended(status) : "nobody knows how";
+  const bool known = waitpid(pid, &status, 0) == pid;
+  end_marked(mark_);  // nobody else knows of what its children have started
+  return known ? how_it_ended(status) : "nobody knows how";
 }
 
 void ServerProcess::stop() {
@@ -131,7 +150,10 @@ void ServerProcess::stop() {
   const MonoTime until = base::mono_now() + end_patience;
   timespec moment{0, 1'000'000};
   while (waitpid(pid_, nullptr, WNOHANG) == 0) {
-    if (base::mono_now() > until) ::kill(pid_, SIGKILL);  // its children die with it
+    if (base::mono_now() > until) {  // its children die with it
+      static_cast<void>(kill());
+      return;
+    }
     nanosleep(&moment, nullptr);
   }
   pid_ = -1;

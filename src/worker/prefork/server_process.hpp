@@ -35,12 +35,15 @@ class ServerProcess {
   /// Waits for the first answer. Throws PluginError with the reason why the tasks could not be
   /// loaded.
   [[nodiscard]] Loaded wait_until_ready(Micros patience);
+  /// Has it go on where somebody has stopped it (a task, with SIGSTOP). \return whether it had to.
+  bool wake_if_stopped() const;
   /// Closes the connection and waits: the server ends with everything that descends from it.
   void stop();
   /// Closes the connection and does not wait: ask `has_ended` from time to time.
   void end();
   [[nodiscard]] bool has_ended();
-  /// Ends it by force, with what its libraries have started. \return how it had ended, if it had.
+  /// Ends it by force, with what its libraries and tasks have started. \return how it had ended, if
+  /// it had.
   std::string kill();
 
   [[nodiscard]] int socket() const { return socket_; }  ///< -1: none
@@ -52,6 +55,7 @@ class ServerProcess {
  private:
   int socket_ = -1;
   pid_t pid_ = -1;
+  std::string mark_;  ///< in the environment of the latest one
 };
 
 }  // namespace baozi::worker::prefork

@@ -93,7 +93,10 @@ TEST_F(ControlTest, PingNamesEveryWorkerAndWhoIsMissing) {
   const std::string shown = cluster.baozi({"inspect", "ping"}).out;
   EXPECT_NE(shown.find(w0), std::string::npos) << shown;
   EXPECT_NE(shown.find("pong"), std::string::npos) << shown;
-  EXPECT_EQ(cluster.baozi({"inspect", "bake"}).code, 2);
+  const Ran wrong = cluster.baozi({"inspect", "pong"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.err,
+            "baozi inspect: there is no 'pong'; did you mean 'ping'? (see baozi inspect --help)\n");
   EXPECT_EQ(cluster.baozi({"control", "rate_limit", "c.add"}).code, 2);
 }
 
@@ -130,6 +133,20 @@ TEST_F(ControlTest, ActiveReservedAndQueryTaskSayWhereTasksStand) {
   for (auto& result : results) result.get(60s);
 }
 
+TEST_F(ControlTest, ActiveShowsTheNameThatTheTaskWasRegisteredToBeShownBy) {
+  start_two();
+  App client = app();
+  auto result = client.send<std::int64_t>("t.until_file_unnamed", path, gate);
+  ASSERT_TRUE(eventually([&] { return lines() == 1; }));
+  const Value active = inspect({"active"});
+  const Value& tasks = ok(active, w0).size() > 0 ? ok(active, w0) : ok(active, w1);
+  ASSERT_EQ(tasks.size(), 1u);
+  EXPECT_EQ(tasks.at(std::size_t{0}).at("name").as_string(), "something");
+  EXPECT_EQ(tasks.at(std::size_t{0}).at("type").as_string(), "t.until_file_unnamed");
+  open_gate();
+  result.get(60s);
+}
+
 TEST_F(ControlTest, RegisteredStatsConfQueuesAndReportDescribeAWorker) {
   start_two({"-Q", "default,math,slow", "-X", "slow", "--label", "gpu=1", "--worker-direct"});
   App client = app();
@@ -145,6 +162,10 @@ TEST_F(ControlTest, RegisteredStatsConfQueuesAndReportDescribeAWorker) {
   const Value conf = inspect({"conf"});
   EXPECT_EQ(ok(conf, w0).at("label"), Value::array({"gpu=1"}));
   EXPECT_EQ(ok(conf, w0).at("concurrency"), Value{2});
+  for (const char* const option : {"autoscale", "max-tasks-per-child", "max-memory-per-child",
+                                   "soft-shutdown-timeout", "task-events", "event-heartbeat"}) {
+    EXPECT_NE(ok(conf, w0).find(option), nullptr) << option;
+  }
   const Value queues = inspect({"active_queues"});
   std::vector<std::string> names;
   for (const Value& queue : ok(queues, w0).as_array())
@@ -164,10 +185,21 @@ TEST_F(ControlTest, ScheduledAndRevokedAreTheBrokers) {
   const Value scheduled = inspect({"scheduled"});
   EXPECT_EQ(scheduled.at(the_broker).at("ok").at("tasks").at(std::size_t{0}).at("id").as_string(),
             later.id());
+  const std::string shown = cluster.baozi({"inspect", "scheduled"}).out;
+  EXPECT_NE(shown.find("eta "), std::string::npos)
+      << "as an instant, not in microseconds: " << shown;
+  EXPECT_EQ(shown.find("eta_us"), std::string::npos) << shown;
   run({"revoke", "not-yet-here"}, 1);
   const Value revoked = inspect({"revoked"});
   EXPECT_EQ(revoked.at(the_broker).at("ok").at("marks").at(std::size_t{0}).at("id").as_string(),
             "not-yet-here");
+}
+
+TEST_F(ControlTest, ARevokeWithASignalThatIsNoneRevokesNothing) {
+  const Ran refused = cluster.baozi({"revoke", "x", "--terminate", "--signal", "SIGFOO"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("--signal: 'SIGFOO' is no signal"), std::string::npos) << refused.err;
+  EXPECT_EQ(inspect({"revoked"}).at(the_broker).at("ok").at("marks").size(), 0u);
 }
 
 TEST_F(ControlTest, RevokeGivesOneOfFourVerdicts) {

@@ -116,16 +116,17 @@ BAOZI_TASKS(registry) {
     if (context.header("refused") == baozi::Value{true}) throw std::runtime_error{"not today"};
     next();
   });
-  registry.task("t.until_file",
-                [](baozi::Context& context, const std::string& path, const std::string& gate) {
-                  append(path, "started");
-                  while (access(gate.c_str(), F_OK) != 0) {
-                    if (context.revoked()) throw baozi::Revoked{};
-                    std::this_thread::sleep_for(std::chrono::milliseconds{5});
-                  }
-                  return std::int64_t{1};
-                },
-                {"path", "gate"});
+  const auto until_file = [](baozi::Context& context, const std::string& path,
+                             const std::string& gate) {
+    append(path, "started");
+    while (access(gate.c_str(), F_OK) != 0) {
+      if (context.revoked()) throw baozi::Revoked{};
+      std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+    return std::int64_t{1};
+  };
+  registry.task("t.until_file", until_file, {"path", "gate"});
+  registry.task("t.until_file_unnamed", until_file, {"path", "gate"}).shadow("something");
   registry.task("t.size",
                 [](const std::string& text) { return static_cast<std::int64_t>(text.size()); },
                 {"text"});

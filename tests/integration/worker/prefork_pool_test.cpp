@@ -297,6 +297,8 @@ TEST_F(PreforkPoolTest, AStackOverflowIsAFailureWithItsStack) {
   if (sanitized) return;  // as above
   EXPECT_NE(text.traceback.find("zoo::never_enough_stack(int)"), std::string::npos)
       << text.traceback;
+  EXPECT_NE(text.traceback.find(" more of this"), std::string::npos) << text.traceback;
+  EXPECT_LT(std::count(text.traceback.begin(), text.traceback.end(), '\n'), 10) << text.traceback;
 }
 
 TEST_F(PreforkPoolTest, ADoubleFreeIsAFailure) {
@@ -355,6 +357,7 @@ TEST_F(PreforkPoolTest, AnEndlessLoopThatIgnoresSignalsIsEndedByItsTimeLimit) {
   const FailureText text = failure_of(end_of(start.token));
   EXPECT_EQ(text.type, "TimeLimitExceeded");
   EXPECT_NE(text.message.find("200ms"), std::string::npos) << text.message;
+  EXPECT_EQ(text.message.find("memory ends"), std::string::npos) << text.message;
   EXPECT_EQ(end_of(behind).verdict, Verdict::success);
 }
 
@@ -467,9 +470,31 @@ TEST_F(PreforkPoolTest, ALostForkServerIsStartedAgain) {
   const std::set<pid_t> children = descendants_of(pool->server_pid());
   ::kill(pool->server_pid(), SIGKILL);
   EXPECT_EQ(end_of(running).verdict, Verdict::lost);
+  EXPECT_TRUE(end_of(running).with_others) << "it has not cost its process: it is delivered again";
   for (const pid_t child : children) {
     EXPECT_TRUE(test::eventually([&] { return !executes(child); }, 20s));
   }
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, ACrashWhoseStackTheLostServerWasToNameIsToldWithoutOne) {
+  start(2);
+  ASSERT_TRUE(all_up(2));
+  const Token crashes = submit("zoo.null");
+  // Now it is asked for the names.
+  ASSERT_TRUE(run_until([&] { return said(warnings, "cost its process"); }));
+  ::kill(pool->server_pid(), SIGKILL);
+  EXPECT_TRUE(run_until([&] { return ended.contains(crashes); }, 20s));
+}
+
+TEST_F(PreforkPoolTest, NobodyIsLeftBehindByALostForkServer) {
+  start(2);
+  const pid_t near = value<int>("zoo.leave_somebody", false);
+  const pid_t far = value<int>("zoo.leave_somebody", true);
+  ASSERT_TRUE(executes(near) && executes(far));
+  ::kill(pool->server_pid(), SIGKILL);
+  EXPECT_TRUE(run_until([&] { return said(warnings, "the fork server was lost"); }));
+  EXPECT_TRUE(test::eventually([&] { return !executes(near) && !executes(far); }, 20s));
   EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
 }
 
@@ -489,6 +514,91 @@ TEST_F(PreforkPoolTest, WhereLoadingStartsThreadsEveryProcessLoadsTheLibraryAnew
   const std::set<pid_t> all = descendants_of(pool->server_pid());
   pool.reset();
   for (const pid_t pid : all) EXPECT_TRUE(test::eventually([&] { return !executes(pid); }, 20s));
+}
+
+// ---- tasks that make copies of their process
+
+TEST_F(PreforkPoolTest, ACopyThatComesBackFromTheTaskEndsAndIsNoSecondProcessOfTheSlot) {
+  start(2);
+  ASSERT_TRUE(all_up(2));
+  std::vector<Token> forked;
+  for (int i = 0; i < 600; ++i) {
+    submit("zoo.add", i, 1);
+    if (i % 50 == 25) forked.push_back(submit("zoo.fork_and_return", i % 100 == 25));
+  }
+  const std::size_t all = 600 + forked.size();
+  ASSERT_TRUE(run_until([&] { return ended.size() == all; }));
+  for (const auto& [token, one] : ended) {
+    EXPECT_EQ(one.verdict, Verdict::success) << failure_of(one).message;
+  }
+  std::set<pid_t> slots;
+  for (const SlotStatus& slot : pool->status()) slots.insert(static_cast<pid_t>(slot.id));
+  for (const Token token : forked) EXPECT_TRUE(slots.contains(unpack<int>(end_of(token).value)));
+  EXPECT_TRUE(run_until([&] { return said(notices, "a copy of this process"); }));
+  EXPECT_TRUE(warnings.empty()) << warnings.front();
+}
+
+TEST_F(PreforkPoolTest, WhatACopyDoesIsNotToldOfTheTask) {
+  start(1);
+  EXPECT_EQ(value<int>("zoo.crash_in_a_copy"), SIGSEGV);
+  const FailureText text = failure("zoo.exit", 4);
+  EXPECT_EQ(text.traceback, "") << "that is the copy's";
+  EXPECT_EQ(value<int>("zoo.report_in_a_copy"), 0);
+  for (int i = 0; i < 10; ++i) turn(1ms);
+  EXPECT_TRUE(updates.empty()) << updates.front().state;
+}
+
+// ---- what else a task may do to its process
+
+TEST_F(PreforkPoolTest, ATaskThatLeavesItsProcessGroupEndsWithItsTimeLimit) {
+  start(1);
+  Start start = item("zoo.leave_the_group", pack_body());
+  start.time_limit = 300ms;
+  ASSERT_EQ(pool->submit({&start, 1}), 1u);
+  EXPECT_EQ(failure_of(end_of(start.token)).type, "TimeLimitExceeded");
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, ATaskThatHasStoppedItsProcessCanBeTerminated) {
+  start(1);
+  const Token stopped = submit("zoo.stop_itself");
+  ASSERT_TRUE(run_until([&] {
+    std::string stat;
+    std::getline(std::ifstream{"/proc/" + std::to_string(pool->status()[0].id) + "/stat"}, stat);
+    return stat.find(") T ") != std::string::npos;
+  }));
+  EXPECT_EQ(pool->terminate(stopped, SIGTERM), Terminated::signalled);
+  EXPECT_EQ(end_of(stopped).verdict, Verdict::revoked);
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, ATaskThatAsksToBeTracedCrashesAsAnyOther) {
+  start(1);
+  EXPECT_NE(failure("zoo.crash_when_traced").message.find("signal 11"), std::string::npos);
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+}
+
+TEST_F(PreforkPoolTest, AForkServerThatATaskStopsGoesOn) {
+  start(1);
+  EXPECT_EQ(value<int>("zoo.signal_parent", SIGSTOP), SIGSTOP);
+  static_cast<void>(failure("zoo.exit", 1));  // told and replaced by the fork server alone
+  EXPECT_EQ(value<int>("zoo.add", 1, 1), 2);
+  EXPECT_TRUE(said(warnings, "the fork server was stopped"));
+}
+
+TEST_F(PreforkPoolTest, NoiseInTheBooksOfASlotHoldsNobodyUp) {
+  start(2);
+  for (int seed = 1; seed <= 40; ++seed) {
+    const Token bad = submit("zoo.scribble_over_the_books", seed);
+    std::vector<Token> others;
+    for (int i = 0; i < 5; ++i) others.push_back(submit("zoo.add", i, 1));
+    for (const Token other : others) static_cast<void>(end_of(other));
+    const Ended& one = end_of(bad);
+    if (one.verdict == Verdict::success) continue;
+    const std::string message = failure_of(one).message;
+    EXPECT_EQ(message.find("nobody caught"), std::string::npos) << "noise: " << message;
+  }
+  EXPECT_EQ(pool->in_hand(), 0u);
 }
 
 // ---- what an operator does

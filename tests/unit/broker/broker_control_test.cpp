@@ -204,6 +204,33 @@ TEST_F(BrokerControl, AnIncarnationThatWasReplacedIsNotWaitedFor) {
   EXPECT_EQ(reply(*producer).at("workers").size(), 1u);
 }
 
+TEST_F(BrokerControl, AWorkerThatIsTakenForLostIsNamedAsSilentUntilItIsBackOrForgotten) {
+  start();
+  connect_producer();
+  connect(worker_a, {.role = wire::Role::worker, .name = "w", .incarnation = 1, .concurrency = 1});
+  disconnect(worker_a);
+  pass(60'000'000);
+  const auto asked = [&] {
+    ask(*producer, "inspect.ping", Value::object({{"destination", Value::array({"w"})}}));
+    return reply(*producer);  // at once: there is nobody to wait for
+  };
+  const Value answer = asked();
+  ASSERT_EQ(answer.at("workers").size(), 1u);
+  EXPECT_EQ(answer.at("workers").at(std::size_t{0}).at("name").as_string(), "w");
+  EXPECT_NE(answer.at("workers").at(std::size_t{0}).at("silent").as_string().find("taken for lost"),
+            std::string::npos);
+  EXPECT_EQ(answer.at("missing").size(), 0u);
+  connect(worker_b, {.role = wire::Role::worker, .name = "w", .incarnation = 2, .concurrency = 1});
+  ask(*producer, "inspect.ping", Value::object({{"timeout_us", 1'000}}));
+  pass(100'000);
+  EXPECT_EQ(reply(*producer).at("workers").size(), 1u);
+  disconnect(worker_b);
+  pass(60'000'000);
+  EXPECT_EQ(asked().at("workers").size(), 1u);
+  pass(600'000'000);
+  EXPECT_EQ(asked().at("missing"), Value::array({"w"}));
+}
+
 TEST_F(BrokerControl, AWorkerMayNotAskOthersAndAnUnknownCommandIsRefused) {
   start();
   connect_producer();

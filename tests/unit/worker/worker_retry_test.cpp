@@ -279,6 +279,16 @@ TEST_F(WorkerRetry, ACrashOfATaskWithCrashRetryIsALostDelivery) {
   EXPECT_EQ(core->counters().crashed, 1u);
 }
 
+TEST_F(WorkerRetry, ATaskWhoseProcessWasLostWithAllOthersIsALostDeliveryWhateverItsPolicy) {
+  open_all();
+  Finished end = failure();
+  end.verdict = Verdict::lost;
+  end.with_others = true;
+  finish(run("stubborn"), end);
+  EXPECT_TRUE(results(*collector).empty());
+  EXPECT_EQ(only_nack().kind, wire::NackKind::lost);
+}
+
 TEST_F(WorkerRetry, AnUnansweredRetryIsReportedAndSentAgain) {
   open_all();
   finish(run("stubborn"), failure(true));

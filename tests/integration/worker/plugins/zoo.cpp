@@ -8,14 +8,17 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,6 +144,69 @@ void scribble() {
   pause();
 }
 
+/// The first bytes of the memory that it shares with the worker; `from` up to `to` of it.
+std::pair<char*, std::size_t> shared_memory() {
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long from = 0;
+    unsigned long to = 0;
+    if (line.find("memfd:baozi-child") != std::string::npos &&
+        std::sscanf(line.c_str(), "%lx-%lx", &from, &to) == 2) {
+      return {reinterpret_cast<char*>(from), to - from};
+    }
+  }
+  throw std::runtime_error{"no shared memory"};
+}
+/// Overwrites its beginning with noise (counters, what a crash left behind, the states of requests)
+/// and then does what it should.
+int scribble_over_the_books(int seed) {
+  const auto [memory, size] = shared_memory();
+  std::minstd_rand random{static_cast<unsigned>(seed)};
+  for (std::size_t i = 0; i < std::min<std::size_t>(size, 12'000); ++i) {
+    memory[i] = static_cast<char>(random());
+  }
+  return seed;
+}
+
+/// Forgets that it is two now: both come back, or one of them throws.
+int fork_and_return(bool throws) {
+  if (fork() == 0 && throws) throw std::runtime_error{"in the copy"};
+  return getpid();
+}
+/// A copy that crashes, as the task can see.
+int crash_in_a_copy() {
+  const pid_t copy = fork();
+  if (copy == 0) null_dereference(1);
+  int status = 0;
+  waitpid(copy, &status, 0);
+  return WTERMSIG(status);
+}
+/// A copy that reports progress, as if it were the task.
+int report_in_a_copy(baozi::Context& context) {
+  const pid_t copy = fork();
+  if (copy == 0) {
+    context.update_state("COPY");
+    _exit(0);
+  }
+  waitpid(copy, nullptr, 0);
+  return 0;
+}
+
+/// Goes where a signal to its process group does not find it.
+void leave_the_group() {
+  if (setpgid(0, getpgid(getppid())) != 0) throw std::runtime_error{"cannot leave"};
+  sleep(300);
+}
+/// As if a debugger were there.
+void crash_when_traced() {
+  ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+  null_dereference(1);
+}
+int signal_parent(int number) {
+  kill(getppid(), number);
+  return number;
+}
+
 void crash_in_thread() {
   std::thread{[] { null_dereference(2); }}.join();
 }
@@ -209,5 +275,13 @@ BAOZI_TASKS(registry) {
   registry.task("zoo.leak", zoo::leak);
   registry.task("zoo.leave_somebody", zoo::leave_somebody);
   registry.task("zoo.scribble", zoo::scribble);
+  registry.task("zoo.scribble_over_the_books", zoo::scribble_over_the_books);
+  registry.task("zoo.fork_and_return", zoo::fork_and_return);
+  registry.task("zoo.crash_in_a_copy", zoo::crash_in_a_copy);
+  registry.task("zoo.report_in_a_copy", zoo::report_in_a_copy);
+  registry.task("zoo.leave_the_group", zoo::leave_the_group);
+  registry.task("zoo.stop_itself", [] { raise(SIGSTOP); });
+  registry.task("zoo.crash_when_traced", zoo::crash_when_traced);
+  registry.task("zoo.signal_parent", zoo::signal_parent);
   registry.task("zoo.crash_in_thread", zoo::crash_in_thread);
 }
