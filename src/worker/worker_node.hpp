@@ -25,7 +25,8 @@ class WorkerNode {
   /// Loads the task libraries and starts the pool.
   /// \throws base::ConfigError, PluginError, std::exception  with one line for the operator.
   WorkerNode(WorkerConfig config, const std::string& name);
-  /// The same with tasks of the caller's own beside those of the libraries.
+  /// The same with tasks of the caller's own beside those of the libraries; not for a pool of
+  /// processes, which load libraries and nothing else.
   WorkerNode(WorkerConfig config, const std::string& name, TaskTable tasks);
   /// Waits for tasks that run.
   ~WorkerNode();
