@@ -22,14 +22,14 @@ using prefork::Packet;
 namespace {
 
 /// A descriptor that is closed, unless it is taken.
-class Held {
+class Descriptor {
  public:
-  explicit Held(int fd) : fd_{fd} {}
-  ~Held() {
+  explicit Descriptor(int fd) : fd_{fd} {}
+  ~Descriptor() {
     if (fd_ >= 0) close(fd_);
   }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] int take() { return std::exchange(fd_, -1); }
 
@@ -83,15 +83,15 @@ std::vector<CoroutineProcess::Child*> CoroutineProcess::all() const {
 void CoroutineProcess::spawn(MonoTime now) {
   spawn_at_.reset();
   try {
-    const Held memory{prefork::make_memory_file(sizeof(prefork::CoroutineSegment))};
+    const Descriptor memory{prefork::make_memory_file(sizeof(prefork::CoroutineSegment))};
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
       throw std::system_error{errno, std::generic_category(), "cannot make a socket pair"};
     }
-    Held ours{ends[0]};
-    const Held theirs{ends[1]};
+    Descriptor ours{ends[0]};
+    const Descriptor theirs{ends[1]};
     auto child = std::make_unique<Child>(memory.get(), ours.take());
-    const Held output{child->output.open()};
+    const Descriptor output{child->output.open()};
     const auto number = server_.spawn(memory.get(), theirs.get(), output.get());
     if (!number) return;  // it says when it is there
     child->number = *number;

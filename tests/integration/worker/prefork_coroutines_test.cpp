@@ -136,6 +136,24 @@ TEST_F(PreforkCoroutines, OneThatCrashesCostsItselfOnly) {
   expect_worker_as_before();
 }
 
+TEST_F(PreforkCoroutines, ManyThatCrashAmongManyThatWaitLoseNobody) {
+  start_worker();
+  std::vector<AsyncResult<double>> naps;
+  std::vector<AsyncResult<int>> crashes;
+  for (int i = 0; i < 300; ++i) {
+    naps.push_back(app->task<double(double)>("co.nap").delay(0.2));
+    if (i % 15 == 0) crashes.push_back(app->task<int()>("co.crash").delay());
+  }
+  EXPECT_EQ(when_all(naps).get(100s).size(), 300U);
+  for (const auto& crash : crashes) {
+    const auto end = crash.get_for(60s);
+    ASSERT_TRUE(end.failed());
+    EXPECT_EQ(end.error()->type(), "WorkerLostError");
+  }
+  EXPECT_EQ(cluster.status("counters.lost_deliveries"), 0);
+  expect_worker_as_before();
+}
+
 TEST_F(PreforkCoroutines, AnExitAndAnOverflowOfTheStackAreCrashes) {
   start_worker();
   const auto left = outcome<void>("co.leave", 0);
