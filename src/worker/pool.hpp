@@ -71,6 +71,7 @@ struct SlotStatus {
   MonoTime since{};              ///< when that task began, or the slot became idle
   std::uint64_t executed = 0;    ///< tasks that ended in this slot
   bool leaving = false;          ///< takes no further task: shrunk away, replaced, or stuck
+  bool stuck = false;            ///< … in a task that has failed by its hard limit, and goes on
 };
 
 class TaskTable;

@@ -167,6 +167,7 @@ std::vector<SlotStatus> ThreadPool::status() const {
       status.since = mono_time(slot->since_us.load(std::memory_order_relaxed));
       status.executed = slot->executed.load(std::memory_order_relaxed);
       status.leaving = slots == &leaving_;
+      status.stuck = job != nullptr && job->stage.load() == Job::Stage::given_up;
       list.push_back(status);
     }
   }

@@ -186,6 +186,7 @@ void WorkerNode::report(Now now) const {
     const std::string span = base::to_text(std::max(Micros{0}, now.mono - slot.since));
     const std::string what = slot.token ? "runs " + core_->describe(*slot.token) + " for " + span
                              : slot.id == 0 ? std::string{"has no process"}
+                             : slot.stuck   ? "is left to a task beyond its time limit, for " + span
                                             : "has been idle for " + span;
     log::info("report: slot {} ({} {}) {}; {} tasks before{}", slot.index,
               config_.pool == PoolKind::prefork ? "process" : "thread", slot.id, what,

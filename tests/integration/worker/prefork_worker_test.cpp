@@ -155,6 +155,23 @@ TEST_F(PreforkWorker, NobodyIsLeftWhenTheWorkerIsKilled) {
   }
 }
 
+TEST_F(PreforkWorker, WhatAKilledForkServerRanIsDeliveredAgain) {
+  Process& worker = start_worker(1, 2);
+  submit_marks(2, 1.0);
+  ASSERT_TRUE(eventually([&] {
+    worker.signal(SIGUSR1);
+    return cluster.logs().find("runs zoo.mark") != std::string::npos;
+  }));
+  const std::string pid = std::to_string(worker.pid());
+  pid_t server = 0;
+  std::ifstream{"/proc/" + pid + "/task/" + pid + "/children"} >> server;
+  ASSERT_GT(server, 0);
+  ASSERT_EQ(::kill(server, SIGKILL), 0);
+  expect_all_ran(false);
+  EXPECT_GE(cluster.status("counters.lost_deliveries"), 1);
+  EXPECT_FALSE(worker.poll()) << "the worker lives";
+}
+
 TEST_F(PreforkWorker, AWarmStopUnderLoadLosesNothingAndRepeatsNothing) {
   start_worker(1, 3);
   submit_marks(600, 0.002);

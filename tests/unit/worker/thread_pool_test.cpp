@@ -438,6 +438,9 @@ TEST(ThreadPool, AfterTheHardLimitTheTaskFailsAndItsSlotGoesOn) {
   EXPECT_NE(loop.warnings[0].find("task gate"), std::string::npos) << loop.warnings[0];
   EXPECT_EQ(loop.pool->in_hand(), 0u);
   EXPECT_TRUE(loop.pool->is_busy()) << "its thread is in it still";
+  const auto slots = loop.pool->status();
+  EXPECT_EQ(std::count_if(slots.begin(), slots.end(), [](const auto& one) { return one.stuck; }),
+            1);
   loop.gate.open();
   EXPECT_TRUE(eventually(loop, [&] { return loop.pool->status().size() == 1; }));
   EXPECT_FALSE(loop.pool->is_busy());
