@@ -28,9 +28,11 @@ struct Rules {
       true;  ///< a unique key is free in the transaction that ends its task, not before
   bool d27_head_blocks =
       true;  ///< what waits for a retry holds up those behind it under its ordering key
-  bool d27_holder_durable = true;  ///< a duplicate is told of a holder that is durable
-  bool d18_winner_decides = true;  ///< DONE carries the collector's winner
-  bool d21_home_once = true;       ///< a task is delivered only once its home is written down
+  bool d27_holder_durable = true;   ///< a duplicate is told of a holder that is durable
+  bool d27_outbox_durable = true;   ///< a follow-up is sent to its home once it is durable here
+  bool d27_outbox_id_stays = true;  ///< as the same producer, over restarts
+  bool d18_winner_decides = true;   ///< DONE carries the collector's winner
+  bool d21_home_once = true;        ///< a task is delivered only once its home is written down
 };
 
 }  // namespace baozi

@@ -95,15 +95,17 @@ void BrokerCore::close_batch(Now now, BrokerEffects& out) {
   for (const SlotRef& ref : open_updates_) {
     if (alive(ref) && tasks_[ref.slot].dirty) put(ref);
   }
+  if (!peers_.empty()) close_outboxes();
   batch.records = std::move(open_records_);
   for (Producer* const producer : open_producers_) {
     producer->dirty = false;
     if (!rules_.d12_sequence_of_cancelled && cancelled) continue;  // the seeded bug
     Bytes row;
     Writer packed{row};
-    packed.array(2);
+    packed.array(producer->of_broker ? 3 : 2);
     packed.uinteger(producer->accepted);
     packed.integer(producer->used_us);
+    if (producer->of_broker) packed.boolean(true);
     batch.records.push_back({store::Space::producers, Bytes{producer->id.view()}, std::move(row)});
     producer->known = true;
   }
@@ -148,6 +150,7 @@ void BrokerCore::on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now
   in_flight_ = open_ - 1 - committed_;
   free_bytes_ = free_bytes;
   store_full_ = false;
+  for (auto& peer : peers_) peer->outbox.on_persisted(committed_);
   leave_memory();
   send_marked();
   while (!ending_marks_.empty() && ending_marks_.front().n <= committed_) {

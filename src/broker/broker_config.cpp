@@ -7,6 +7,7 @@
 
 #include "baozi/version.hpp"
 #include "base/units.hpp"
+#include "net/endpoint.hpp"
 
 namespace baozi::broker {
 
@@ -77,6 +78,44 @@ void read_queue(const std::string& text, BrokerOptions& options) {
   options.queues[name] = queue;
 }
 
+std::string listed(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
+  return all;
+}
+
+/// In the form that producers choose homes by.
+std::vector<std::string> canonical(const std::vector<std::string>& texts, const char* option,
+                                   net::Purpose purpose) {
+  const auto parsed = net::parse_endpoints(listed(texts), purpose);
+  if (!parsed) throw base::ConfigError{std::string{option} + ": " + parsed.error().message};
+  std::vector<std::string> endpoints;
+  for (const net::Endpoint& endpoint : *parsed) endpoints.push_back(endpoint.to_string());
+  return endpoints;
+}
+
+/// Which of `brokers` this one is.
+std::string own_address(const std::vector<std::string>& brokers, const BrokerConfig& config) {
+  const auto is_named = [&](const std::string& endpoint) {
+    return std::find(brokers.begin(), brokers.end(), endpoint) != brokers.end();
+  };
+  if (!config.address.empty()) {
+    const auto own = canonical({config.address}, "--address", net::Purpose::connect);
+    if (own.size() == 1 && is_named(own.front())) return own.front();
+    throw base::ConfigError{"--address " + config.address + " is not one of --brokers " +
+                            listed(brokers)};
+  }
+  auto listen = canonical(config.listen, "--listen", net::Purpose::listen);
+  std::erase_if(listen, [&](const std::string& endpoint) { return !is_named(endpoint); });
+  if (listen.size() == 1) return listen.front();
+  if (listen.empty())
+    throw base::ConfigError{"none of --brokers " + listed(brokers) +
+                            " is where this broker listens, " + listed(config.listen) +
+                            ": say with --address which one it is"};
+  throw base::ConfigError{"--brokers names this broker more than once, " + listed(listen) +
+                          ": keep the address that producers are given"};
+}
+
 }  // namespace
 
 void BrokerConfig::declare(base::OptionTable& table) {
@@ -130,6 +169,20 @@ void BrokerConfig::declare_own(base::OptionTable& table) {
            "limits of one queue, instead of these: "
            "NAME:tasks=N:bytes=SIZE:policy=POLICY:limit=N:rate=N/s:overflow=PERCENT")
       .word("LIMITS");
+  table
+      .add("brokers", brokers,
+           "all brokers of the network, this one too, by the addresses that producers are given: "
+           "follow-ups whose home is another one are passed on to it")
+      .word("ENDPOINT");
+  table
+      .add("address", address,
+           "which of --brokers this one is; needed where it listens under another name")
+      .word("ENDPOINT");
+  table
+      .add("outbox-tasks", outbox_tasks,
+           "follow-ups that may wait for one other broker; from there on their parents wait")
+      .range(1, 100'000'000);
+  table.add("outbox-bytes", outbox_bytes, "bytes of follow-ups that may wait for one other broker");
   table.add("task-max", task_max, "bytes of one packed task")
       .range(ByteCount{64}, ByteCount{limits::frame_bytes_max - 65'536});
   table.begin_group("Tasks in memory");
@@ -185,6 +238,14 @@ BrokerOptions BrokerConfig::core_options(const std::string& node_name) const {
   options.queue_patience = queue_patience;
   options.delivery_limit = delivery_limit;
   options.task_bytes_max = task_max.value;
+  if (brokers.empty() && !address.empty())
+    throw base::ConfigError{"--address " + address + " without --brokers"};
+  if (!brokers.empty()) {
+    options.brokers = canonical(brokers, "--brokers", net::Purpose::connect);
+    options.address = own_address(options.brokers, *this);
+  }
+  options.outbox.rows_max = outbox_tasks;
+  options.outbox.bytes_max = outbox_bytes.value;
   options.window_tasks = window;
   options.scheduled_window = window;
   options.memory_tasks_max = memory_tasks;

@@ -21,6 +21,10 @@ struct BrokerConfig {
   FullPolicy queue_policy = FullPolicy::block;
   std::uint32_t queue_overflow = 100;
   Micros queue_patience{60'000'000};
+  std::vector<std::string> brokers;  ///< of the network, as producers are given them
+  std::string address;               ///< which of them this is; empty: found by `listen`
+  std::uint64_t outbox_tasks = 100'000;
+  ByteCount outbox_bytes{std::uint64_t{256} << 20U};
   std::vector<std::string> queues;  ///< NAME:tasks=N:bytes=SIZE:policy=POLICY
   std::uint32_t delivery_limit = 5;
   ByteCount task_max{limits::task_bytes_max};

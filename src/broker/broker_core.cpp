@@ -67,10 +67,11 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
       case store::Space::producers: {
         auto producer = std::make_unique<Producer>();
         producer->id = Uuid::from_bytes(record.key);
-        in.array();
+        const std::uint32_t fields = in.array();
         producer->accepted = producer->committed = in.uinteger();
         producer->used_us = in.integer();
         producer->known = true;
+        if (fields > 2) producer->of_broker = in.boolean();
         producers_[producer->id] = std::move(producer);
         break;
       }
@@ -91,6 +92,8 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
       case store::Space::marks:
         if (!revocations_.restore(record.key, value)) ++counters_.corrupt_rows;
         break;
+      case store::Space::peers:
+      case store::Space::outbox: break;  // recover_peers
     }
   }
   for (const OnceMark& mark : recovered.once) once_.add(mark);
@@ -143,6 +146,7 @@ void BrokerCore::recover(const Recovered& recovered, Now now) {
   next_once_purge_ = now.mono + options_.once_purge_every;
   last_now_ = now;
   note_crowds();
+  recover_peers(recovered, now);
   touch(now);  // the first commit makes this epoch durable before any of its numbers leaves
   urgent_ = true;
 }
@@ -325,6 +329,7 @@ void BrokerCore::on_hello(actor::PeerKey peer, const wire::Hello& hello, Now now
       if (!hello.origin.empty()) {
         producer = &producer_of(Uuid::from_bytes(hello.origin));
         producer->session = session.number;
+        producer->of_broker = hello.role == wire::Role::broker;
         session.owner = producer;
       }
       break;
@@ -388,6 +393,7 @@ void BrokerCore::session_ended(const actor::Session& session, Now now) {
 void BrokerCore::turn(Now now, BrokerEffects& out) {
   if (first_turn_) {
     first_turn_ = false;
+    if (!peers_.empty()) open_peers(out);
     if (holding_)
       holding_until_ =
           now.mono + Micros{static_cast<std::int64_t>(options_.heartbeats.liveness_us)};
@@ -424,6 +430,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
   check_expiry(now);
   wake_limits(now);
   if (!crowds_.empty()) look_after_crowds(now);
+  if (outboxes_full_) look_after_outboxes(now);
   if (full_queues_changed_) tell_full_queues(out);
   if (queues_.has_new_labelled()) serve_new_queues();
   page_in(out);
@@ -447,6 +454,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     if (free_bytes_ < options_.reserve_bytes && !store_full_ && in_flight_ == 0) touch(now);
   }
   purge_once(now);
+  if (!peers_.empty()) turn_peers(now, out);
   if (answers_due_) answer_committed(now, out);
   answers_due_ = false;
   commit_if_due(now, out);
@@ -457,6 +465,7 @@ void BrokerCore::turn(Now now, BrokerEffects& out) {
     flush_events(true, now, out);
     sessions_.for_each(
         [&](actor::Session& session) { send(session, wire::Goodbye{.reason = "draining"}, out); });
+    for (auto& peer : peers_) peer->outbox.close(now, out.net);
   }
 }
 
@@ -501,6 +510,7 @@ std::optional<MonoTime> BrokerCore::next_deadline() const {
   }
   sooner(next_crowd_look_);
   if (const auto sessions = sessions_.next_deadline()) sooner(*sessions);
+  if (const auto peers = peers_deadline()) sooner(*peers);
   if (const auto events = events_deadline()) sooner(*events);
   if (const auto questions = questions_.next_deadline()) sooner(*questions);
   return next;

@@ -7,7 +7,8 @@
 /// The sources follow a task's life: broker_submit, broker_dispatch, broker_settle, broker_endings;
 /// beside it broker_workers (sessions, leases, restart), broker_paging (what is not in memory),
 /// broker_commit (group commit and the answers that wait for it), broker_overflow (hard limits of
-/// queues), broker_revoke, and what operators ask: broker_control, broker_status, broker_dead.
+/// queues), broker_revoke, broker_peers (other brokers), and what operators ask: broker_control,
+/// broker_status, broker_dead.
 #pragma once
 #include <deque>
 #include <list>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "actor/effects.hpp"
+#include "actor/peer_outbox.hpp"
 #include "actor/session_table.hpp"
 #include "broker/once_table.hpp"
 #include "broker/options.hpp"
@@ -48,6 +50,14 @@ struct BrokerEffects {
   };
   /// Read these after the commits above; `on_loaded` answers each.
   std::vector<Load> loads;
+  struct RecordLoad {
+    std::uint64_t request;
+    store::Space space;
+    Bytes after;
+    std::size_t rows_max;
+  };
+  /// The same of small tables; `on_records` answers each.
+  std::vector<RecordLoad> record_loads;
   /// Lines for the log: what an operator should know.
   std::vector<std::string> warnings;
 
@@ -55,6 +65,7 @@ struct BrokerEffects {
     net.clear();
     commits.clear();
     loads.clear();
+    record_loads.clear();
     warnings.clear();
   }
 };
@@ -64,9 +75,18 @@ struct Recovered {
   std::vector<store::Record> records;      ///< of every space, without
   std::vector<OnceMark> once;              ///< these, which may be many
   std::vector<store::PrefixCount> ranges;  ///< counted with `lane_shift`
+  struct Outbox {
+    std::uint64_t first = 0;
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::uint64_t, Outbox> outboxes;  ///< by peer; their rows are counted only
 
   /// Puts it where it belongs.
   void add(store::Record&& record);
+
+ private:
+  bool count_outbox_row(const store::Record& record);
 };
 
 struct BrokerCounters {
@@ -105,6 +125,8 @@ struct BrokerCounters {
   std::uint64_t once_too_late = 0;  ///< tasks whose `once_until` had passed
   std::uint64_t once_full = 0;      ///< refused since so many ids are remembered
   std::uint64_t once_unmarked = 0;  ///< follow-ups whose id is not remembered, for the same reason
+  std::uint64_t passed_on = 0;      ///< follow-ups whose home is another broker (D27)
+  std::uint64_t passed_on_refused = 0;  ///< of them, those that it refused for good
 };
 
 class BrokerCore {
@@ -117,12 +139,17 @@ class BrokerCore {
   void on_frame(actor::PeerKey peer, BytesView frame, Now now, BrokerEffects& out);
   /// The connection cannot be reached any more, or its outbox overflowed.
   void on_gone(actor::PeerKey peer, Now now);
+  // Other brokers, that this one connects to.
+  void on_connected(actor::LinkId link, Now now, BrokerEffects& out);
+  void on_disconnected(actor::LinkId link, Now now, BrokerEffects& out);
+  void on_frame(actor::LinkId link, BytesView frame, Now now, BrokerEffects& out);
   /// Every commit up to `n` is durable.
   void on_persisted(std::uint64_t n, std::uint64_t free_bytes, Now now, BrokerEffects& out);
   /// The store is full: it keeps the batches and goes on trying (D10).
   void on_store_full(Now now, BrokerEffects& out);
   void on_loaded(std::uint64_t request, std::vector<store::TaskRow>&& rows, Now now,
                  BrokerEffects& out);
+  void on_records(std::uint64_t request, std::vector<store::Record>&& records, BrokerEffects& out);
   /// Call once at the end of every shell turn: timers, dispatch, commits, frames.
   void turn(Now now, BrokerEffects& out);
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
@@ -147,6 +174,8 @@ class BrokerCore {
   [[nodiscard]] std::uint64_t tasks_in_queues() const;
   [[nodiscard]] const QueueTable& queues() const { return queues_; }
   [[nodiscard]] const BrokerCounters& counters() const { return counters_; }
+  /// Follow-ups that wait for other brokers.
+  [[nodiscard]] std::uint64_t tasks_for_peers() const;
   /// What the shell counts (frames that never reach the core), shown with the status.
   void set_shell_counters(std::map<std::string, std::uint64_t> counters) {
     shell_counters_ = std::move(counters);
@@ -170,7 +199,8 @@ class BrokerCore {
     std::int64_t used_us = 0;
     std::uint64_t session = 0;
     bool dirty = false;
-    bool known = false;  ///< it had a row before this session
+    bool known = false;      ///< it had a row before this session
+    bool of_broker = false;  ///< another broker's outbox: remembered for longer
   };
   struct Answer {  // a run of settlement entries that are answered by the same commit
     std::uint64_t upto;
@@ -242,6 +272,12 @@ class BrokerCore {
     MonoTime moved{};         ///< when somebody was last seen to take tasks from it
     std::uint64_t tasks = 0;  ///< in it, at the last look
     bool stuck = false;       ///< nobody did for long: workers are told
+  };
+  struct Peer {                // another broker that follow-ups go to
+    std::uint64_t number = 0;  ///< in the store
+    actor::PeerOutbox outbox;
+    std::uint64_t erased_to = 1;  ///< rows before it are erased
+    std::deque<HeldDone> held{};  ///< whose follow-ups find no room in the outbox (D31)
   };
   struct Claim {  // a delivery of an earlier epoch that a worker reported (D14, D15)
     std::uint32_t worker = 0;
@@ -371,8 +407,11 @@ class BrokerCore {
   void note_crowd(const Queue& queue);
   void note_crowds();  ///< of all queues, after a restart
   /// Keeps a DONE whose follow-ups find no room, unanswered; \return false when they find it. While
-  /// there are crowds only.
+  /// there are crowds or full outboxes only.
   bool hold(const Worker& worker, std::uint64_t number, Settle& entry, Now now);
+  /// With whom a DONE has to wait because of this follow-up; nullptr: it need not.
+  [[nodiscard]] std::deque<HeldDone>* where_it_waits(const wire::TaskView& task,
+                                                     const Settle& entry);
   /// Settles what was held, as far as there is room by now, or was waited for long enough.
   void look_after_crowds(Now now);
   void look_at_crowds(Now now);
@@ -386,6 +425,23 @@ class BrokerCore {
   void tell_full_queues(BrokerEffects& out);
   void tell_full_queues(actor::Session& session, const std::vector<std::string>& names,
                         BrokerEffects& out);
+
+  // ---- broker_peers.cpp
+  void recover_peers(const Recovered& recovered, Now now);
+  void open_peers(BrokerEffects& out);
+  /// The other broker that the task belongs to; nullptr: none. Only with several brokers.
+  [[nodiscard]] Peer* home_of(const wire::TaskView& task) const;
+  /// Puts a follow-up into the outbox of its home, in the open transaction. False: it stays here.
+  bool pass_on(const wire::TaskView& task, std::uint32_t origin, Now now);
+  void note_full_outboxes();
+  void look_after_outboxes(Now now);
+  [[nodiscard]] Peer* peer_of(actor::LinkId link);
+  void take_passed_on(Peer& peer, Now now);
+  void end_refused(const Peer& peer, const actor::PeerOutbox::Refused& refused, Now now);
+  void turn_peers(Now now, BrokerEffects& out);
+  void close_outboxes();
+  [[nodiscard]] std::optional<MonoTime> peers_deadline() const;
+  [[nodiscard]] Bytes peers_payload(Now now) const;
 
   // ---- broker_workers.cpp
   Worker& worker_of(const wire::Hello& hello, Now now);
@@ -565,7 +621,8 @@ class BrokerCore {
   struct OnceOfBatch {
     std::set<Uuid> ids;
     std::uint64_t holders_n =
-        0;  ///< the commit after which all that duplicates are told of is durable
+        0;                   ///< the commit after which all that duplicates are told of is durable
+    bool passed_on = false;  ///< follow-ups of another broker: taken beyond the limit
     std::list<std::string> texts;  ///< of refusals
   };
   /// The wall clock, but never earlier than when ids were forgotten last; not after a restart
@@ -712,6 +769,14 @@ class BrokerCore {
   bool purges_resumed_ = false;
   std::map<std::int64_t, DeadLetter> dead_;
   std::uint64_t dead_bytes_ = 0;
+
+  // other brokers (D27)
+  std::vector<std::unique_ptr<Peer>> peers_;  ///< by link; those that left `brokers` behind them
+  std::vector<Peer*>
+      homes_;  ///< as in `options_.brokers`; nullptr: this one. Empty: there are none
+  std::vector<std::uint64_t> home_hashes_;       ///< of the same
+  std::map<std::uint64_t, Peer*> outbox_loads_;  ///< by request
+  bool outboxes_full_ = false;                   ///< one is, or somebody waits for one
 
   // hard limits (D25)
   std::map<std::uint32_t, Crowd>

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int frames_per_turn_max = 256;
 constexpr std::size_t records_per_page = 10'000;
+constexpr std::size_t outbox_rows_per_page = 64;  // each holds a task
 constexpr Micros spin_after_traffic{50};
 
 std::unique_ptr<store::TaskStore> open_store(const BrokerConfig& config) {
@@ -37,11 +38,13 @@ T must(Result<T>&& result) {
 Recovered recover(store::TaskStore& store) {
   Recovered recovered;
   for (std::size_t i = 0; i < store::space_count; ++i) {
+    const auto space = static_cast<store::Space>(i);
+    const std::size_t most =
+        space == store::Space::outbox ? outbox_rows_per_page : records_per_page;
     Bytes after;
     do {  // in pages: of marks there may be a million
-      std::vector<store::Record> page =
-          must(store.records_after(static_cast<store::Space>(i), after, records_per_page));
-      after = page.size() == records_per_page ? page.back().key : Bytes{};
+      std::vector<store::Record> page = must(store.records_after(space, after, most));
+      after = page.size() == most ? page.back().key : Bytes{};
       for (store::Record& record : page) recovered.add(std::move(record));
     } while (!after.empty());
   }
@@ -54,10 +57,12 @@ Recovered recover(store::TaskStore& store) {
 BrokerNode::BrokerNode(BrokerConfig config, const std::string& name)
     : config_{std::move(config)},
       loop_{{.spin = spin_after_traffic}},
-      listener_{net::Context::shared(), actor::listen_endpoints(config_.listen, config_.insecure)} {
+      listener_{net::Context::shared(), actor::listen_endpoints(config_.listen, config_.insecure)},
+      links_{loop_} {
   auto store = open_store(config_);
   BrokerOptions options = config_.core_options(name);
   options.incarnation = Incarnation{entropy64() >> 1U};
+  options.outbox_id = make_uuid7(base::system_now().wall, entropy64(), entropy64());
   options.reserve_bytes = store->reserve_bytes();
   const Recovered recovered = recover(*store);
   // Sessions are numbered from a random place, so that a number of an earlier start is never valid
@@ -120,6 +125,13 @@ void BrokerNode::receive(Now now) {
       core_->on_gone(received_.peer, now);
     }
   }
+  if (config_.brokers.empty()) return;
+  links_.receive(
+      frames_per_turn_max,
+      {.connected = [&](actor::LinkId link) { core_->on_connected(link, now, effects_); },
+       .disconnected = [&](actor::LinkId link) { core_->on_disconnected(link, now, effects_); },
+       .frame = [&](actor::LinkId link,
+                    BytesView frame) { core_->on_frame(link, frame, now, effects_); }});
 }
 
 void BrokerNode::take_store_events(Now now) {
@@ -128,6 +140,8 @@ void BrokerNode::take_store_events(Now now) {
       core_->on_persisted(persisted->n_upto, persisted->free_bytes, now, effects_);
     } else if (auto* loaded = std::get_if<store::Loaded>(&event)) {
       core_->on_loaded(loaded->request, std::move(loaded->rows), now, effects_);
+    } else if (auto* read = std::get_if<store::RecordsRead>(&event)) {
+      core_->on_records(read->request, std::move(read->records), effects_);
     } else if (const auto* stalled = std::get_if<store::CommitStalled>(&event)) {
       log::error("{}", stalled->error.message);
       core_->on_store_full(now, effects_);
@@ -153,6 +167,9 @@ void BrokerNode::perform(Now now) {
   for (const BrokerEffects::Load& load : effects_.loads) {
     store_->load(load.request, load.from, load.to, load.rows_max, load.bytes_max);
   }
+  for (const BrokerEffects::RecordLoad& load : effects_.record_loads)
+    store_->records(load.request, load.space, load.after, load.rows_max);
+  links_.perform(effects_.net);
   for (actor::NetEffects::ToPeer& frame : effects_.net.to_peers) {
     listener_.send(frame.peer, std::move(frame.frame));  // `gone` is reported by the listener
   }

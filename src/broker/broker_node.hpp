@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "actor/link_sockets.hpp"
 #include "base/node_main.hpp"
 #include "broker/broker_config.hpp"
 #include "broker/broker_core.hpp"
@@ -46,6 +47,7 @@ class BrokerNode {
   base::NodeContext* program_ = nullptr;
   net::Loop loop_;
   net::Listener listener_;
+  actor::LinkSockets links_;  // to other brokers
   std::unique_ptr<BrokerCore> core_;
   std::unique_ptr<store::TaskStoreThread> store_;
   BrokerEffects effects_;

@@ -9,7 +9,7 @@ namespace baozi::broker {
 void Recovered::add(store::Record&& record) {
   if (const auto mark = OnceTable::unpack(record)) {
     once.push_back(*mark);
-  } else {
+  } else if (!count_outbox_row(record)) {
     records.push_back(std::move(record));
   }
 }
@@ -42,7 +42,7 @@ std::optional<wire::TaskRefusal> BrokerCore::once_refusal(const wire::TaskView& 
     if (taken) batch.holders_n = std::max(batch.holders_n, open_dirty_ ? open_ : open_ - 1);
     return refused(wire::Reason::duplicate, task.id.to_id().to_string());
   }
-  if (!once_.has_room_for(batch.ids.size())) {
+  if (!batch.passed_on && !once_.has_room_for(batch.ids.size())) {
     ++counters_.once_full;
     batch.ids.erase(id);
     return refused(wire::Reason::memory, "this broker remembers as many ids as it may: " +

@@ -1,4 +1,5 @@
-// Hard limits of queues: follow-ups pass their queue's limits, but not these (delivery.md D25).
+// Hard limits of queues: follow-ups pass their queue's limits, but not these (delivery.md D25). Nor
+// do they fill an outbox beyond its own.
 #include <algorithm>
 #include <utility>
 
@@ -41,22 +42,37 @@ bool BrokerCore::hold(const Worker& worker, std::uint64_t number, Settle& entry,
   const auto tasks = wire::decode_tasks(entry.follow_ups, limits::follow_ups_max);
   if (!tasks) return false;
   for (const wire::TaskView& task : *tasks) {
-    const Queue* queue = queues_.home_of(task, true);
-    if (queue == nullptr) queue = queues_.get({});  // as in `accept`
-    const auto crowd = crowds_.find(queue->number);
-    if (crowd == crowds_.end()) continue;
-    // Who came first goes in first.
-    const bool others_wait = !crowd->second.held.empty() && !entry.waited;
-    if (!others_wait && !queue->is_at_hard_limit()) continue;
+    std::deque<HeldDone>* const held = where_it_waits(task, entry);
+    if (held == nullptr) continue;
     if (held_count_ >= held_max || held_bytes_ >= held_bytes_max) break;
     if (!entry.waited) ++counters_.done_held;
     entry.waited = true;
     ++held_count_;
     held_bytes_ += entry.bytes();
-    crowd->second.held.push_back({worker.index, number, now.mono, std::move(entry)});
+    held->push_back({worker.index, number, now.mono, std::move(entry)});
     return true;
   }
   return false;
+}
+
+std::deque<BrokerCore::HeldDone>* BrokerCore::where_it_waits(const wire::TaskView& task,
+                                                             const Settle& entry) {
+  // Who came first goes in first.
+  const auto others_wait = [&](const std::deque<HeldDone>& held) {
+    return !held.empty() && !entry.waited;
+  };
+  if (!homes_.empty()) {
+    if (Peer* const peer = home_of(task)) {
+      outboxes_full_ = outboxes_full_ || peer->outbox.is_full();
+      return peer->outbox.is_full() || others_wait(peer->held) ? &peer->held : nullptr;
+    }
+  }
+  const Queue* queue = queues_.home_of(task, true);
+  if (queue == nullptr) queue = queues_.get({});  // as in `accept`
+  const auto crowd = crowds_.find(queue->number);
+  if (crowd == crowds_.end()) return nullptr;
+  return others_wait(crowd->second.held) || queue->is_at_hard_limit() ? &crowd->second.held
+                                                                      : nullptr;
 }
 
 void BrokerCore::look_after_crowds(Now now) {
@@ -106,8 +122,8 @@ void BrokerCore::let_in(HeldDone&& held, Now now) {
 /// an answer.
 void BrokerCore::look_at_crowds(Now now) {
   std::map<std::uint32_t, std::uint64_t> waiting;  // leased tasks whose DONE is held, by queue
-  for (const auto& [number, crowd] : crowds_) {
-    for (const HeldDone& held : crowd.held) {
+  const auto count = [&](const std::deque<HeldDone>& list) {
+    for (const HeldDone& held : list) {
       Slot slot = tasks_.find(held.number);
       if (slot == no_slot) {
         const auto old = adopted_.find(held.number);
@@ -115,7 +131,9 @@ void BrokerCore::look_at_crowds(Now now) {
       }
       if (slot != no_slot && tasks_[slot].stage == Stage::leased) ++waiting[tasks_[slot].queue];
     }
-  }
+  };
+  for (const auto& [number, crowd] : crowds_) count(crowd.held);
+  for (const auto& peer : peers_) count(peer->held);
   for (auto& [number, crowd] : crowds_) {
     const Queue& queue = queues_[number];
     const bool moves = queue.tasks() < crowd.tasks || queue.leased > waiting[number];
@@ -128,14 +146,16 @@ void BrokerCore::look_at_crowds(Now now) {
 }
 
 void BrokerCore::forget_held(const Worker& worker) {
-  for (auto& [number, crowd] : crowds_) {
-    std::erase_if(crowd.held, [&](const HeldDone& held) {
+  const auto forget = [&](std::deque<HeldDone>& list) {
+    std::erase_if(list, [&](const HeldDone& held) {
       if (held.worker != worker.index) return false;
       --held_count_;
       held_bytes_ -= held.entry.bytes();
       return true;
     });
-  }
+  };
+  for (auto& [number, crowd] : crowds_) forget(crowd.held);
+  for (auto& peer : peers_) forget(peer->held);
 }
 
 std::vector<std::string> BrokerCore::full_queues() const {

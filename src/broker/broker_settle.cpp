@@ -83,7 +83,8 @@ std::uint64_t BrokerCore::settle(Worker& worker, std::uint64_t number, Settle&& 
       return 0;
     }
   }
-  if (!crowds_.empty() && entry.follow_ups.size() > 1) [[unlikely]] {  // 1: an empty array
+  if ((outboxes_full_ || !crowds_.empty()) && entry.follow_ups.size() > 1)
+      [[unlikely]] {  // 1: an empty array
     if (hold(worker, number, entry, now)) return blocked;
   }
   settle_task(slot, entry, now);
@@ -185,12 +186,14 @@ void BrokerCore::complete(Slot slot, wire::TaskState state, bool exhausted, Byte
                           Now now) {
   touch(now);
   if (!follow_ups.empty()) {
-    // P5: they are enqueued by the commit that removes their parent, above their queue's limit
-    // (D25).
+    // P5: they are enqueued, or put into an outbox (D27), by the commit that removes their parent,
+    // above their queue's limit (D25).
     const std::uint32_t origin = tasks_[slot].origin;
     const Bytes copy{follow_ups};
     if (const auto tasks = wire::decode_tasks(copy, limits::follow_ups_max)) {
-      for (const wire::TaskView& task : *tasks) accept(task, origin, now);
+      for (const wire::TaskView& task : *tasks) {
+        if (homes_.empty() || !pass_on(task, origin, now)) accept(task, origin, now);
+      }
     } else {
       ++counters_.bad_messages;
     }

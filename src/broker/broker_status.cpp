@@ -106,6 +106,8 @@ Bytes BrokerCore::status_payload(Now now) {
       {"once_too_late", counters_.once_too_late},
       {"once_full", counters_.once_full},
       {"once_unmarked", counters_.once_unmarked},
+      {"passed_on", counters_.passed_on},
+      {"passed_on_refused", counters_.passed_on_refused},
       {"malformed_frames", sessions.malformed},
       {"too_large_frames", sessions.too_large},
       {"unknown_versions", sessions.unknown_version},
@@ -131,9 +133,11 @@ Bytes BrokerCore::status_payload(Now now) {
   kept.number("held_done", held_count_);
   kept.number("revocations", revocations_.size());
   kept.number("once_marks", once_.size());
+  kept.number("outbox", tasks_for_peers());
   kept.number("dead_letters", dead_.size());
   kept.number("dead_bytes", dead_bytes_);
   status.key("kept").raw(kept.take());
+  if (!peers_.empty()) status.key("brokers").raw(peers_payload(now));
   status.key("queues").raw(queues_payload());
   return status.take();
 }

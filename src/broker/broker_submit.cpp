@@ -17,6 +17,8 @@ bool leaves_room(std::uint64_t held, std::uint64_t more, std::uint64_t limit) {
   return held <= limit && wanted <= limit - held;
 }
 
+constexpr std::int64_t broker_age_us = 366LL * 24 * 3600 * 1'000'000;
+
 }  // namespace
 
 BrokerCore::Producer& BrokerCore::producer_of(const Uuid& id) {
@@ -88,7 +90,11 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     return full(wire::Reason::memory, 20'000);  // who holds what is not known yet
   }
   std::uint64_t holders_n = 0;  // the commit after which all that duplicates are told of is durable
+  // What another broker passes on are follow-ups (D25): they go in above the limits, and above the
+  // hard ones they wait, whatever the queue does with others.
+  const bool passed_on = session.role == wire::Role::broker;
   OnceOfBatch once_ids;
+  once_ids.passed_on = passed_on;
   std::list<std::string> texts;
   std::map<std::string, std::uint32_t, std::less<>> keys_of_batch;
   // What the batch adds to each of its queues; nearly always it is one queue.
@@ -147,6 +153,12 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     }
     ++counts->first;
     counts->second += task.raw.size();
+    if (passed_on) {
+      if (queue->tasks() + counts->first <= queue->options.tasks_hard() &&
+          queue->task_bytes() + counts->second <= queue->options.bytes_hard())
+        continue;
+      return full(wire::Reason::queue_full, 20'000);
+    }
     const bool fits = queue->tasks() + counts->first <= queue->options.tasks_max &&
                       queue->task_bytes() + counts->second <= queue->options.bytes_max;
     if (fits || queue->options.policy == FullPolicy::drop_head) continue;
@@ -163,7 +175,7 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     counts->second -= task.raw.size();
   }
   Drops drops;
-  if (refusal.tasks.empty()) {
+  if (refusal.tasks.empty() && !passed_on) {
     for (const auto& [queue, more] : added) {
       if (queue->options.policy != FullPolicy::drop_head ||
           plan_drops(*queue, more.first, more.second, message.tasks, drops, now))
@@ -396,7 +408,9 @@ void BrokerCore::expire_producers(Now now) {
       it = forget(it);
       continue;
     }
-    if (!idle || micros(now.wall) - producer.used_us <= options_.producer_age_us) {
+    // A broker that was away for long goes on where it was: it cannot give its tasks up.
+    const std::int64_t age = options_.producer_age_us + (producer.of_broker ? broker_age_us : 0);
+    if (!idle || micros(now.wall) - producer.used_us <= age) {
       ++it;
       continue;
     }
@@ -410,7 +424,8 @@ void BrokerCore::expire_producers(Now now) {
   // open, stays.
   std::vector<std::pair<std::int64_t, Uuid>> silent;
   for (const auto& [id, producer] : producers_) {
-    if (producer->session == 0 && !producer->dirty && producer->accepted == producer->committed)
+    if (producer->session == 0 && !producer->dirty && !producer->of_broker &&
+        producer->accepted == producer->committed)
       silent.emplace_back(producer->used_us, id);
   }
   const auto over =

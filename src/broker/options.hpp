@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "actor/event_outbox.hpp"
 #include "actor/peer.hpp"
+#include "actor/peer_outbox.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/rules.hpp"
@@ -81,6 +83,10 @@ struct BrokerOptions {
   std::uint32_t label_sets_max = 64;  ///< different sets of required labels in one queue
   Micros queue_patience{
       60'000'000};  ///< how long follow-ups wait for a full queue that nobody drains (D25)
+  std::vector<std::string> brokers;  ///< of the network, as producers are given them (D27)
+  std::string address;               ///< which of them this one is; with several of them
+  actor::OutboxLimits outbox;        ///< of what waits for one of the others
+  Uuid outbox_id;                    ///< random: our producer id at brokers that are new to us
   std::uint32_t credit_chunk = 256;  ///< tasks given to one worker before it is the next one's turn
 };
 

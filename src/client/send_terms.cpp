@@ -4,6 +4,7 @@
 
 #include "base/ids.hpp"
 #include "base/rendezvous.hpp"
+#include "wire/home.hpp"
 
 namespace baozi::client {
 
@@ -55,11 +56,12 @@ std::optional<Terms> terms_of_call(const CallOptions& options, Micros submit_tim
 }
 
 std::uint64_t home_hash(const CallOptions& options) {
-  if (!options.home.empty()) return base::key_hash(options.home);
-  if (!options.ordering_key.empty()) return base::key_hash(options.ordering_key);
-  if (options.unique) return base::key_hash(options.unique->key);
-  if (!options.concurrency_key.empty()) return base::key_hash(options.concurrency_key);
-  return options.once_until ? id_hash(options) : 0;
+  wire::TaskKeys keys;
+  keys.home = options.home;
+  keys.ordering = options.ordering_key;
+  if (options.unique) keys.unique = options.unique->key;
+  keys.concurrency = options.concurrency_key;
+  return wire::home_hash(keys, options.once_until ? TaskId::from_text(options.task_id) : TaskId{});
 }
 
 std::uint64_t apart_hash(const CallOptions& options) {

@@ -41,7 +41,7 @@ Result<void> create(const std::string& path, const FileKind& kind, const std::st
   {
     auto db = Database::open(draft, vfs, std::chrono::milliseconds{0});
     if (!db) return Unexpected{db.error()};
-    const std::string sql =
+    std::string sql =
         "PRAGMA synchronous=FULL; BEGIN;"
         "PRAGMA application_id=" +
         std::to_string(store_application_id) + ';' +
@@ -53,7 +53,9 @@ Result<void> create(const std::string& path, const FileKind& kind, const std::st
         std::to_string(kind.schema) +
         "),"
         "('created_by','baozi " +
-        std::string{version_text} + "');" + std::string{kind.tables} + "COMMIT;";
+        std::string{version_text} + "');" + std::string{kind.tables};
+    for (const std::string_view brought : kind.later) sql += brought;
+    sql += "COMMIT;";
     if (auto made = db->exec(sql); !made) {
       ::unlink(draft.c_str());
       return made;

@@ -70,6 +70,7 @@ Result<void> SqliteFile::set_up(const FileKind& kind, const StoreOptions& option
   if (auto set = db_.exec(pragmas); !set) return set;
   if (auto whole = check_pages(options); !whole) return whole;
   if (auto settled = settle_log(); !settled) return settled;
+  if (auto upgraded = upgrade(kind); !upgraded) return upgraded;
 
   for (auto [statement, sql] :
        {std::pair{&begin_, "BEGIN IMMEDIATE"}, std::pair{&commit_, "COMMIT"},
@@ -129,15 +130,33 @@ Result<void> SqliteFile::check_kind(const FileKind& kind) {
                                              "): run that version, or give another path");
   }
   if (*schema < 1) return db_.damage("schema " + std::to_string(*schema));
-  return check_tables(kind);
+  schema_ = *schema;
+  if (auto declared = check_tables(kind.tables); !declared) return declared;
+  for (std::int64_t i = 2; i <= schema_; ++i) {
+    auto declared = check_tables(kind.later[static_cast<std::size_t>(i - 2)]);
+    if (!declared) return declared;
+  }
+  return {};
+}
+
+/// Brings what schemas after the file's own have; all of it or nothing.
+Result<void> SqliteFile::upgrade(const FileKind& kind) {
+  if (schema_ >= kind.schema) return {};
+  std::string sql = "BEGIN IMMEDIATE;";
+  for (std::int64_t i = schema_ + 1; i <= kind.schema; ++i)
+    sql += kind.later[static_cast<std::size_t>(i - 2)];
+  sql += "UPDATE about SET value=" + std::to_string(kind.schema) + " WHERE name='schema';COMMIT;";
+  auto done = db_.exec(sql);
+  if (!done) static_cast<void>(db_.exec("ROLLBACK"));
+  return done;
 }
 
 /// The text of the tables' declarations is what gives their bytes a meaning: one flipped bit in
 /// "PRIMARY" and every task is gone. An operator's own indexes and views are no concern of ours.
-Result<void> SqliteFile::check_tables(const FileKind& kind) {
+Result<void> SqliteFile::check_tables(std::string_view tables) {
   auto lookup = db_.prepare("SELECT 1 FROM sqlite_schema WHERE sql=?");
   if (!lookup) return Unexpected{lookup.error()};
-  for (std::string_view rest = kind.tables; !rest.empty();) {
+  for (std::string_view rest = tables; !rest.empty();) {
     const std::string_view declared = rest.substr(0, rest.find(';'));
     rest.remove_prefix(std::min(rest.size(), declared.size() + 1));
     if (!declared.starts_with("CREATE TABLE")) continue;

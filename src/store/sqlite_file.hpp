@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,7 +29,9 @@ namespace baozi::store {
 struct FileKind {
   std::string_view name;    ///< "tasks" or "results", as in the table `about`
   std::int64_t schema;      ///< version that we write and read
-  std::string_view tables;  ///< SQL that creates them
+  std::string_view tables;  ///< SQL that creates those of schema 1
+  /// What each later schema brought, from 2 on. A file of an earlier one gets it when it is opened.
+  std::span<const std::string_view> later{};
 };
 
 class SqliteFile {
@@ -87,7 +90,8 @@ class SqliteFile {
   SqliteFile(ProcessLock lock, Database db, const StoreOptions& options);
   Result<void> set_up(const FileKind& kind, const StoreOptions& options);
   Result<void> check_kind(const FileKind& kind);
-  Result<void> check_tables(const FileKind& kind);
+  Result<void> check_tables(std::string_view tables);
+  Result<void> upgrade(const FileKind& kind);
   Result<void> check_pages(const StoreOptions& options);
   Result<void> settle_log();
   Result<void> begin();
@@ -103,6 +107,7 @@ class SqliteFile {
   Statement free_pages_;
   std::uint64_t page_bytes_ = 4096;
   std::uint64_t reserve_bytes_ = 0;
+  std::int64_t schema_ = 0;      // of the file as it was found
   std::uint32_t log_pages_ = 0;  // after the last commit
   std::optional<Checkpointer> checkpointer_;
 };

@@ -9,8 +9,13 @@
 namespace baozi::store {
 namespace {
 
+/// Schema 2: what waits for other brokers (delivery.md D27).
+constexpr std::string_view later_tables[] = {
+    "CREATE TABLE peers(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE outbox(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"};
+
 constexpr FileKind tasks_kind{
-    "tasks", 1,
+    "tasks", 2,
     "CREATE TABLE tasks(k INTEGER PRIMARY KEY, rec BLOB, crc INTEGER);"
     "CREATE TABLE dead(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"
     "CREATE TABLE producers(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"
@@ -18,7 +23,8 @@ constexpr FileKind tasks_kind{
     "CREATE TABLE epochs(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"
     "CREATE TABLE queues(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"
     "CREATE TABLE marks(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"
-    "CREATE TABLE meta(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;"};
+    "CREATE TABLE meta(key BLOB PRIMARY KEY, rec BLOB, crc INTEGER) WITHOUT ROWID;",
+    later_tables};
 
 std::int64_t row_crc(BytesView key, BytesView rec) {
   return static_cast<std::int32_t>(crc32c(crc32c(0, key), rec));

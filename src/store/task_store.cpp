@@ -13,6 +13,8 @@ const char* to_string(Space space) {
     case Space::queues: return "queues";
     case Space::marks: return "marks";
     case Space::meta: return "meta";
+    case Space::peers: return "peers";
+    case Space::outbox: return "outbox";
   }
   return "unknown";
 }

@@ -24,8 +24,18 @@
 namespace baozi::store {
 
 /// The small tables, each (key, record).
-enum class Space : std::uint8_t { dead, producers, roster, epochs, queues, marks, meta };
-inline constexpr std::size_t space_count = 7;
+enum class Space : std::uint8_t {
+  dead,
+  producers,
+  roster,
+  epochs,
+  queues,
+  marks,
+  meta,
+  peers,
+  outbox
+};
+inline constexpr std::size_t space_count = 9;
 [[nodiscard]] const char* to_string(Space space);
 
 struct TaskRow {

@@ -111,6 +111,7 @@ Result<Bytes> pack_options(const CallOptions& options, WallTime now, const Linea
   if (options.acks_early) map.key(Option::acks_early).boolean(true);
   if (options.delivery_limit != 0) map.key(Option::delivery_limit).uinteger(options.delivery_limit);
   if (options.once_until) map.key(Option::once_until).integer(options.once_until->micros());
+  if (!options.home.empty()) map.key(Option::home).str(options.home);
   if (!options.shadow.empty()) map.key(Option::shadow).str(options.shadow);
   if (options.track_started) map.key(Option::track_started).boolean(true);
   if (!options.concurrency_key.empty()) {

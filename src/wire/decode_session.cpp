@@ -107,7 +107,7 @@ Result<void> decode(const OpenFrame& frame, Hello& out) {
   Fields f{frame};
   out = {};
   f.must(), out.nonce = f.in.uinteger();
-  f.must(), out.role = enumeration<Role>(f.in, 1, 6);
+  f.must(), out.role = enumeration<Role>(f.in, 1, 7);
   f.must(), out.name = name(f.in);
   f.must(), out.incarnation = f.in.uinteger();
   f.must(), read_facts(f.in, out);

@@ -48,21 +48,18 @@ struct TaskOptions {
   std::optional<std::int64_t> once_until_us;  ///< its id counts until then (D26)
   BytesView labels;    ///< packed array of what its worker must have; empty: nothing
   bool keyed = false;  ///< has a unique, ordering or concurrency key: read_keys
+  bool homed = false;  ///< names its home: read_keys
 };
 
 /// The keys of a task. Views into its options.
 struct TaskKeys {
+  std::string_view home;         ///< decides its home broker instead of the others; empty: none
   std::string_view ordering;     ///< empty: none
   std::string_view unique;       ///< empty: none
   std::uint64_t window_us = 0;   ///< of the unique key; 0: no limit
   bool until_started = false;    ///< the unique key is free once the task has started
   std::string_view concurrency;  ///< empty: none
   std::uint32_t concurrency_limit = 0;
-
-  /// The one that decides which broker is its home (D27).
-  [[nodiscard]] std::string_view home() const {
-    return !ordering.empty() ? ordering : !unique.empty() ? unique : concurrency;
-  }
 };
 
 /// `[id, name, queue, options, body]`: immutable bytes from SUBMIT to the store to DELIVER.

@@ -86,6 +86,10 @@ void read_some_options(Reader& in, std::uint32_t count, TaskOptions& options) {
         read_concurrency(in, checked);
         break;
       }
+      case Option::home:
+        options.homed = true;
+        read_key(in);
+        break;
       case Option::labels: {
         const char* const start = in.position();
         const std::uint32_t labels = in.array(2);
@@ -194,6 +198,7 @@ TaskKeys read_keys(BytesView raw_options) {
       case static_cast<std::uint64_t>(Option::concurrency):
         detail::read_concurrency(in, keys);
         break;
+      case static_cast<std::uint64_t>(Option::home): keys.home = detail::read_key(in); break;
       default: in.skip(); break;
     }
   }

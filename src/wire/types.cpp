@@ -46,6 +46,7 @@ const char* to_string(Role role) {
     case Role::admin: return "admin";
     case Role::beat: return "beat";
     case Role::bridge: return "bridge";
+    case Role::broker: return "broker";
   }
   return "unknown";
 }

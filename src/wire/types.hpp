@@ -49,7 +49,8 @@ enum class Role : std::uint8_t {
   collector = 3,
   admin = 4,
   beat = 5,
-  bridge = 6
+  bridge = 6,
+  broker = 7,  ///< passes on what belongs to the one that it connects to (D27)
 };
 [[nodiscard]] const char* to_string(Role role);
 
@@ -110,6 +111,7 @@ enum class Option : std::uint8_t {
   track_started = 26,
   shown_arguments = 27,  ///< instead of the arguments, in tools and logs
   concurrency = 28,      ///< [key, limit]
+  home = 29,             ///< decides which broker it belongs to, instead of its other keys
 };
 
 /// Why a batch was not taken (SUBMITTED).

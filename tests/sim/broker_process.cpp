@@ -30,6 +30,8 @@ void BrokerProcess::boot(Now now) {
   }
   recovered.ranges = *file_.count_by_prefix(broker::lane_shift);
   options_.incarnation = Incarnation{world_.chance.next()};
+  if (!options_.brokers.empty())
+    options_.outbox_id = make_uuid7(now.wall, world_.chance.next(), world_.chance.next());
   core_ = std::make_unique<broker::BrokerCore>(options_, recovered, world_.chance.next() >> 40U,
                                                now, rules_);
   ledger_.broker_started(*this);
@@ -87,6 +89,15 @@ void BrokerProcess::turn(Now now) {
           *file_.load(load.from, load.to, load.rows_max, load.bytes_max));
       post([this, request = load.request, rows](Now later) {
         core_->on_loaded(request, std::move(*rows), later, effects_);
+      });
+    });
+  }
+  for (const broker::BrokerEffects::RecordLoad& load : effects_.record_loads) {
+    disk_.request([this, load] {
+      auto records = std::make_shared<std::vector<store::Record>>(
+          *file_.records_after(load.space, load.after, load.rows_max));
+      post([this, request = load.request, records](Now) {
+        core_->on_records(request, std::move(*records), effects_);
       });
     });
   }
@@ -159,12 +170,14 @@ void BrokerProcess::check_books() const {
 }
 
 bool BrokerProcess::is_idle() const {
-  return core_ != nullptr && core_->open_tasks() == 0 && disk_.is_idle();
+  return core_ != nullptr && core_->open_tasks() == 0 && core_->tasks_for_peers() == 0 &&
+         disk_.is_idle();
 }
 
 std::string BrokerProcess::busy_with() const {
   if (core_ == nullptr) return "it is down";
-  return std::to_string(core_->open_tasks()) + " open tasks" +
+  return std::to_string(core_->open_tasks()) + " open tasks, " +
+         std::to_string(core_->tasks_for_peers()) + " for other brokers" +
          (core_->is_holding() ? ", holding" : "");
 }
 

@@ -18,9 +18,15 @@ class BrokerProcess final : public Process {
                 broker::BrokerOptions options, const Rules& rules);
 
   void drain() override;
-  void on_connected(actor::LinkId, Now) override {}
-  void on_disconnected(actor::LinkId, Now) override {}
-  void on_frame(actor::LinkId, BytesView, Now) override {}
+  void on_connected(actor::LinkId link, Now now) override {
+    core_->on_connected(link, now, effects_);
+  }
+  void on_disconnected(actor::LinkId link, Now now) override {
+    core_->on_disconnected(link, now, effects_);
+  }
+  void on_frame(actor::LinkId link, BytesView frame, Now now) override {
+    core_->on_frame(link, frame, now, effects_);
+  }
   void on_frame(actor::PeerKey peer, BytesView frame, Now now) override {
     core_->on_frame(peer, frame, now, effects_);
   }

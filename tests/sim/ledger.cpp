@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "actor/peer_outbox.hpp"
+#include "base/rendezvous.hpp"
 #include "broker/row.hpp"
 #include "frame_text.hpp"
 #include "process.hpp"
@@ -63,6 +65,7 @@ std::string Ledger::story(const Truth& truth) const {
   std::string text =
       short_id(truth.id) + " (" + plan_text(truth.plan) + "; told " + to_string(truth.told);
   if (truth.parent) text += "; follow-up of " + short_id(*truth.parent);
+  if (!truth.outboxes.empty()) text += "; waits for its home";
   if (!truth.rows.empty()) text += "; stored";
   if (truth.removed) text += "; removed";
   if (truth.dead) text += "; dead";
@@ -124,7 +127,9 @@ bool Ledger::is_arbitrated(const Truth& truth) const {
   return truth.result && !(truth.plan.ignore_result && ran);
 }
 
-bool Ledger::is_safe(const Truth& truth) const { return !truth.rows.empty() || is_finished(truth); }
+bool Ledger::is_safe(const Truth& truth) const {
+  return !truth.rows.empty() || !truth.outboxes.empty() || is_finished(truth);
+}
 
 std::vector<TaskId> Ledger::winning_follow_ups(const Truth& truth) const {
   if (is_arbitrated(truth)) {
@@ -268,8 +273,9 @@ void Ledger::check_keys_before_run(const Truth& truth) {
   if (truth.plan.ordering != 0) {
     for (const Truth* const other : by_order_[truth.plan.ordering]) {
       if (other == &truth) continue;
-      // Keys mean something within one broker: a follow-up may have been enqueued at another one.
-      if (other->broker != nobody && other->broker != truth.broker) continue;
+      // Where brokers do not know each other, a follow-up is enqueued at the one of its parent.
+      if (!settings_.networked && other->broker != nobody && other->broker != truth.broker)
+        continue;
       if (runs(*other))
         violated(truth, "D27: runs while another one of its ordering key does, " + story(*other));
       const bool earlier =
@@ -293,7 +299,8 @@ void Ledger::check_keys_before_run(const Truth& truth) {
 /// After a commit: whoever has a row holds its unique key alone.
 void Ledger::check_unique_row(const Truth& truth) {
   for (const Truth* const other : by_unique_[truth.plan.unique]) {
-    if (other == &truth || other->rows.empty() || other->broker != truth.broker) continue;
+    if (other == &truth || other->rows.empty()) continue;
+    if (!settings_.networked && other->broker != truth.broker) continue;
     const Truth& first = other->serial < truth.serial ? *other : truth;
     const Truth& second = other->serial < truth.serial ? truth : *other;
     // A key that was free before its task ended: the window was over, or it had started.
@@ -304,6 +311,39 @@ void Ledger::check_unique_row(const Truth& truth) {
     if (may_be_free(first) || may_be_free(second)) continue;
     violated(truth, "D27: two tasks hold one unique key, the other is " + story(*other));
   }
+}
+
+/// Whoever has a home is stored there and nowhere else.
+void Ledger::check_home(const Truth& truth) {
+  const std::string key = home_key(truth.plan);
+  if (!settings_.networked || key.empty()) return;
+  std::vector<std::uint64_t> hashes;
+  for (const Process* const broker : brokers_) hashes.push_back(base::key_hash(broker->endpoint()));
+  const Process& home = *brokers_[base::rendezvous(hashes, base::key_hash(key))];
+  if (truth.broker != home.index()) violated(truth, "D27: its home is " + home.name());
+}
+
+void Ledger::outbox_committed(const Process& broker, const store::Record& record) {
+  const std::pair at{broker.index(), record.key};
+  if (!record.value) {
+    const auto found = outbox_rows_.find(at);
+    if (found == outbox_rows_.end()) return;
+    Truth& truth = of(found->second);
+    outbox_rows_.erase(found);
+    truth.outboxes.erase(broker.index());
+    if (!is_safe(truth)) violated(truth, "D27: leaves the outbox before its home has it");
+    return;
+  }
+  const auto row = actor::unpack_outbox_row(*record.value);
+  const auto task =
+      row ? wire::decode_task(row->task) : Result<wire::TaskView>{Unexpected{row.error()}};
+  if (!task) world_.violation(broker.name() + " stores an outbox row that does not parse");
+  Truth& truth = of(task->id.to_id());
+  if (truth.passed_on || truth.ever_stored) violated(truth, "P2: goes to its home a second time");
+  check_may_exist(truth, "waits for its home");
+  truth.passed_on = true;
+  truth.outboxes.insert(broker.index());
+  outbox_rows_[at] = truth.id;
 }
 
 // ---- operators
@@ -444,11 +484,13 @@ void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batc
     truth.broker = broker.index();
     truth.started = truth.started || view->meta.started;
     truth.ever_stored = true;
+    check_home(truth);
     truth.rows.insert(put.key);
     rows[put.key] = truth.id;
     touched.insert(truth.id);
   }
   for (const store::Record& record : batch.records) {
+    if (record.space == store::Space::outbox) outbox_committed(broker, record);
     if (record.space != store::Space::dead || !record.value) continue;
     const auto letter = broker::unpack_dead(*record.value);
     if (!letter) world_.violation(broker.name() + " stores a dead letter that does not parse");
@@ -630,8 +672,7 @@ void Ledger::check_delivery(Truth& truth, std::size_t broker) {
 }
 
 void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) {
-  const bool keyed =
-      truth.plan.ordering != 0 || truth.plan.unique != 0 || truth.plan.concurrency != 0;
+  const bool keyed = !home_key(truth.plan).empty();
   if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless || keyed ||
       truth.plan.labelled || truth.plan.once_until_us || truth.generation > 0)
     return;  // these wait for something first
@@ -662,6 +703,7 @@ void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted)
   std::uint64_t possible = 0;
   for (auto& [id, truth] : truths_) {
     if (!truth.rows.empty()) violated(truth, "still stored after everything ended");
+    if (!truth.outboxes.empty()) violated(truth, "still on its way after everything ended");
     const bool finished = is_finished(truth);
     const bool alive = truth.producer != nobody && producer_is_alive(truth);
     if (truth.told == Truth::Told::confirmed && !finished)
@@ -671,6 +713,7 @@ void Ledger::check_end(const IsAlive& producer_is_alive, std::uint64_t accepted)
     const bool is_certain = truth.ever_stored || truth.told == Truth::Told::confirmed;
     if (is_certain) ++certain;
     if (is_certain || truth.delivered) ++possible;
+    if (truth.passed_on && !finished) violated(truth, "D27: passed on to its home, and lost");
     if (truth.ever_stored && !finished) violated(truth, "stored once, and lost");
     if (is_certain && finished) {
       for (const TaskId& child : winning_follow_ups(truth)) {

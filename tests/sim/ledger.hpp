@@ -60,7 +60,9 @@ struct Truth {
   std::size_t broker = nobody;  ///< that stores or delivers it
   std::set<std::int64_t> rows;  ///< its keys in that broker's file
   bool ever_stored = false;
-  bool removed = false;  ///< its row is gone for good
+  bool passed_on = false;          ///< a follow-up that went through an outbox (D27)
+  std::set<std::size_t> outboxes;  ///< of brokers, in which it waits for its home
+  bool removed = false;            ///< its row is gone for good
   bool delivered = false;
   bool dead = false;
   bool homeless = false;  ///< its producer knew no collector when it sent it
@@ -88,6 +90,7 @@ class Ledger : public Network::Witness {
     Micros liveness{10'000'000};
     std::uint32_t delivery_limit = 5;
     bool keys_in_order = false;      ///< nothing is refused for a while: order holds within a key
+    bool networked = false;          ///< the brokers know each other: keys count in all of them
     bool in_order = false;           ///< no faults and no refusals: first deliveries are in order
     bool clocks_agree = true;        ///< no wall clock is stepped
     bool tasks_are_dropped = false;  ///< some queue drops its head
@@ -174,6 +177,8 @@ class Ledger : public Network::Witness {
   void check_may_exist(const Truth& truth, const char* what);
   void check_keys_before_run(const Truth& truth);
   void check_unique_row(const Truth& truth);
+  void check_home(const Truth& truth);
+  void outbox_committed(const Process& broker, const store::Record& record);
   [[nodiscard]] bool was_lost(const Truth& truth, const Execution& execution) const;
   Hearing& hearing(const Process& broker, const Process& worker);
   void heard(const Process& broker, Hearing& hearing);
@@ -195,6 +200,7 @@ class Ledger : public Network::Witness {
   std::vector<Process*> brokers_;
   std::vector<Process*> workers_;
   std::map<std::size_t, std::map<std::int64_t, TaskId>> rows_;  // by broker and key
+  std::map<std::pair<std::size_t, Bytes>, TaskId> outbox_rows_;
   std::map<std::pair<std::size_t, std::pair<std::size_t, std::uint64_t>>, Hearing> hearings_;
   // By broker. What is out with workers when a broker ends is not counted as lost: once for each
   // start.

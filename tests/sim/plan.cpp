@@ -51,6 +51,8 @@ Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth, std:
     }
     if (chance.yes(0.3)) plan.concurrency = key();
   }
+  if (style.homed > 0 && home_key(plan).empty() && chance.yes(style.homed))
+    plan.home = static_cast<std::uint8_t>(1 + chance.index(style.keys));
   if (style.labelled > 0) plan.labelled = chance.yes(style.labelled);
   if (chance.yes(0.2)) plan.delivery_limit = static_cast<std::uint32_t>(chance.between(1, 4));
   return plan;
@@ -93,6 +95,10 @@ Bytes pack_options(const Plan& plan) {
     in.str("c" + std::to_string(plan.concurrency));
     in.uinteger(2);
   }
+  if (plan.home != 0) {
+    key(wire::Option::home);
+    in.str("h" + std::to_string(plan.home));
+  }
   if (plan.once_until_us) key(wire::Option::once_until), in.integer(*plan.once_until_us);
   if (plan.labelled) {
     key(wire::Option::labels);
@@ -111,6 +117,7 @@ Bytes pack_options(const Plan& plan) {
 }
 
 std::string home_key(const Plan& plan) {
+  if (plan.home != 0) return "h" + std::to_string(plan.home);
   if (plan.ordering != 0) return "o" + std::to_string(plan.ordering);
   if (plan.unique != 0) return "u" + std::to_string(plan.unique);
   return plan.concurrency != 0 ? "c" + std::to_string(plan.concurrency) : "";
@@ -139,6 +146,7 @@ std::string plan_text(const Plan& plan) {
   }
   if (plan.ordering != 0) text += " ordered o" + std::to_string(plan.ordering);
   if (plan.concurrency != 0) text += " two of c" + std::to_string(plan.concurrency);
+  if (plan.home != 0) text += " at home h" + std::to_string(plan.home);
   if (plan.once_until_us) text += " once until " + std::to_string(*plan.once_until_us);
   if (plan.delivery_limit != 0) text += " limit " + std::to_string(plan.delivery_limit);
   return text;

@@ -40,6 +40,7 @@ struct Plan {
   bool until_started = false;
   Micros window{0};
   std::uint8_t ordering = 0;
+  std::uint8_t home = 0;                      ///< where it belongs, whatever its keys
   std::uint8_t concurrency = 0;               ///< at most two at the same time
   std::optional<std::int64_t> once_until_us;  ///< its id counts until then, wall clock
   int max_retries = 3;                        ///< of its policy; flaky only
@@ -65,6 +66,7 @@ struct PlanStyle {
   std::uint32_t queues = 1;
   double keyed = 0;        ///< of the tasks have some key
   std::uint32_t keys = 1;  ///< different ones
+  double homed = 0;        ///< of those without keys name their home
   double labelled = 0;     ///< of the tasks require a label
 };
 

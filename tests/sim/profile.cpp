@@ -91,7 +91,8 @@ void draw_faults(Chance& chance, Profile& profile) {
 
 }  // namespace
 
-Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bool beat) {
+Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bool beat,
+                     bool networked) {
   Chance chance{seed ^ 0x5EEDF00D};
   Profile profile;
   draw_size(chance, profile);
@@ -114,13 +115,28 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
         static_cast<std::uint32_t>(more.between(0, 2) * 50);
     profile.broker.queue_patience = more.spread(Micros{50'000}, Micros{60'000'000});
   }
-  if (keys) {
+  if (keys || networked) {
     Chance more{seed ^ 0x4B455953};
     PlanStyle& style = profile.appetite.style;
     style.keyed = more.yes(0.5) ? 0.5 : 0.9;
     style.keys = static_cast<std::uint32_t>(more.between(1, 4));
     style.duration_max =
         std::min(style.duration_max, Micros{300'000});  // what waits for others adds up
+  }
+  if (networked) {
+    Chance more{seed ^ 0x4E455457};
+    profile.networked = true;
+    profile.brokers = static_cast<std::size_t>(more.between(2, 3));
+    PlanStyle& style = profile.appetite.style;
+    style.parents = 0.6;
+    style.homed = more.yes(0.5) ? 0.3 : 0;
+    actor::OutboxLimits& outbox = profile.broker.outbox;
+    if (more.yes(0.4)) outbox.rows_max = static_cast<std::uint64_t>(more.between(1, 6));
+    if (more.yes(0.4)) outbox.window_rows = static_cast<std::size_t>(more.between(1, 4));
+    if (more.yes(0.4))
+      outbox.memory_rows = outbox.window_rows = static_cast<std::size_t>(more.between(1, 4));
+    if (!profile.clean && more.yes(0.7))
+      profile.faults.crash_broker = static_cast<double>(more.between(3, 10));
   }
   if (operated) {
     Chance more{seed ^ 0x4F504552};
@@ -135,7 +151,7 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
     Chance more{seed ^ 0x4F4E4345};
     Ticks& ticks = profile.ticks;
     ticks.style = profile.appetite.style;
-    ticks.style.keyed = ticks.style.labelled = 0;
+    ticks.style.keyed = ticks.style.labelled = ticks.style.homed = 0;
     ticks.style.duration_max = std::min(ticks.style.duration_max, Micros{1'000'000});
     ticks.count = static_cast<std::uint32_t>(more.between(10, 60));
     ticks.period = Micros{18'000'000 / ticks.count};

@@ -52,16 +52,18 @@ struct Profile {
   Faults faults;
   Micros trouble{15'000'000};  ///< faults happen so long
   bool clean = false;
-  bool operated = false;  ///< an operator pauses, purges and retries; some tasks require a label
-  bool events = false;    ///< everybody tells of everything, and somebody follows it
+  bool operated = false;   ///< an operator pauses, purges and retries; some tasks require a label
+  bool networked = false;  ///< the brokers know each other: keys count in all of them (D27)
+  bool events = false;     ///< everybody tells of everything, and somebody follows it
 };
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.
 /// \param operated  somebody steers, and there is something to steer: dead letters, labels.
 /// \param beat  two beats send the ticks of the same entries.
+/// \param networked  two or three brokers that know each other; many parents, and keys.
 /// \param once  two processes submit the same ids; clocks are stepped more often.
 [[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false,
-                                   bool once = false, bool beat = false);
+                                   bool once = false, bool beat = false, bool networked = false);
 [[nodiscard]] std::string profile_text(const Profile& profile);
 
 }  // namespace baozi::sim

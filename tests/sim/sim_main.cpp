@@ -28,15 +28,16 @@ struct Arguments {
   bool operated = false;
   bool once = false;
   bool beat = false;
+  bool networked = false;
   std::string without;
 };
 
 constexpr const char* usage =
-    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--beat] [--without RULE] "
-    "[--no-log]\n"
+    "usage: sim --seed S [--keys] [--events] [--operator] [--once] [--beat] [--network] "
+    "[--without RULE] [--no-log]\n"
     "       sim --seeds N [--first S] [--jobs J] [--keys] [--events] [--operator] [--once] "
-    "[--beat] [--without RULE "
-    "[--expect-violation]] [--keep-going]\n"
+    "[--beat] [--network] "
+    "[--without RULE [--expect-violation]] [--keep-going]\n"
     "\n"
     "Runs the production cores under a virtual clock, network and disk, with seeded faults, and "
     "checks the\n"
@@ -51,11 +52,14 @@ constexpr const char* usage =
     "require labels\n"
     "  --once              two processes submit the same ids again and again; clocks are stepped\n"
     "  --beat              two beats with the same entries, which forget what they did not write\n"
+    "  --network           two or three brokers that know each other, and follow-ups whose home "
+    "is another one\n"
     "  --without RULE      leaves a rule out: D1 D4 D5 D9 D11 D12 D13 D14 D15 D16 D18 D21 D25, "
     "and\n"
     "                      with --keys D27-unique D27-order D27-durable, with --operator D19-purge "
     "D24,\n"
-    "                      with --once D26-mark D26-clock\n"
+    "                      with --once D26-mark D26-clock, with --network D27-outbox "
+    "D27-outbox-id\n"
     "  --keys              half of the tasks have unique, ordering or concurrency keys\n"
     "  --expect-violation  exit 0 as soon as a seed fails, 1 when none does\n";
 
@@ -80,6 +84,8 @@ bool leave_out(Rules& rules, const std::string& name) {
   if (name == "D27-unique") return rules.d27_key_until_end = false, true;
   if (name == "D27-order") return rules.d27_head_blocks = false, true;
   if (name == "D27-durable") return rules.d27_holder_durable = false, true;
+  if (name == "D27-outbox") return rules.d27_outbox_durable = false, true;
+  if (name == "D27-outbox-id") return rules.d27_outbox_id_stays = false, true;
   return false;
 }
 
@@ -115,6 +121,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       out.once = true;
     } else if (word == "--beat") {
       out.beat = true;
+    } else if (word == "--network") {
+      out.networked = true;
     } else if (word == "--no-log") {
       out.quiet_log = true;
     } else if (word == "--keys") {
@@ -135,6 +143,7 @@ std::string replay_command(std::uint64_t seed, const Arguments& arguments) {
   return "scripts/sim --seed " + std::to_string(seed) + (arguments.keys ? " --keys" : "") +
          (arguments.events ? " --events" : "") + (arguments.operated ? " --operator" : "") +
          (arguments.once ? " --once" : "") + (arguments.beat ? " --beat" : "") +
+         (arguments.networked ? " --network" : "") +
          (arguments.without.empty() ? "" : " --without " + arguments.without);
 }
 
@@ -155,8 +164,8 @@ void note_seed(std::uint64_t seed, const Arguments& arguments) {
 bool run_seed(std::uint64_t seed, const Arguments& arguments, const Rules& rules, bool logging,
               sim::Outcome& outcome) {
   note_seed(seed, arguments);
-  sim::Profile profile =
-      sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once, arguments.beat);
+  sim::Profile profile = sim::draw_profile(seed, arguments.keys, arguments.operated, arguments.once,
+                                           arguments.beat, arguments.networked);
   profile.events = arguments.events;
   sim::Simulation simulation{seed, profile, rules, logging};
   outcome = simulation.run();
@@ -172,7 +181,7 @@ int run_single(const Arguments& arguments, const Rules& rules) {
   std::printf(
       "seed %llu: %s\n", static_cast<unsigned long long>(arguments.first),
       sim::profile_text(sim::draw_profile(arguments.first, arguments.keys, arguments.operated,
-                                          arguments.once, arguments.beat))
+                                          arguments.once, arguments.beat, arguments.networked))
           .c_str());
   sim::Outcome outcome;
   const bool good = run_seed(arguments.first, arguments, rules, !arguments.quiet_log, outcome);

@@ -20,6 +20,7 @@ Ledger::Settings settings_for(const Profile& profile) {
                       profile.broker.queue_defaults.policy == broker::FullPolicy::block &&
                       (profile.brokers == 1 || has_room);
   settings.keys_in_order = profile.broker.queue_defaults.policy == broker::FullPolicy::block;
+  settings.networked = profile.networked;
   settings.clocks_agree = profile.faults.wall_clock == 0;
   settings.tasks_are_dropped =
       profile.broker.queue_defaults.policy == broker::FullPolicy::drop_head;
@@ -62,6 +63,10 @@ void Simulation::build() {
     options.heartbeats = profile_.heartbeats;
     options.host = "sim";
     options.pid = 100 + i;
+    if (profile_.networked) {
+      options.brokers = endpoints;
+      options.address = endpoints[i];
+    }
     if (profile_.events) tell_everything(options, world_.chance);
     brokers_.push_back(std::make_unique<BrokerProcess>(
         world_, network_, ledger_, "broker" + std::to_string(i), options, rules_));

@@ -269,7 +269,7 @@ EVERY_OPTION = {
     1: T0 + 60_000_000, 2: T0 + 3_600_000_000, 3: 7, 4: [3, 0, 200_000, 200_000, 0.5],
     5: 30_000_000, 6: 25_000_000, 7: U1.bytes, 8: U2.bytes, 9: "a group", 13: True,
     15: "customer 7", 16: ["once only", 60_000_000, 1], 17: {"x-trace": "abc"}, 18: 2, 19: True, 20: 10, 22: ["gpu=1", "ssd"],
-    25: 0, 26: True, 27: "card ***", 28: ["account 7", 2],
+    25: 0, 26: True, 27: "card ***", 28: ["account 7", 2], 29: "tenant 7",
 }
 FULL_TASK = task("order/42 — été", "shop.charge", "billing", EVERY_OPTION, body("€", card=None))
 OK3 = result_record(U1, "c.add", 4, pack(3), T0, T0 + 50)
@@ -289,6 +289,8 @@ VECTORS = {
             holds=[(N1, 17, 0, 1, U1), (N2, 18, 70_000, 2, "order/42"), (N2 + 1, 19, 70_001, 3, U2)])),
         ("worker with labels", 0, 0, hello(7, 2, "w1@host", INC, concurrency=1, labels=["gpu=1", "ssd"])),
         ("collector", 0, 0, hello(5, 3, "c1@host", 2**63, endpoints=["tcp://10.0.0.7:7171", "ipc:///run/c1"])),
+        ("broker at another one", 0, 0, hello(8, 7, "b2@host", INC, origin=ORIGIN, software="baozi 0.1.0",
+                                              host="host", pid=4712)),
         ("producer at a collector", 0, 0, hello(6, 1, "app@host:4711", INC, origin=ORIGIN,
                                                 durable_results=True)),
     ],

@@ -43,6 +43,17 @@ Value::Array queue_rows(const Value& queues) {
   return rows;
 }
 
+/// Other brokers, with times that people read.
+Value::Array broker_rows(const Value& brokers) {
+  Value::Array rows = brokers.as_array();
+  for (Value& row : rows) {
+    row["since"] = age_text(row.at("since_us").to<std::uint64_t>());
+    if (const Value* const oldest = row.find("oldest_us"))
+      row["oldest"] = age_text(oldest->to<std::uint64_t>());
+  }
+  return rows;
+}
+
 /// "name 12, other 3": those first that everybody looks for, then whatever else there is.
 void print_numbers(const char* title, const Value& numbers, const Words& first, bool zeros) {
   std::string line;
@@ -100,6 +111,11 @@ void print_status(const Value& status) {
   if (status.find("books") != nullptr) {
     std::printf("\n");
     print_table(status.at("peers").as_array(), {"role", "name", "concurrency", "leases", "credit"});
+  }
+  if (const Value* const brokers = status.find("brokers")) {
+    std::printf("\n");
+    print_table(broker_rows(*brokers),
+                {"address", "name", "state", "since", "waiting", "oldest", "trouble"});
   }
   if (const Value* const queues = status.find("queues");
       queues != nullptr && !queues->as_array().empty()) {

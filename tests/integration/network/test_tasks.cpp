@@ -78,6 +78,15 @@ BAOZI_TASKS(registry) {
                   return number;
                 },
                 {"path", "number", "ms"});
+  // A follow-up that leaves a span in the file of its ordering key.
+  registry.task("t.parent_ordered",
+                [](baozi::Context& context, const std::string& path, const std::string& key,
+                   std::int64_t number) {
+                  context.with({.ordering_key = key})
+                      .enqueue("t.span", path + "." + key, number, std::int64_t{2});
+                  return number;
+                },
+                {"path", "key", "number"});
   registry.task("t.snooze_once",
                 [](baozi::Context& context, const std::string& path) -> std::int64_t {
                   std::string line;

@@ -1,5 +1,5 @@
-// Two brokers that know nothing of each other: workers and the collector serve both, a producer
-// spreads over them.
+// Two brokers, that know nothing of each other or each other's address: workers and the collector
+// serve both, a producer spreads over them.
 #include "programs.hpp"
 
 namespace baozi::test {
@@ -121,6 +121,102 @@ TEST_F(TwoBrokers, WhenOneIsKilledTheProducerMovesOnAndNothingIsLostOrDoubled) {
   EXPECT_EQ(counts.size(), results.size());
   for (const auto& [number, times] : counts) EXPECT_EQ(times, 1) << "task " << number;
   expect_all_ended(next);
+}
+
+// ---- brokers that know each other
+
+class KnownBrokers : public TwoBrokers {
+ protected:
+  void SetUp() override {
+    cluster.start_broker();  // to have their ports
+    second.start_broker({"-n", "second"});
+    start_first();
+    start_second();
+    cluster.start_collector({"--broker", second.address()});
+    for (int i = 0; i < 2; ++i) cluster.start_worker(i, 4, {"--broker", second.address()});
+  }
+  void start_first() { cluster.start_broker({"--brokers", both()}); }
+  void start_second() { second.start_broker({"-n", "second", "--brokers", both()}); }
+  /// What the first one says of the second.
+  [[nodiscard]] Value peer() const { return status().at("brokers").at(std::size_t{0}); }
+  [[nodiscard]] std::string path_of(const std::string& key) const { return path + "." + key; }
+  /// "+7" and "-7" of every number once, and never a second one in between.
+  void expect_one_at_a_time(const std::string& key, std::map<std::int64_t, int>& seen) const {
+    std::ifstream in{path_of(key)};
+    std::string before;
+    for (std::string line; in >> line;) {
+      if (line[0] == '+') {
+        EXPECT_EQ(before, "") << line << " began while " << before << " was running, key " << key;
+        before = line;
+        ++seen[std::stoll(line.substr(1))];
+      } else {
+        EXPECT_EQ(before.substr(1), line.substr(1)) << "key " << key;
+        before.clear();
+      }
+    }
+    EXPECT_EQ(before, "") << "key " << key;
+  }
+};
+
+TEST_F(KnownBrokers, FollowUpsOfOneKeyAreOneAtATimeOverBothThoughOneIsKilled) {
+  App app{AppOptions{.broker = both(), .submit_timeout = 120s}};
+  auto parent = app.task<std::int64_t(std::string, std::string, std::int64_t)>("t.parent_ordered");
+  std::vector<AsyncResult<std::int64_t>> results;
+  constexpr std::int64_t calls = 600;
+  const auto key_of = [](std::int64_t number) { return "k" + std::to_string(number % 6); };
+  for (std::int64_t i = 0; i < calls; ++i) {
+    results.push_back(parent.delay(path, key_of(i), i));
+    if (i % 20 == 19) {
+      ASSERT_TRUE(app.flush(60s));
+    }
+    if (i == calls / 3) {
+      second.broker().kill();
+      ASSERT_TRUE(eventually([&] { return peer().at("state").as_string() == "away"; }, 30s));
+    }
+    if (i == calls * 2 / 3) {
+      ASSERT_TRUE(eventually([&] { return peer().at("waiting").to<std::int64_t>() > 0; }, 30s));
+      start_second();
+    }
+  }
+  for (std::int64_t i = 0; i < calls; ++i)
+    EXPECT_EQ(results[static_cast<std::size_t>(i)].get(120s), i);
+  ASSERT_TRUE(eventually(
+      [&] {
+        return peer().at("state").as_string() == "connected" &&
+               peer().at("waiting").to<std::int64_t>() == 0 && second.status("kept.outbox") == 0;
+      },
+      60s));
+  expect_all_ended(2 * calls);
+  std::map<std::int64_t, int> seen;
+  for (int k = 0; k < 6; ++k) expect_one_at_a_time("k" + std::to_string(k), seen);
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(calls));
+  for (const auto& [number, times] : seen) EXPECT_EQ(times, 1) << "follow-up " << number;
+  EXPECT_GT(cluster.status("counters.passed_on"), 0);
+}
+
+TEST_F(KnownBrokers, WhoLeavesTheListIsToldOfAndItsFollowUpsAreKept) {
+  second.broker().kill();
+  App app{AppOptions{.broker = cluster.address()}};
+  auto parent = app.task<std::int64_t(std::string, std::string, std::int64_t)>("t.parent_ordered");
+  for (std::int64_t i = 0; i < 20; ++i)
+    EXPECT_EQ(parent.delay(path, "k" + std::to_string(i), i).get(60s), i);
+  const std::int64_t waiting = peer().at("waiting").to<std::int64_t>();
+  ASSERT_GT(waiting, 0);
+  cluster.broker().kill();
+  cluster.start_broker();
+  EXPECT_EQ(peer().at("state").as_string(), "not in --brokers");
+  EXPECT_EQ(peer().at("waiting").to<std::int64_t>(), waiting);
+  EXPECT_NE(cluster.logs().find(std::to_string(waiting) + " tasks wait for the broker " +
+                                second.address() + ", which is not among --brokers"),
+            std::string::npos);
+  cluster.broker().kill();
+  start_first();
+  start_second();
+  ASSERT_TRUE(eventually([&] { return peer().at("waiting").to<std::int64_t>() == 0; }, 60s));
+  EXPECT_TRUE(eventually([&] { return second.status("books.succeeded") == waiting; }, 60s));
+  const Ran ran = cluster.baozi({"status"});
+  EXPECT_NE(ran.out.find(second.address()), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("connected"), std::string::npos) << ran.out;
 }
 
 }  // namespace

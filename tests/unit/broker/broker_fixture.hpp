@@ -89,10 +89,26 @@ class BrokerFixture : public testing::Test {
         peer->second->received.push_back(std::move(frame.frame));
       }
     }
+    for (auto& frame : out.net.to_links) to_links.push_back(std::move(frame));
+    for (auto& opened : out.net.open_links) open_links.push_back(std::move(opened));
+    for (std::string& warning : out.warnings) warnings.push_back(std::move(warning));
     for (auto& batch : out.commits) pending.push_back(std::move(batch));
     const auto loads = out.loads;
+    const auto record_loads = out.record_loads;
     out.clear();
     if (reads_are_slow) return;
+    for (const auto& load : record_loads) {
+      commit();
+      std::vector<store::Record> records;
+      for (auto it = store.records.upper_bound({load.space, load.after});
+           it != store.records.end() && it->first.first == load.space &&
+           records.size() < load.rows_max;
+           ++it) {
+        records.push_back({load.space, it->first.second, it->second});
+      }
+      core->on_records(load.request, std::move(records), out);
+      take_effects();
+    }
     for (const auto& load : loads) {
       commit();  // a store reads after the commits that were asked before
       std::vector<store::TaskRow> rows;
@@ -253,6 +269,10 @@ class BrokerFixture : public testing::Test {
   std::unique_ptr<BrokerCore> core;
   BrokerEffects out;
   std::deque<store::TaskBatch> pending;
+  // To other brokers, and what an operator is told.
+  std::vector<actor::NetEffects::ToLink> to_links;
+  std::vector<actor::NetEffects::OpenLink> open_links;
+  std::vector<std::string> warnings;
   std::deque<Bytes> kept;
   std::map<actor::PeerKey, TestPeer*> peers;
   std::unique_ptr<TestPeer> producer;

@@ -206,6 +206,30 @@ TEST_F(SqliteFileTest, ANewerSchemaIsRefused) {
   expect_refusal(Errc::store_newer, "newer baozi");
 }
 
+/// Turns the file into one of schema 1, which had no outboxes.
+constexpr const char* schema_1 =
+    "DROP TABLE peers; DROP TABLE outbox; UPDATE about SET value=1 WHERE name='schema'";
+
+TEST_F(SqliteFileTest, AFileOfTheSchemaBeforeGetsWhatItLacks) {
+  make_store();
+  sql(path(), schema_1);
+  {
+    const auto store = opened(open());
+    EXPECT_EQ(store->load(0, 1000, 1000, 1 << 20)->size(), 100U);
+    const TaskBatch batch{.records = {{Space::outbox, "k", "row"}, {Space::peers, "p", "lane"}}};
+    ASSERT_TRUE(store->commit({&batch, 1}));
+  }
+  const auto store = opened(open());
+  EXPECT_EQ(*store->records(Space::outbox), (std::vector<Record>{{Space::outbox, "k", "row"}}));
+  EXPECT_EQ(*store->records(Space::peers), (std::vector<Record>{{Space::peers, "p", "lane"}}));
+}
+
+TEST_F(SqliteFileTest, AFileThatSaysToBeNewerThanItIsIsDamaged) {
+  make_store();
+  sql(path(), "DROP TABLE outbox");
+  expect_refusal(Errc::store_corrupt, "tables");
+}
+
 TEST_F(SqliteFileTest, SomebodyElsesDatabaseIsRefused) {
   sql(path(), "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
   expect_refusal(Errc::invalid, "not a baozi store");

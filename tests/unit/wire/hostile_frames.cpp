@@ -101,7 +101,7 @@ const std::vector<Hostile>& hostile_frames() {
     {"ABodyOfFourGigabytes", with_body(bytes({0xC6, 0xFF, 0xFF, 0xFF, 0xFF})), Errc::malformed},
     {"AStringOfFourGigabytes", with_name(bytes({0xDB, 0xFF, 0xFF, 0xFF, 0xFF})), Errc::malformed},
     // HELLO, WELCOME
-    {"RoleSeven", frame(wire::Type::hello, 5, [](Writer& o) { o.uinteger(1), o.uinteger(7), o.str("p"), o.uinteger(1), o.map(0); }), Errc::malformed},
+    {"RoleEight", frame(wire::Type::hello, 5, [](Writer& o) { o.uinteger(1), o.uinteger(8), o.str("p"), o.uinteger(1), o.map(0); }), Errc::malformed},
     {"FactsAsAnArray", hello(5, no_list), Errc::malformed},
     {"AFactThatStandsTwice", hello(5, [](Writer& o) { o.map(2), o.uinteger(6), o.uinteger(1), o.uinteger(6), o.uinteger(2); }), Errc::malformed},
     {"AThousandAndOneQueues", hello(5, [](Writer& o) { o.map(1), o.uinteger(2), list_of(1'001, text("q"))(o); }), Errc::too_large},

@@ -165,7 +165,7 @@ wire::RecordView RandomMessages::record() {
 
 void RandomMessages::fill(wire::Hello& m) {
   m.nonce = number();
-  m.role = any<wire::Role>(1, 6);
+  m.role = any<wire::Role>(1, 7);
   m.name = name();
   m.incarnation = number();
   m.origin = origin_or_none();
