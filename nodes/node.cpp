@@ -12,6 +12,7 @@
 #include "beat/beat_node.hpp"
 #include "broker/broker_node.hpp"
 #include "collector/collector_node.hpp"
+#include "worker/prefork/server.hpp"
 #include "worker/worker_node.hpp"
 
 namespace {
@@ -216,6 +217,7 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const auto code = worker::prefork::run_if_asked(argc, argv)) return *code;
   NodeConfig config;
   bool tasks_left = false;
   const int code = base::run_node(

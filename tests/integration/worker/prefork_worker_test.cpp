@@ -155,6 +155,17 @@ TEST_F(PreforkWorker, NobodyIsLeftWhenTheWorkerIsKilled) {
   }
 }
 
+TEST_F(PreforkWorker, ANodeOfSeveralRolesHasAPoolOfProcessesToo) {
+  Process node{{std::string{BAOZI_BINARY_DIR} + "/bin/baozi-node", "--roles", "worker", "--broker",
+                cluster.address(), "-P", "prefork", "-c", "1", "-A", BAOZI_ZOO}};
+  submit("zoo.null", pack_body());
+  const TaskId after = submit("zoo.add", pack_body(1, 2));
+  ASSERT_TRUE(producer->wait_for_all(60s)) << node.err();
+  EXPECT_EQ(body_of(after), "\x03");
+  node.signal(SIGTERM);
+  EXPECT_EQ(node.wait(20s), 0) << node.err();
+}
+
 TEST_F(PreforkWorker, WhatAKilledForkServerRanIsDeliveredAgain) {
   Process& worker = start_worker(1, 2);
   submit_marks(2, 1.0);
