@@ -71,7 +71,7 @@ std::uint64_t PeerOutbox::push(OutboxRow&& row, std::size_t packed_bytes) {
   const bool room =
       memory_.size() < limits_.memory_rows && memory_bytes_ + packed_bytes <= limits_.memory_bytes;
   if (follows && !loading_ && (room || memory_.empty())) {
-    memory_.push_back({std::move(row), packed_bytes});
+    memory_.push_back({.row = std::move(row), .bytes = packed_bytes});
     memory_bytes_ += packed_bytes;
   }
   bytes_ += packed_bytes;
@@ -117,7 +117,7 @@ bool PeerOutbox::on_loaded(std::vector<std::pair<std::uint64_t, Bytes>>&& rows) 
     auto row = unpack_outbox_row(packed);
     damaged_ = sequence != memory_end() || !row;
     if (damaged_) return false;
-    memory_.push_back({std::move(*row), packed.size()});
+    memory_.push_back({.row = std::move(*row), .bytes = packed.size()});
     memory_bytes_ += packed.size();
   }
   return !damaged_;
@@ -190,8 +190,7 @@ void PeerOutbox::on_frame(BytesView bytes, Now now, NetEffects& net) {
       return;
     case wire::Type::error: {
       wire::ErrorMessage message;
-      if (wire::decode(frame, message))
-        trouble_ = std::string{wire::to_string(message.code)} + ": " + std::string{message.text};
+      if (wire::decode(frame, message)) on_error(message);
       return;
     }
     default: return;  // of collectors, or of a later version
@@ -204,9 +203,14 @@ void PeerOutbox::on_welcome(Now now) {
   trouble_.clear();
   since_ = now.mono;
   leaving_ = full_ = probing_ = false;
+  if (!welcome.resume) {  // whatever it is, it takes no tasks
+    trouble_ = "it is no broker";
+    leaving_ = true;
+    return;
+  }
   blocked_until_ = {};
   backoff_ = Micros{0};
-  const std::uint64_t accepted = welcome.resume ? welcome.resume->accepted : 0;
+  const std::uint64_t accepted = welcome.resume->accepted;
   const auto expected = static_cast<std::int64_t>(accepted) + 1;
   if (expected < number_of(first_) || expected > number_of(lane_.next)) {
     // Its store is new, or ours is an older one: what it took of what still waits here cannot be
@@ -214,17 +218,48 @@ void PeerOutbox::on_welcome(Now now) {
     ++counters_.renumbered;
     change_shift(static_cast<std::int64_t>(first_) - expected);
   } else {
-    confirm_upto(welcome.resume ? welcome.resume->committed : 0);
+    confirm_upto(welcome.resume->committed);
   }
   next_send_ = std::clamp(sequence_of(accepted + 1), first_, lane_.next);
   sent_bytes_ = 0;
+  for (InMemory& row : memory_) {
+    row.frame = 0;
+    row.unreadable.clear();
+  }
   for (std::uint64_t at = first_; at < next_send_ && at < memory_end(); ++at)
     sent_bytes_ += memory_[at - first_].bytes;
+}
+
+void PeerOutbox::on_error(const wire::ErrorMessage& message) {
+  trouble_ = std::string{wire::to_string(message.code)} + ": " + std::string{message.text};
+  if (message.code != wire::ErrorCode::malformed || message.about == 0) return;
+  // A SUBMIT that it cannot read (of a newer version, say) gets no other answer: the row is as good
+  // as refused, and must not hold up those behind it for ever.
+  for (std::uint64_t at = first_; at < next_send_ && at < memory_end(); ++at) {
+    InMemory& sent = memory_[at - first_];
+    if (sent.frame == message.about) sent.unreadable = message.text;
+  }
+  refuse_unreadable();
+}
+
+void PeerOutbox::refuse_unreadable() {
+  if (first_ >= next_send_ || memory_.empty() || memory_.front().unreadable.empty()) return;
+  rewind(first_);  // those behind it are out of sequence, or unreadable themselves
+  probing_ = true;
+  refuse_first(wire::Reason::bad_task, std::move(memory_.front().unreadable));
+}
+
+void PeerOutbox::refuse_first(wire::Reason reason, std::string text) {
+  refused_.push_back(
+      {.row = std::move(memory_.front().row), .reason = reason, .text = std::move(text)});
+  remove_first();
+  change_shift(lane_.shift + 1);
 }
 
 void PeerOutbox::on_submitted(const wire::Submitted& message, Now now) {
   confirm_upto(message.upto);
   for (const wire::BatchRefusal& refusal : message.refusals) on_refusal(refusal, now);
+  refuse_unreadable();
 }
 
 void PeerOutbox::confirm_upto(std::uint64_t number) {
@@ -239,11 +274,7 @@ void PeerOutbox::confirm_upto(std::uint64_t number) {
 void PeerOutbox::on_refusal(const wire::BatchRefusal& refusal, Now now) {
   const std::uint64_t sequence = sequence_of(refusal.number);
   if (sequence < first_ || sequence >= next_send_) return;
-  while (next_send_ > sequence) {
-    --next_send_;
-    if (next_send_ < memory_end())
-      sent_bytes_ -= std::min(sent_bytes_, memory_[next_send_ - first_].bytes);
-  }
+  rewind(sequence);
   if (refusal.code == wire::Refusal::out_of_sequence)
     return;  // what was refused before it goes first
   const bool named = refusal.code == wire::Refusal::rejected && !refusal.tasks.empty();
@@ -254,11 +285,16 @@ void PeerOutbox::on_refusal(const wire::BatchRefusal& refusal, Now now) {
   // What is before it is taken, but not committed yet: it is asked for once more then, so that
   // rows always leave at the front.
   if (sequence != first_ || memory_.empty()) return;
-  refused_.push_back({.row = std::move(memory_.front().row),
-                      .reason = reason,
-                      .text = named ? std::string{refusal.tasks.front().text} : std::string{}});
-  remove_first();
-  change_shift(lane_.shift + 1);
+  refuse_first(reason, named ? std::string{refusal.tasks.front().text} : std::string{});
+}
+
+/// From here on they are to be sent again.
+void PeerOutbox::rewind(std::uint64_t sequence) {
+  while (next_send_ > sequence) {
+    --next_send_;
+    if (next_send_ < memory_end())
+      sent_bytes_ -= std::min(sent_bytes_, memory_[next_send_ - first_].bytes);
+  }
 }
 
 void PeerOutbox::wait(std::uint64_t hint_us, Now now) {
@@ -287,7 +323,7 @@ bool PeerOutbox::may_send_next() const {
 void PeerOutbox::send_due(Now now, NetEffects& net) {
   if (now.mono < blocked_until_) return;
   for (; may_send_next(); ++next_send_) {
-    const InMemory& next = memory_[next_send_ - first_];
+    InMemory& next = memory_[next_send_ - first_];
     const wire::PackedSubmit message{
         .number = static_cast<std::uint64_t>(number_of(next_send_)),
         .origin = next.row.origin.size() == 16 ? BytesView{next.row.origin} : lane_.origin.view(),
@@ -295,7 +331,10 @@ void PeerOutbox::send_due(Now now, NetEffects& net) {
         .flags = 0,
         .count = 1,
         .tasks = next.row.task};
-    net.to_links.push_back({*link_id_, link_.frame(message, now)});
+    const Link::Stamp stamp = link_.stamp(now);
+    net.to_links.push_back({*link_id_, wire::encode(stamp.session, stamp.seq, message)});
+    next.frame = stamp.seq;
+    next.unreadable.clear();
     sent_bytes_ += next.bytes;
     ++(next_send_ < sent_to_ ? counters_.resent : counters_.sent);
     sent_to_ = std::max(sent_to_, next_send_ + 1);

@@ -135,6 +135,8 @@ class PeerOutbox {
   struct InMemory {
     OutboxRow row;
     std::size_t bytes;
+    std::uint64_t frame = 0;  ///< that it was sent with last, in this session
+    std::string unreadable;   ///< what the peer said when it could not read that
   };
   [[nodiscard]] std::int64_t number_of(std::uint64_t sequence) const {
     return static_cast<std::int64_t>(sequence) - lane_.shift;
@@ -149,7 +151,11 @@ class PeerOutbox {
   void on_welcome(Now now);
   void on_submitted(const wire::Submitted& message, Now now);
   void on_refusal(const wire::BatchRefusal& refusal, Now now);
+  void rewind(std::uint64_t sequence);
   void wait(std::uint64_t hint_us, Now now);
+  void on_error(const wire::ErrorMessage& message);
+  void refuse_unreadable();
+  void refuse_first(wire::Reason reason, std::string text);
   void confirm_upto(std::uint64_t number);
   void remove_first();
   void change_shift(std::int64_t shift);

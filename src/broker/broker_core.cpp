@@ -177,10 +177,10 @@ void BrokerCore::on_gone(actor::PeerKey peer, Now now) {
 }
 
 void BrokerCore::refuse(actor::Session& session, wire::ErrorCode code, std::string_view text,
-                        BrokerEffects& out) {
+                        BrokerEffects& out, std::uint64_t about) {
   out.net.to_peers.push_back(
-      {session.peer,
-       wire::encode(session.number, 0, wire::ErrorMessage{.code = code, .text = text})});
+      {session.peer, wire::encode(session.number, 0,
+                                  wire::ErrorMessage{.code = code, .text = text, .about = about})});
 }
 
 void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now now,
@@ -198,7 +198,8 @@ void BrokerCore::dispatch_message(actor::SessionTable::Received& received, Now n
     if (result) return true;
     ++counters_.bad_messages;
     refuse(session, wire::ErrorCode::malformed,
-           std::string{wire::to_string(frame.header.type)} + ": " + result.error().message, out);
+           std::string{wire::to_string(frame.header.type)} + ": " + result.error().message, out,
+           frame.header.seq);
     return false;
   };
   const auto forbidden = [&] {

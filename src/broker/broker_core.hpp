@@ -342,8 +342,9 @@ class BrokerCore {
   void send(actor::Session& session, const Message& message, BrokerEffects& out) {
     out.net.to_peers.push_back({session.peer, session.frame(message)});
   }
+  /// \param about  the number of the frame that it answers; 0: of none.
   void refuse(actor::Session& session, wire::ErrorCode code, std::string_view text,
-              BrokerEffects& out);
+              BrokerEffects& out, std::uint64_t about = 0);
 
   // ---- broker_submit.cpp
   void on_submit(actor::Session& session, wire::Submit& message, Now now, BrokerEffects& out);

@@ -146,7 +146,7 @@ bool BrokerCore::retry_dead(std::int64_t key, Now now) {
   --books_.accepted;      // and was accepted once already
   // Nobody gets it before the raised generation is on disk: a crash would leave a result of one
   // that never was.
-  accept(*raised, origin, now, true);
+  if (homes_.empty() || !pass_on(*raised, origin, now)) accept(*raised, origin, now, true);
   urgent_ = true;
   return true;
 }

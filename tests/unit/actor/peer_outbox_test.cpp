@@ -66,7 +66,7 @@ class PeerOutboxTest : public testing::Test {
     welcome.epoch = 1;
     welcome.heartbeat_us = actor_test::heartbeat_us;
     welcome.liveness_us = actor_test::liveness_us;
-    welcome.resume = wire::ProducerResume{peer.known, peer.accepted, peer.committed};
+    if (is_broker) welcome.resume = wire::ProducerResume{peer.known, peer.accepted, peer.committed};
     peer.session = ++sessions;
     peer.sent = 0;
     outbox->on_frame(wire::encode(peer.session, 0, welcome), at(now_us), net);
@@ -116,6 +116,7 @@ class PeerOutboxTest : public testing::Test {
   Bytes origin;
   std::uint64_t n = 0;
   std::uint64_t sessions = 0;
+  bool is_broker = true;
 };
 
 TEST_F(PeerOutboxTest, ARowIsPackedAndReadBack) {
@@ -278,6 +279,51 @@ TEST_F(PeerOutboxTest, ARefusalForGoodLeavesAtTheFrontAndItsNumberGoesToTheNext)
   EXPECT_EQ(outbox->lane().shift, 1);
 }
 
+TEST_F(PeerOutboxTest, WhatThePeerCannotReadIsRefusedAndHoldsUpNobody) {
+  for (const char* id : {"a", "b", "c", "d"}) give(id);
+  connect();
+  const auto frames = [&] {
+    std::vector<std::uint64_t> all;
+    for (const auto& sent : net.to_links) all.push_back(wire::open_frame(sent.frame)->header.seq);
+    return all;
+  };
+  const auto first = frames();
+  ASSERT_EQ(submits().size(), 4U);
+  const auto cannot_read = [&](std::uint64_t about) {
+    outbox->on_frame(wire::encode(peer.session, 0,
+                                  wire::ErrorMessage{.code = wire::ErrorCode::malformed,
+                                                     .text = "SUBMIT: a task has six fields",
+                                                     .about = about}),
+                     at(now_us), net);
+    turn();
+  };
+  cannot_read(first[1]);
+  cannot_read(first[2]);
+  EXPECT_TRUE(outbox->take_refused().empty()) << "the first one is not confirmed yet";
+  confirm(1);
+  auto refused = outbox->take_refused();
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(wire::decode_task(refused[0].row.task)->id.bytes, "b");
+  EXPECT_EQ(refused[0].text, "SUBMIT: a task has six fields");
+  answer({.upto = 1,
+          .refusals = {{.number = 4, .code = wire::Refusal::out_of_sequence, .expected = 2}}});
+  EXPECT_EQ(submits(), Submits{});
+  commit();
+  turn();
+  const auto second = frames();
+  EXPECT_EQ(submits(), (Submits{{2, "c"}}));
+  cannot_read(first[2]);  // of the frame before: it says nothing of this one
+  EXPECT_TRUE(outbox->take_refused().empty());
+  ASSERT_EQ(second.size(), 1U);
+  cannot_read(second[0]);
+  EXPECT_EQ(outbox->take_refused().size(), 1U);
+  commit();
+  turn();
+  EXPECT_EQ(submits(), (Submits{{2, "d"}}));
+  confirm(2);
+  EXPECT_EQ(outbox->rows(), 0U);
+}
+
 TEST_F(PeerOutboxTest, APeerThatHasForgottenGetsWhatStillWaitsUnderItsNextNumbers) {
   for (const char* id : {"a", "b"}) give(id);
   connect();
@@ -331,6 +377,17 @@ TEST_F(PeerOutboxTest, AGoodbyeEndsTheSendingUntilItIsBack) {
   net.clear();
   connect();
   EXPECT_EQ(submits(), (Submits{{1, "a"}}));
+}
+
+TEST_F(PeerOutboxTest, WhoIsNoBrokerGetsNothing) {
+  give("a");
+  is_broker = false;
+  connect();
+  EXPECT_EQ(submits(), Submits{});
+  EXPECT_FALSE(outbox->is_open());
+  EXPECT_EQ(outbox->trouble(), "it is no broker");
+  EXPECT_EQ(outbox->rows(), 1U);
+  EXPECT_FALSE(outbox->is_lane_dirty());
 }
 
 TEST_F(PeerOutboxTest, ASilentPeerIsGivenUpAndGreetedAnew) {

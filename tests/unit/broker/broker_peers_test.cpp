@@ -212,6 +212,19 @@ TEST_F(BrokerPeers, WhatIsRefusedForGoodEndsThroughItsCollectorAndIsADeadLetter)
   EXPECT_EQ(core->books().dead, 1U);
   EXPECT_EQ(core->counters().passed_on_refused, 1U);
   expect_books_balance();
+  // Who tries it again means at its home.
+  peer_says({.upto = 1, .refusals = {}});
+  Bytes arguments;
+  Writer packed{arguments};
+  packed.map(1);
+  packed.str("all");
+  packed.boolean(true);
+  say(*producer, wire::Control{.request = 1, .command = "dead.retry", .arguments = arguments});
+  commit();
+  turn();
+  EXPECT_EQ(passed(), (std::vector<Submitted>{{2, "bad", "c"}}));
+  EXPECT_EQ(core->books().dead, 0U);
+  expect_books_balance();
 }
 
 TEST_F(BrokerPeers, ADuplicateIsDroppedAndCounted) {
