@@ -147,6 +147,7 @@ int call(const Words& words) {
   std::string kwargs = "{}";
   std::string eta;
   std::string wait;
+  std::string unique;
   std::optional<Micros> countdown;
   std::optional<Micros> expires;
   std::optional<Micros> once;
@@ -168,6 +169,16 @@ int call(const Words& words) {
   table.add("once", once,
             "with --id: no second task of that id for so long; another such call is one more look "
             "at the first");
+  table.add("time-limit", options.time_limit, "it is ended by force after so long");
+  table.add("soft-time-limit", options.soft_time_limit, "it is told to end after so long");
+  table
+      .add("unique", unique,
+           "one task at a time has this key; another such call is one more look at it")
+      .word("KEY");
+  table
+      .add("ordering-key", options.ordering_key,
+           "tasks with this key run one after the other, in order")
+      .word("KEY");
   table.add("ignore-result", options.ignore_result, "a success stores no result");
   table.add("wait", wait, "wait for the result, at most so long").implicit("forever").word("TIME");
   common.declare(table);
@@ -186,6 +197,7 @@ int call(const Words& words) {
     options.once_until =
         std::chrono::time_point_cast<Micros>(std::chrono::system_clock::now()) + *once;
   }
+  if (!unique.empty()) options.unique = Unique{.key = unique};
   options.priority = priority;
   const std::optional<Micros> patience = patience_of(wait);
   if (!wait.empty()) take_interrupts();
@@ -196,7 +208,7 @@ int call(const Words& words) {
   if (common.json) {
     Value::Object answer;
     answer["id"] = Value{task.id()};
-    if (once) answer["duplicate"] = Value{task.is_duplicate()};
+    if (once || options.unique) answer["duplicate"] = Value{task.is_duplicate()};
     std::printf("%s\n", Value{answer}.to_json(2).c_str());
   } else {
     std::printf("%s\n", task.id().c_str());

@@ -1,6 +1,7 @@
 // baozi inspect and control: what workers are asked, and told.
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "base/nearest.hpp"
 #include "base/units.hpp"
@@ -185,9 +186,12 @@ void print_answers(const std::string& what, const WorkerReplies& replies) {
     row[column] = value;
     rows.push_back(std::move(row));
   };
+  std::string idle;
   for (const WorkerReply& one : replies.workers) {
     if (!one.error.empty()) continue;
     const Value& answer = one.answer;
+    const bool is_list = answer.is_array() || (answer.is_object() && what == "query_task");
+    if (is_list && answer.size() == 0) idle.append(idle.empty() ? "" : ", ").append(one.worker);
     if (what == "active" || what == "reserved") {
       for (const Value& task : answer.as_array()) rows.push_back(task_row(one.worker, task));
     } else if (what == "query_task") {
@@ -217,6 +221,18 @@ void print_answers(const std::string& what, const WorkerReplies& replies) {
     print_rows(rows, what == "active" || what == "reserved" || what == "query_task"
                          ? task_columns
                          : std::vector<std::string>{"worker", "task", "queue", "answer", "note"});
+  if (!idle.empty()) std::printf("nothing at %s\n", idle.c_str());
+}
+
+/// Names are what operators ask by: two workers of one name are asked as one, and shown as two.
+void warn_of_namesakes(const WorkerReplies& replies) {
+  std::map<std::string, int> count;
+  for (const WorkerReply& one : replies.workers) ++count[one.worker];
+  for (const auto& [name, times] : count) {
+    if (times == 1) continue;
+    std::fprintf(stderr, "baozi: %d workers bear the name %s; give each its own (-n)\n", times,
+                 name.c_str());
+  }
 }
 
 int finish(const Common& common, const std::string& what, const WorkerReplies& replies) {
@@ -237,6 +253,7 @@ int finish(const Common& common, const std::string& what, const WorkerReplies& r
     if (!one.error.empty() && !common.json)
       std::fprintf(stderr, "baozi: %s: %s\n", one.worker.c_str(), one.error.c_str());
   }
+  warn_of_namesakes(replies);
   for (const std::string& name : replies.missing)
     std::fprintf(stderr, "baozi: no worker matches '%s'\n", name.c_str());
   for (const NodeReply& broker : replies.refusals)

@@ -17,7 +17,7 @@ struct State {
   Fault fault;
   std::uint64_t calls = 0;
   bool happened = false;
-  std::set<std::string> failed_syncs;
+  std::set<const sqlite3_file*> failed_syncs;
   std::uint64_t syncs_retried = 0;
   std::atomic<bool> drop_syncs{false};
 };
@@ -50,7 +50,13 @@ struct File {
 };
 sqlite3_file* inner(sqlite3_file* file) { return reinterpret_cast<File*>(file)->inner(); }
 
-int close_file(sqlite3_file* f) { return inner(f)->pMethods->xClose(inner(f)); }
+int close_file(sqlite3_file* f) {
+  {
+    const std::lock_guard guard{state().mutex};
+    state().failed_syncs.erase(f);
+  }
+  return inner(f)->pMethods->xClose(inner(f));
+}
 int read_file(sqlite3_file* f, void* to, int n, sqlite3_int64 at) {
   if (fails(Call::read)) return SQLITE_IOERR_READ;
   return inner(f)->pMethods->xRead(inner(f), to, n, at);
@@ -75,8 +81,8 @@ int sync_file(sqlite3_file* f, int flags) {
     // SQLite rolls a failed creation back with a sync; that draft is thrown away, so it promises
     // nothing.
     const bool draft = name.ends_with(".creating");
-    if (!draft && s.failed_syncs.contains(name)) ++s.syncs_retried;
-    if (fail) s.failed_syncs.insert(name);
+    if (!draft && s.failed_syncs.contains(f)) ++s.syncs_retried;
+    if (fail) s.failed_syncs.insert(f);
   }
   if (fail) return SQLITE_IOERR_FSYNC;
   if (state().drop_syncs) return SQLITE_OK;

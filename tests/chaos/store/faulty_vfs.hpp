@@ -23,7 +23,8 @@ struct Fault {
 void arm(const Fault& fault);
 /// Whether the armed fault has happened.
 [[nodiscard]] bool fault_happened();
-/// Syncs of a store's files after a sync of the same file had failed.
+/// Syncs of a store's files after a sync through the same handle had failed. Through another handle
+/// (the checkpointer's, a commit's) the kernel tells of the failure once more.
 [[nodiscard]] std::uint64_t syncs_retried();
 /// From now on syncs say that they are done and do nothing: a disk that lies.
 void drop_syncs(bool drop);

@@ -93,11 +93,21 @@ TEST_F(ControlTest, PingNamesEveryWorkerAndWhoIsMissing) {
   const std::string shown = cluster.baozi({"inspect", "ping"}).out;
   EXPECT_NE(shown.find(w0), std::string::npos) << shown;
   EXPECT_NE(shown.find("pong"), std::string::npos) << shown;
+  const Ran nothing = cluster.baozi({"inspect", "reserved", "-d", w1});
+  EXPECT_EQ(nothing.out, "nothing at " + w1 + "\n") << nothing.err;
   const Ran wrong = cluster.baozi({"inspect", "pong"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_EQ(wrong.err,
             "baozi inspect: there is no 'pong'; did you mean 'ping'? (see baozi inspect --help)\n");
   EXPECT_EQ(cluster.baozi({"control", "rate_limit", "c.add"}).code, 2);
+}
+
+TEST_F(ControlTest, TwoWorkersOfOneNameAreAskedAsOneAndSaidToBeTwo) {
+  start_two();
+  cluster.start_worker(2, 1, {"-n", "w1"});
+  ASSERT_TRUE(eventually([&] { return inspect({"ping"}).size() == 3; }));
+  const Ran both = cluster.baozi({"inspect", "ping", "-d", w1});
+  EXPECT_NE(both.err.find("2 workers bear the name " + w1), std::string::npos) << both.err;
 }
 
 TEST_F(ControlTest, ASilentWorkerIsNamedSilent) {

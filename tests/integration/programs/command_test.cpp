@@ -54,6 +54,15 @@ TEST_F(Command, ACallWithAnIdThatCountsIsMadeOnce) {
   EXPECT_NE(ran.err.find("--once needs --id"), std::string::npos) << ran.err;
 }
 
+TEST_F(Command, ACallMayHaveLimitsAndKeys) {
+  const Words call{"call", "c.add", "[1, 2]", "--unique", "the report", "--countdown", "1h"};
+  EXPECT_FALSE(json(call).at("duplicate").to<bool>());
+  EXPECT_TRUE(json(call).at("duplicate").to<bool>());
+  EXPECT_EQ(run({"call", "c.add", "[1, 2]", "--ordering-key", "customer 7", "--time-limit", "30s",
+                 "--soft-time-limit", "20s", "--wait"}),
+            "3");
+}
+
 TEST_F(Command, AFailureIsToldWithItsTypeItsMessageAndWhereItWasThrown) {
   const Ran ran = cluster.baozi({"call", "t.fail", R"(["out of flour"])", "--wait"});
   EXPECT_EQ(ran.code, 1);

@@ -45,7 +45,7 @@ TEST(CallOptionsOnTheWire, AnIdThatCountsIsTheBrokersToRead) {
   ASSERT_TRUE(packed);
   const Bytes raw = task_with(*packed);
   EXPECT_EQ(decode_task(raw)->options.once_until_us, 7'000'000);
-  EXPECT_EQ(raw.find("entry"), Bytes::npos) << "its home is not on the wire";
+  EXPECT_NE(raw.find("entry"), Bytes::npos) << "its home, for follow-ups with it";
   EXPECT_EQ(pack_options({.once_until = until}, wall_time(0)).error().message,
             "once_until without a task_id");
   EXPECT_FALSE(pack_options({.home = "a\nb"}, wall_time(0)));

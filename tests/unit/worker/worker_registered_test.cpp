@@ -260,7 +260,7 @@ TEST(TaskDescription, SaysAllThatTheLoopAsks) {
   const TaskTable there = TaskTable::from_description(here.described());
   EXPECT_EQ(there.described(), here.described());
   EXPECT_EQ(there.names(), here.names());
-  EXPECT_EQ(there.coroutine(), "b.coroutine");
+  EXPECT_TRUE(there.definition("b.coroutine")->is_coroutine());
   EXPECT_EQ(there.at_most_once(), here.at_most_once());
   EXPECT_EQ(there.broker_limits(), here.broker_limits());
   const TaskDefinition& plain = *there.definition("a.plain");

@@ -132,7 +132,7 @@ TEST_F(WorkerRetry, AnIgnoredTaskIsAFinalResultWithoutValueAndFollowUps) {
   const auto sent = results(*collector);
   ASSERT_EQ(sent.size(), 1u);
   EXPECT_EQ(sent[0].record.state, wire::TaskState::ignored);
-  EXPECT_EQ(sent[0].record.body, nil);
+  EXPECT_EQ(sent[0].record.body, "\xC0");
   EXPECT_NE(sent[0].raw_follow_ups, follow_ups);
   stored(*collector, 1);
   pass(Micros{1'000});
@@ -277,16 +277,6 @@ TEST_F(WorkerRetry, ACrashOfATaskWithCrashRetryIsALostDelivery) {
   EXPECT_EQ(nack.kind, wire::NackKind::lost);
   EXPECT_EQ(nack.reason, "std::runtime_error: boom");
   EXPECT_EQ(core->counters().crashed, 1u);
-}
-
-TEST_F(WorkerRetry, ATaskWhoseProcessWasLostWithAllOthersIsALostDeliveryWhateverItsPolicy) {
-  open_all();
-  Finished end = failure();
-  end.verdict = Verdict::lost;
-  end.with_others = true;
-  finish(run("stubborn"), end);
-  EXPECT_TRUE(results(*collector).empty());
-  EXPECT_EQ(only_nack().kind, wire::NackKind::lost);
 }
 
 TEST_F(WorkerRetry, AnUnansweredRetryIsReportedAndSentAgain) {
