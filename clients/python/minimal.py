@@ -67,7 +67,8 @@ class Link:
 
 class Node:
     def __init__(self, broker):
-        self.context, self.poller, self.collectors = zmq.Context(), zmq.Poller(), {}
+        # One context of the process: one of its own would wait, when it is collected, for sockets that are not yet.
+        self.context, self.poller, self.collectors = zmq.Context.instance(), zmq.Poller(), {}
         self.name, self.incarnation = f"python@{socket.gethostname()}:{os.getpid()}", random.getrandbits(64)
         self.broker = Link(self, broker)
     def on_collectors(self, listed):
