@@ -86,6 +86,17 @@ struct NodeConfig {
 
 constexpr const char* broker_inside = "inproc://baozi-broker";
 
+/// A beat chooses a broker for each entry by the brokers' addresses, and every beat must choose the
+/// same one (D26): of several brokers it has to know its own, too, as everybody else does.
+std::vector<std::string> brokers_of_beat(const NodeConfig& config,
+                                         const std::vector<std::string>& brokers) {
+  if (!config.plays("broker") || config.brokers.empty()) return brokers;
+  if (!config.broker.brokers.empty()) return config.broker.brokers;
+  throw base::ConfigError{
+      "a beat of several brokers chooses among them by their addresses: name all of them, this one "
+      "too, with --brokers"};
+}
+
 /// One role on its own thread; when it ends, for whatever reason, the process is told.
 template <class Node>
 class Role {
@@ -156,7 +167,7 @@ int run(const NodeConfig& config, base::NodeContext& program, bool& tasks_left) 
   std::unique_ptr<beat::BeatNode> beat_node;
   if (config.plays("beat")) {
     beat::BeatConfig options = config.beat;
-    options.brokers = brokers;
+    options.brokers = brokers_of_beat(config, brokers);
     beat_node = std::make_unique<beat::BeatNode>(options, program.name());
   }
   std::unique_ptr<Role<broker::BrokerNode>> broker_role;

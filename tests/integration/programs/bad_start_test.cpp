@@ -139,6 +139,12 @@ TEST_F(BadStart, ValuesThatNoNodeCanUseAreTheUsersMistake) {
              "tcp://127.0.0.1:0"},
             2,
             "--address tcp://a:7170 without --brokers"},
+           {"a beat that would choose brokers by other names than all others",
+            {"baozi-node", "--roles", "broker,beat", "--broker", "tcp://127.0.0.1:1",
+             "--broker-store", "memory:", "--broker-listen", "tcp://127.0.0.1:0"},
+            2,
+            "a beat of several brokers chooses among them by their addresses: name all of them, "
+            "this one too, with --brokers"},
            {"no endpoint",
             {"baozi-collector", "--listen", "here"},
             2,
