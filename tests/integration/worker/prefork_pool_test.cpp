@@ -1,17 +1,12 @@
 // The pool of processes and what tasks may do to it: a task that crashes costs itself only, and
 // says why.
-#include "worker/prefork/prefork_pool.hpp"
-
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <deque>
 #include <fstream>
-#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +14,7 @@
 #include <baozi/codec.hpp>
 
 #include "base/system_clock.hpp"
+#include "pool_bench.hpp"
 #include "support/eventually.hpp"
 #include "support/process.hpp"
 #include "wire/call_options.hpp"
@@ -60,7 +56,7 @@ std::set<pid_t> descendants_of(pid_t pid) {
   return all;
 }
 
-class PreforkPoolTest : public testing::Test {
+class PreforkPoolTest : public PoolBench {
  protected:
   void start(PreforkPool::Options options = {}) {
     if (options.apps.empty()) options.apps = {BAOZI_ZOO};
@@ -71,14 +67,7 @@ class PreforkPoolTest : public testing::Test {
   void start(std::size_t children) { start(PreforkPool::Options{.children = children}); }
 
   Start item(std::string_view name, const std::string& body) {
-    bodies.push_back(body);
-    Start start;
-    start.token = Token{++last_token};
-    start.definition = tasks.find(name)->definition;
-    start.id = {false, "an-id"};
-    start.name = tasks.definition(name)->name();
-    start.body = bodies.back();
-    return start;
+    return PoolBench::item(tasks, name, body);
   }
   template <class... Args>
   Token submit(std::string_view name, const Args&... args) {
@@ -87,38 +76,6 @@ class PreforkPoolTest : public testing::Test {
     return start.token;
   }
 
-  void turn(Micros patience = 10ms) {
-    pollfd readable{pool->fd(), POLLIN, 0};
-    Micros wait = patience;
-    if (const auto due = pool->next_deadline()) {
-      wait = std::clamp<Micros>(*due - base::mono_now(), 0us, patience);
-    }
-    poll(&readable, 1, static_cast<int>((wait.count() + 999) / 1'000));
-    pool->tick(base::mono_now());
-    pool->take_events(events);
-    for (Ended& one : events.completions) {
-      EXPECT_TRUE(ended.emplace(one.token, one).second) << "it ended twice";
-    }
-    for (auto& one : events.updates) updates.push_back(std::move(one));
-    for (auto& one : events.warnings) warnings.push_back(std::move(one));
-    for (auto& one : events.notices) notices.push_back(std::move(one));
-  }
-  template <class Condition>
-  bool run_until(Condition so, std::chrono::seconds within = 60s) {
-    const auto deadline = std::chrono::steady_clock::now() + within;
-    while (!so()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      turn();
-    }
-    return true;
-  }
-  /// Waits for the end of one.
-  const Ended& end_of(Token token) {
-    static const Ended none;
-    const bool came = run_until([&] { return ended.contains(token); });
-    EXPECT_TRUE(came) << "task " << static_cast<std::uint64_t>(token) << " does not end";
-    return came ? ended.at(token) : none;
-  }
   template <class... Args>
   FailureText failure(std::string_view name, const Args&... args) {
     const Ended& one = end_of(submit(name, args...));
@@ -130,13 +87,6 @@ class PreforkPoolTest : public testing::Test {
     const Ended& one = end_of(submit(name, args...));
     EXPECT_EQ(one.verdict, Verdict::success);
     return one.verdict == Verdict::success ? unpack<T>(one.value) : T{};
-  }
-  bool all_up(std::size_t count) {
-    return run_until([&] {
-      const auto slots = pool->status();
-      return slots.size() == count &&
-             std::all_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.id != 0; });
-    });
   }
   [[nodiscard]] bool said(const std::vector<std::string>& lines, std::string_view text) const {
     return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
@@ -164,13 +114,6 @@ class PreforkPoolTest : public testing::Test {
   }
 
   TaskTable tasks;
-  std::deque<std::string> bodies;
-  std::uint64_t last_token = 0;
-  PoolEvents events;
-  std::map<Token, Ended> ended;
-  std::vector<StateUpdate> updates;
-  std::vector<std::string> warnings, notices;
-  std::unique_ptr<PreforkPool> pool;
 };
 
 TEST_F(PreforkPoolTest, RunsTasksInProcessesOfTheirOwn) {
@@ -469,7 +412,8 @@ TEST_F(PreforkPoolTest, ALostForkServerIsStartedAgain) {
   }));
   const std::set<pid_t> children = descendants_of(pool->server_pid());
   ::kill(pool->server_pid(), SIGKILL);
-  EXPECT_EQ(end_of(running).verdict, Verdict::suspect) << "it has not cost its process: it is delivered again";
+  EXPECT_EQ(end_of(running).verdict, Verdict::suspect)
+      << "it has not cost its process: it is delivered again";
   for (const pid_t child : children) {
     EXPECT_TRUE(test::eventually([&] { return !executes(child); }, 20s));
   }

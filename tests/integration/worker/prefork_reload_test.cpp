@@ -2,27 +2,23 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <deque>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <baozi/arguments.hpp>
 #include <baozi/codec.hpp>
 
 #include "base/system_clock.hpp"
+#include "pool_bench.hpp"
 #include "support/eventually.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 #include "worker/plugin.hpp"
-#include "worker/prefork/prefork_pool.hpp"
 #include "worker/prefork/server.hpp"
-#include "worker/task_table.hpp"
 
 namespace baozi::worker {
 namespace {
@@ -37,7 +33,7 @@ std::vector<pid_t> children_of(pid_t pid) {
   return all;
 }
 
-class PreforkReload : public testing::Test {
+class PreforkReload : public PoolBench {
  protected:
   /// As `install` and `mv` do it: the old file stays whole for those who have it.
   void install(const std::string& plugin) const {
@@ -60,42 +56,9 @@ class PreforkReload : public testing::Test {
     EXPECT_NE(tasks->find(name), nullptr) << name;
     if (tasks->find(name) == nullptr) return Token{};
     tables.push_back(tasks);  // the worker keeps what runs by it
-    bodies.push_back(std::move(body));
-    Start start;
-    start.token = Token{++last_token};
-    start.definition = tasks->find(name)->definition;
-    start.id = {false, "an-id"};
-    start.name = tasks->definition(name)->name();
-    start.body = bodies.back();
+    const Start start = item(*tasks, name, std::move(body));
     EXPECT_EQ(pool->submit({&start, 1}), 1u);
     return start.token;
-  }
-  void turn() {
-    pollfd readable{pool->fd(), POLLIN, 0};
-    poll(&readable, 1, 10);
-    pool->tick(base::mono_now());
-    pool->take_events(events);
-    for (Ended& one : events.completions) {
-      EXPECT_TRUE(ended.emplace(one.token, one).second) << "it ended twice";
-    }
-    for (auto& one : events.warnings) warnings.push_back(std::move(one));
-    if (events.reloaded) reloads.push_back(*events.reloaded);
-    changes += events.tasks_changed ? 1 : 0;
-  }
-  template <class Condition>
-  bool run_until(Condition so, std::chrono::seconds within = 60s) {
-    const auto deadline = std::chrono::steady_clock::now() + within;
-    while (!so()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      turn();
-    }
-    return true;
-  }
-  const Ended& end_of(Token token) {
-    static const Ended none;
-    const bool came = run_until([&] { return ended.contains(token); });
-    EXPECT_TRUE(came) << "task " << static_cast<std::uint64_t>(token) << " does not end";
-    return came ? ended.at(token) : none;
   }
   int number_of(Token token) {
     const Ended& one = end_of(token);
@@ -103,13 +66,6 @@ class PreforkReload : public testing::Test {
     return one.verdict == Verdict::success ? unpack<int>(one.value) : 0;
   }
   int version() { return number_of(submit("v.version", pack_body())); }
-  bool all_up(std::size_t count) {
-    return run_until([&] {
-      const auto slots = pool->status();
-      return slots.size() == count &&
-             std::all_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.id != 0; });
-    });
-  }
   bool runs(Token token) {
     return run_until([&] {
       const auto slots = pool->status();
@@ -148,14 +104,7 @@ class PreforkReload : public testing::Test {
   [[nodiscard]] std::string gate() const { return folder / "gate"; }
 
   test::TempDir folder;
-  std::deque<std::string> bodies;
   std::vector<std::shared_ptr<const TaskTable>> tables;
-  std::uint64_t last_token = 0;
-  PoolEvents events;
-  std::map<Token, Ended> ended;
-  std::vector<std::string> warnings, reloads;
-  int changes = 0;
-  std::unique_ptr<PreforkPool> pool;
 };
 
 TEST_F(PreforkReload, NewCodeComesWithoutALostTaskAndTheOldServerEnds) {
