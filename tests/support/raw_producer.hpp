@@ -118,6 +118,21 @@ class RawProducer {
     hello.durable_results = true;
     send(link, links_[link].greet(std::move(hello), base::system_now()));
   }
+  /// What was pushed while we were away was not kept (protocol.md section 8).
+  void watch(std::uint32_t link) {
+    wire::Watch message;
+    const auto say = [&] {
+      if (message.ids.empty()) return;
+      send(link, links_[link].frame(message, base::system_now()));
+      message.ids.clear();
+    };
+    for (const TaskId& id : ids_) {
+      if (results_.contains(id)) continue;
+      message.ids.push_back(wire::view_of(id));
+      if (message.ids.size() == 1'000) say();
+    }
+    say();
+  }
   void turn() {
     const Now now = base::system_now();
     sockets_.receive(
@@ -143,7 +158,11 @@ class RawProducer {
       case actor::Link::Event::nothing: return;
       case actor::Link::Event::lost: return reset(link);
       case actor::Link::Event::welcome:
-        if (link == 0) open_collectors(links_[0].welcome().collectors);
+        if (link == 0) {
+          open_collectors(links_[0].welcome().collectors);
+        } else {
+          watch(link);
+        }
         return;
       case actor::Link::Event::message: break;
     }
