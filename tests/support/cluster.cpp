@@ -16,10 +16,6 @@ std::string address_in(const std::string& line) {
   return line.substr(at, line.find_first_of(" ,", at) - at);
 }
 
-std::string program(const std::string& name) {
-  return std::string{BAOZI_BINARY_DIR} + "/bin/" + name;
-}
-
 /// What it wrote in its log, so far.
 std::string serve(Process& process, const std::string& log, const std::string& what) {
   std::string line;

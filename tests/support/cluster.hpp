@@ -10,6 +10,11 @@
 
 namespace baozi::test {
 
+/// One of the programs that were built with the tests.
+[[nodiscard]] inline std::string program(const std::string& name) {
+  return std::string{BAOZI_BINARY_DIR} + "/bin/" + name;
+}
+
 struct Ran {
   int code = -1;
   std::string out;

@@ -17,8 +17,6 @@
 namespace baozi::net {
 namespace {
 
-constexpr const char* any_port = "tcp://127.0.0.1:*";
-
 /// A TCP port of ours that nobody else is given: bound, and listening or not.
 class Port {
  public:

@@ -16,8 +16,6 @@
 namespace baozi::net {
 namespace {
 
-constexpr const char* any_port = "tcp://127.0.0.1:*";
-
 std::uint16_t port_of(Heeded<Listener>& listener) { return listener->endpoints().front().port; }
 
 std::string refusal(const std::vector<Endpoint>& endpoints, const ListenerOptions& options = {}) {

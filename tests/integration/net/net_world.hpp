@@ -19,6 +19,8 @@ namespace baozi::net {
 
 using namespace std::chrono_literals;
 
+constexpr const char* any_port = "tcp://127.0.0.1:*";
+
 inline Endpoint at(const std::string& text, Purpose purpose = Purpose::listen) {
   auto endpoint = parse_endpoint(text, purpose);
   if (!endpoint) throw std::runtime_error{endpoint.error().message};

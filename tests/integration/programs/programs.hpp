@@ -14,10 +14,6 @@
 
 namespace baozi::test {
 
-inline std::string program(const std::string& name) {
-  return std::string{BAOZI_BINARY_DIR} + "/bin/" + name;
-}
-
 /// "tcp://127.0.0.1:7170" → 7170.
 inline std::uint16_t port_of(const std::string& address) {
   return static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));

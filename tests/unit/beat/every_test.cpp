@@ -51,11 +51,11 @@ TEST(Clocked, TicksOnce) {
   EXPECT_EQ(after(once, "2026-12-01T10:00:00Z", {}), "never");
 }
 
-struct Wrong {
+struct WrongInterval {
   const char* json;
   const char* says;
 };
-const Wrong wrong_intervals[] = {
+const WrongInterval wrong_intervals[] = {
     {R"({"every": 0})", "every: '0' is outside 1ms to 36500d"},
     {R"({"every": -3})", "every: '-3' is outside 1ms to 36500d"},
     {R"({"every": 0.0001})", "every: '0.0001' is outside 1ms to 36500d"},
@@ -83,7 +83,7 @@ const Wrong wrong_intervals[] = {
      "clocked: '0026-02-03T20:00:00Z' is outside the years 1900 to 9999"},
 };
 TEST(Schedule, RefusesWithFieldValueAndWhatIsAllowed) {
-  for (const Wrong& wrong : wrong_intervals) EXPECT_EQ(refusal(wrong.json), wrong.says);
+  for (const WrongInterval& wrong : wrong_intervals) EXPECT_EQ(refusal(wrong.json), wrong.says);
   EXPECT_NE(refusal(R"({"every": "soon"})").find("every: "), std::string::npos);
 }
 

@@ -44,8 +44,8 @@ std::vector<ResultRow> find(ResultStore& store, const std::vector<TaskId>& ids) 
 }
 
 /// What one step of the sweep erased, and whether it was the last one of its round.
-using Expired = std::pair<std::size_t, bool>;
-Expired expire(ResultStore& store, std::int64_t finished_before_us, std::size_t rows_max) {
+using Gone = std::pair<std::size_t, bool>;
+Gone expire(ResultStore& store, std::int64_t finished_before_us, std::size_t rows_max) {
   const auto sweep = store.expire(finished_before_us, rows_max);
   EXPECT_TRUE(sweep) << sweep.error().message;
   return {sweep->erased, sweep->end_reached};
@@ -139,13 +139,13 @@ TEST_P(ResultStoreTest, ASweepErasesOnlyWhatIsOldAndGoesRound) {
   std::vector<ResultRow> rows;
   for (unsigned i = 0; i < 100; ++i) rows.push_back(result(uuid(i), i, i % 10 < 7 ? 100 : 900));
   commit(*store, rows);
-  EXPECT_EQ(expire(*store, 500, 30), (Expired{21, false}));
-  EXPECT_EQ(expire(*store, 500, 30), (Expired{21, false}));
-  EXPECT_EQ(expire(*store, 500, 30), (Expired{21, false}));
-  EXPECT_EQ(expire(*store, 500, 30), (Expired{7, true}));
+  EXPECT_EQ(expire(*store, 500, 30), (Gone{21, false}));
+  EXPECT_EQ(expire(*store, 500, 30), (Gone{21, false}));
+  EXPECT_EQ(expire(*store, 500, 30), (Gone{21, false}));
+  EXPECT_EQ(expire(*store, 500, 30), (Gone{7, true}));
   EXPECT_EQ(store->count(), 30U);
-  EXPECT_EQ(expire(*store, 500, 30), (Expired{0, true}));
-  EXPECT_EQ(expire(*store, 901, 31), (Expired{30, true}));
+  EXPECT_EQ(expire(*store, 500, 30), (Gone{0, true}));
+  EXPECT_EQ(expire(*store, 901, 31), (Gone{30, true}));
 }
 
 TEST_P(ResultStoreTest, ASweepTellsHowOldIsWhatItLeavesAndHowMuchThereIs) {
@@ -164,10 +164,10 @@ TEST_P(ResultStoreTest, ASweepTellsHowOldIsWhatItLeavesAndHowMuchThereIs) {
 TEST_P(ResultStoreTest, ASweepComesByRowsThatArriveBehindIt) {
   const auto store = open_results();
   commit(*store, {result(uuid(5), 1, 100), result(uuid(6), 2, 100)});
-  EXPECT_EQ(expire(*store, 500, 1), (Expired{1, false}));
+  EXPECT_EQ(expire(*store, 500, 1), (Gone{1, false}));
   commit(*store, {result(uuid(1), 3, 100)});
-  EXPECT_EQ(expire(*store, 500, 10), (Expired{1, true}));
-  EXPECT_EQ(expire(*store, 500, 10), (Expired{1, true}));
+  EXPECT_EQ(expire(*store, 500, 10), (Gone{1, true}));
+  EXPECT_EQ(expire(*store, 500, 10), (Gone{1, true}));
   EXPECT_EQ(store->count(), 0U);
 }
 

@@ -2,6 +2,7 @@
 /// Where the schedules of a test rest: each kind of store, fresh for each test.
 #pragma once
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,16 @@
 #include "support/eventually.hpp"
 
 namespace baozi::test {
+
+constexpr WallTime noon = wall_time(1'700'000'000'000'000);
+
+/// Throws what is wrong with it.
+inline beat::Entry entry(const std::string& name,
+                         const char* json = R"({"every": "30s", "task": "c.add"})") {
+  Result<beat::Entry> parsed = beat::Entry::parse(name, Value::from_json(json));
+  if (!parsed) throw std::runtime_error{parsed.error().message};
+  return *parsed;
+}
 
 class SchedulePlace {
  public:

@@ -11,17 +11,11 @@ namespace baozi::store {
 namespace {
 
 using beat::Entry;
+using test::entry;
+using test::noon;
 using test::SchedulePlace;
 
-constexpr WallTime noon = wall_time(1'700'000'000'000'000);
-
-Entry entry(const std::string& name, const char* json = R"({"every": "30s", "task": "c.add"})") {
-  Result<Entry> parsed = Entry::parse(name, Value::from_json(json));
-  if (!parsed) throw std::runtime_error{parsed.error().message};
-  return *parsed;
-}
-
-class ScheduleStores : public testing::TestWithParam<const char*> {
+class ScheduleStores : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     place_ = test::schedule_place(GetParam());
@@ -222,7 +216,7 @@ TEST_P(ScheduleStores, AThousandAtOnce) {
   EXPECT_TRUE(stored("e998").entry.enabled);
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, ScheduleStores, testing::ValuesIn(test::schedule_place_kinds()),
+INSTANTIATE_TEST_SUITE_P(Each, ScheduleStores, ::testing::ValuesIn(test::schedule_place_kinds()),
                          [](const auto& kind) { return std::string{kind.param}; });
 
 }  // namespace

@@ -10,14 +10,10 @@ namespace baozi::store {
 namespace {
 
 using beat::Entry;
+using test::entry;
+using test::noon;
 
-constexpr WallTime noon = wall_time(1'700'000'000'000'000);
-
-Entry entry(const std::string& name, const char* json = R"({"every": "30s", "task": "c.add"})") {
-  return *Entry::parse(name, Value::from_json(json));
-}
-
-class SharedSchedule : public testing::TestWithParam<const char*> {
+class SharedSchedule : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     place_ = test::schedule_place(GetParam());
@@ -158,7 +154,7 @@ TEST_P(SharedSchedule, ANewerSchemaIsRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, SharedSchedule, testing::ValuesIn(test::database_kinds()),
+INSTANTIATE_TEST_SUITE_P(Each, SharedSchedule, ::testing::ValuesIn(test::database_kinds()),
                          [](const auto& kind) { return std::string{kind.param}; });
 
 }  // namespace
