@@ -108,6 +108,13 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
           slot = next;
           continue;
         }
+        if (limits_on_ && !homes_.empty()) {
+          if (Peer* const home = limits_at(task)) {
+            if (!move(slot, *home, now) && ++skips > skips_max) break;
+            slot = next;
+            continue;
+          }
+        }
         if (!pass_limits(slot, now)) {
           slot = next;
           continue;

@@ -213,6 +213,7 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   task.retries = view->meta.retries;
   task.marked = view->meta.marked;
   task.ending = view->meta.ending;
+  task.moved = view->meta.moved;
   task.delay_us = view->meta.delay_us;
   task.eta_us = task.delay_us != 0 ? view->meta.eta_us : view->task.options.eta_us.value_or(0);
   if (task.delay_us !=
