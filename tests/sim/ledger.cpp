@@ -277,6 +277,10 @@ std::string Ledger::limit_name(const Truth& truth) const {
   return settings_.queue_limit != 0 && truth.plan.queue == 1 ? queue_name(truth.plan) : "";
 }
 
+bool Ledger::has_own_home(const Truth& truth) {
+  return !home_key(truth.plan).empty() || truth.plan.once_until_us.has_value();
+}
+
 const Process& Ledger::home_of(const std::string& key) const {
   std::vector<std::uint64_t> hashes;
   for (const Process* const broker : brokers_) hashes.push_back(base::key_hash(broker->endpoint()));
@@ -293,11 +297,14 @@ void Ledger::check_limits_before_run(const Truth& truth) {
   const std::uint32_t most = truth.plan.limited && settings_.name_limit != 0
                                  ? settings_.name_limit
                                  : settings_.queue_limit;
-  const bool keyed = !home_key(truth.plan).empty();
+  const bool homed = has_own_home(truth);
+  const bool by_queue = limit != limited_name;
   std::uint32_t running = 0;
   for (const Truth* const other : by_limit_[limit]) {
     if (other == &truth || !runs(*other)) continue;
-    const bool counts = other->broker == truth.broker || (!keyed && home_key(other->plan).empty());
+    // Each set of labels has the queue's limits by itself.
+    if (by_queue && other->plan.labelled != truth.plan.labelled) continue;
+    const bool counts = other->broker == truth.broker || (!homed && !has_own_home(*other));
     const auto now = restarts_.find(other->broker);
     const bool forgotten = other->rows.empty() && now != restarts_.end() &&
                            now->second != other->executions.back().restarts;
@@ -378,7 +385,7 @@ void Ledger::outbox_committed(const Process& broker, const store::Record& record
       row ? wire::decode_task(row->task) : Result<wire::TaskView>{Unexpected{row.error()}};
   if (!task) world_.violation(broker.name() + " stores an outbox row that does not parse");
   Truth& truth = of(task->id.to_id());
-  const bool moves = !limit_name(truth).empty() && home_key(truth.plan).empty();
+  const bool moves = !limit_name(truth).empty() && !has_own_home(truth);
   if (truth.passed_on || (truth.ever_stored && !moves))
     violated(truth, "P2: goes to its home a second time");
   if (truth.delivered) violated(truth, "D27: goes to its home although it was delivered here");

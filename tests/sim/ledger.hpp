@@ -183,6 +183,8 @@ class Ledger : public Network::Witness {
   /// Somebody runs it, as far as its broker can know.
   [[nodiscard]] bool runs(const Truth& truth) const;
   [[nodiscard]] std::string limit_name(const Truth& truth) const;
+  /// A key, or its id, decides where it belongs.
+  [[nodiscard]] static bool has_own_home(const Truth& truth);
   [[nodiscard]] const Process& home_of(const std::string& key) const;
   void check_unique_row(const Truth& truth);
   void check_home(const Truth& truth);

@@ -164,7 +164,7 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
     Chance more{seed ^ 0x4F4E4345};
     Ticks& ticks = profile.ticks;
     ticks.style = profile.appetite.style;
-    ticks.style.keyed = ticks.style.labelled = ticks.style.homed = 0;
+    ticks.style.keyed = ticks.style.labelled = ticks.style.homed = ticks.style.limited = 0;
     ticks.style.duration_max = std::min(ticks.style.duration_max, Micros{1'000'000});
     ticks.count = static_cast<std::uint32_t>(more.between(10, 60));
     ticks.period = Micros{18'000'000 / ticks.count};
