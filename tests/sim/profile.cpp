@@ -150,6 +150,9 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
       queue.concurrency_limit = profile.queue_limit;
       profile.broker.queues["q1"] = queue;
     }
+    // A DONE that waits for a full queue counts against its limit: what waits so adds up.
+    if (profile.name_limit != 0 || profile.queue_limit != 0)
+      profile.broker.queue_patience = std::min(profile.broker.queue_patience, Micros{2'000'000});
   }
   if (operated) {
     Chance more{seed ^ 0x4F504552};
