@@ -445,8 +445,8 @@ class BrokerCore {
   /// or the task stays all the same. Only with several brokers.
   [[nodiscard]] Peer* limits_at(const Task& task);
   /// Takes a ready task out of this broker, into the outbox of another one; or has it wait for room
-  /// there. False: too many wait already, it stays in its lane.
-  bool move(Slot slot, Peer& home, Now now);
+  /// there.
+  void move(Slot slot, Peer& home, Now now);
   /// The outbox has more rows, or fewer.
   void note_room(Peer& peer);
   void note_full_outboxes();
@@ -535,7 +535,13 @@ class BrokerCore {
   void wake_scheduled(Now now);
   /// Scheduled tasks that are due wait while their queue has twice its window in memory.
   [[nodiscard]] bool is_crowded(const Queue& queue) const {
-    return queue.in_memory >= options_.window_tasks * 2;
+    return queue.in_memory >= options_.window_tasks * 2 ||
+           queue.to_move >= options_.window_tasks * 2;
+  }
+  /// Nothing is read of it while so many of its tasks wait in memory for room on their way to
+  /// another broker: that may be away for long.
+  [[nodiscard]] bool is_read_later(const Queue& queue) const {
+    return queue.to_move >= options_.window_tasks;
   }
   void trim_schedule();
   void page_in(BrokerEffects& out);

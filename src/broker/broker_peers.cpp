@@ -192,19 +192,14 @@ BrokerCore::Peer* BrokerCore::limits_at(const Task& task) {
   return view && wire::home_hash(*view) == 0 ? home : nullptr;  // a key of its own goes before
 }
 
-bool BrokerCore::move(Slot slot, Peer& home, Now now) {
+void BrokerCore::move(Slot slot, Peer& home, Now now) {
   const Task& task = tasks_[slot];
   const bool woken = task.gate != nullptr && task.gate->woken_by == &home.moves;
-  if (!home.moves.lets_pass(woken, now.mono)) {
-    if (home.moves.parked.size() >= options_.window_tasks) return false;
-    park(slot, home.moves);
-    return true;
-  }
+  if (!home.moves.lets_pass(woken, now.mono)) return park(slot, home.moves);
   put_out(home, task.raw(), task.origin, now);
   ++counters_.moved;
   --books_.accepted;  // it is the other one's now
   remove_task(slot);
-  return true;
 }
 
 void BrokerCore::note_room(Peer& peer) {
