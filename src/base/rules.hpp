@@ -31,6 +31,7 @@ struct Rules {
   bool d27_holder_durable = true;   ///< a duplicate is told of a holder that is durable
   bool d27_outbox_durable = true;   ///< a follow-up is sent to its home once it is durable here
   bool d27_outbox_id_stays = true;  ///< as the same producer, over restarts
+  bool d27_limits_at_home = true;   ///< a task with a limit runs at the home of that limit alone
   bool d18_winner_decides = true;   ///< DONE carries the collector's winner
   bool d21_home_once = true;        ///< a task is delivered only once its home is written down
 };

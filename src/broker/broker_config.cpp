@@ -172,7 +172,7 @@ void BrokerConfig::declare_own(base::OptionTable& table) {
   table
       .add("brokers", brokers,
            "all brokers of the network, this one too, by the addresses that producers are given: "
-           "follow-ups whose home is another one are passed on to it")
+           "tasks whose home is another one are passed on to it")
       .word("ENDPOINT");
   table
       .add("address", address,

@@ -126,7 +126,10 @@ struct BrokerCounters {
   std::uint64_t once_full = 0;      ///< refused since so many ids are remembered
   std::uint64_t once_unmarked = 0;  ///< follow-ups whose id is not remembered, for the same reason
   std::uint64_t passed_on = 0;      ///< follow-ups whose home is another broker (D27)
-  std::uint64_t passed_on_refused = 0;  ///< of them, those that it refused for good
+  std::uint64_t passed_on_refused =
+      0;  ///< of them, and of the next, those that it refused for good
+  std::uint64_t moved =
+      0;  ///< tasks that went to the home of their limit, and are not accepted here
 };
 
 class BrokerCore {
@@ -278,6 +281,7 @@ class BrokerCore {
     actor::PeerOutbox outbox;
     std::uint64_t erased_to = 1;  ///< rows before it are erased
     std::deque<HeldDone> held{};  ///< whose follow-ups find no room in the outbox (D31)
+    Limiter moves{};  ///< how many rows there are before no task moves there, and those that wait
   };
   struct Claim {  // a delivery of an earlier epoch that a worker reported (D14, D15)
     std::uint32_t worker = 0;
@@ -360,7 +364,9 @@ class BrokerCore {
                   const std::vector<wire::TaskView>& batch, Drops& drops, Now now);
   /// Takes a task in: into its lane, the schedule, or joined with an orphan.
   /// \param home_chosen  its home is this broker's choice (D21).
-  Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen = false);
+  /// \param moved  another broker had it, and its limit counts here.
+  Slot accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen = false,
+              bool moved = false);
   void enqueue(Slot slot, Now now);
   void expire_producers(Now now);
 
@@ -434,6 +440,15 @@ class BrokerCore {
   [[nodiscard]] Peer* home_of(const wire::TaskView& task) const;
   /// Puts a follow-up into the outbox of its home, in the open transaction. False: it stays here.
   bool pass_on(const wire::TaskView& task, std::uint32_t origin, Now now);
+  void put_out(Peer& peer, BytesView task, std::uint32_t origin, Now now);
+  /// The other broker that the limit of its name, or else of its queue, counts at; nullptr: none,
+  /// or the task stays all the same. Only with several brokers.
+  [[nodiscard]] Peer* limits_at(const Task& task);
+  /// Takes a ready task out of this broker, into the outbox of another one; or has it wait for room
+  /// there.
+  void move(Slot slot, Peer& home, Now now);
+  /// The outbox has more rows, or fewer.
+  void note_room(Peer& peer);
   void note_full_outboxes();
   void look_after_outboxes(Now now);
   [[nodiscard]] Peer* peer_of(actor::LinkId link);
@@ -520,7 +535,13 @@ class BrokerCore {
   void wake_scheduled(Now now);
   /// Scheduled tasks that are due wait while their queue has twice its window in memory.
   [[nodiscard]] bool is_crowded(const Queue& queue) const {
-    return queue.in_memory >= options_.window_tasks * 2;
+    return queue.in_memory >= options_.window_tasks * 2 ||
+           queue.to_move >= options_.window_tasks * 2;
+  }
+  /// Nothing is read of it while so many of its tasks wait in memory for room on their way to
+  /// another broker: that may be away for long.
+  [[nodiscard]] bool is_read_later(const Queue& queue) const {
+    return queue.to_move >= options_.window_tasks;
   }
   void trim_schedule();
   void page_in(BrokerEffects& out);
@@ -608,6 +629,11 @@ class BrokerCore {
   void count_in(Slot slot, Now now);
   void count_out(Slot slot);
   std::array<Limiter*, 3> limiters_of(Task& task);
+  Limiter* limiter_of_name(std::string_view name);
+  Limiter* limiter_of_queue(std::uint32_t number);
+  /// Which of `--brokers` the limit of this name, or queue, counts at.
+  [[nodiscard]] std::uint32_t home_of_limit(std::string_view name) const;
+  void park(Slot slot, Limiter& limiter);
   void not_woken_any_more(Task& task);
   void look_again(Limiter& limiter);
   void wake_limits(Now now);
@@ -778,6 +804,8 @@ class BrokerCore {
   std::vector<std::uint64_t> home_hashes_;       ///< of the same
   std::map<std::uint64_t, Peer*> outbox_loads_;  ///< by request
   bool outboxes_full_ = false;                   ///< one is, or somebody waits for one
+  std::uint64_t to_move_ = 0;                    ///< tasks that wait for room in one
+  std::uint64_t to_move_bytes_ = 0;
 
   // hard limits (D25)
   std::map<std::uint32_t, Crowd>

@@ -108,6 +108,13 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
           slot = next;
           continue;
         }
+        if (limits_on_ && !homes_.empty()) {
+          if (Peer* const home = limits_at(task)) {
+            move(slot, *home, now);
+            slot = next;
+            continue;
+          }
+        }
         if (!pass_limits(slot, now)) {
           slot = next;
           continue;
@@ -128,7 +135,7 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
       slot = next;
     }
     // What waits on disk with a higher priority goes first; it is being read.
-    if (given >= count || (lane.on_disk > 0 && lane.in_memory == 0)) break;
+    if (given >= count || (lane.on_disk > 0 && lane.in_memory == 0 && !is_read_later(queue))) break;
   }
   return given;
 }

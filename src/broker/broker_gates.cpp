@@ -111,20 +111,29 @@ void BrokerCore::let_go(Slot slot, Now now) {
 
 // ---- limits
 
+Limiter* BrokerCore::limiter_of_name(std::string_view name) {
+  if (named_limits_.empty()) return nullptr;
+  const auto named = named_limits_.find(name);
+  return named == named_limits_.end() ? nullptr : &named->second;
+}
+
+Limiter* BrokerCore::limiter_of_queue(std::uint32_t number) {
+  const Queue& queue = queues_[number];
+  if (queue.options.concurrency_limit == 0 && queue.options.interval_us == 0) return nullptr;
+  const auto [found, fresh] = queue_limits_.try_emplace(number);
+  if (fresh) {
+    found->second.most = queue.options.concurrency_limit;
+    found->second.interval = Micros{queue.options.interval_us};
+    found->second.home = home_of_limit(queue.name);
+  }
+  return &found->second;
+}
+
 std::array<Limiter*, 3> BrokerCore::limiters_of(Task& task) {
   std::array<Limiter*, 3> all{};
   if (limits_on_) {
-    if (!named_limits_.empty()) {
-      const auto named = named_limits_.find(task.name());
-      if (named != named_limits_.end()) all[0] = &named->second;
-    }
-    const QueueOptions& queue = queues_[task.queue].options;
-    if (queue.concurrency_limit != 0 || queue.interval_us != 0) {
-      Limiter& limiter = queue_limits_[task.queue];
-      limiter.most = queue.concurrency_limit;
-      limiter.interval = Micros{queue.interval_us};
-      all[1] = &limiter;
-    }
+    all[0] = limiter_of_name(task.name());
+    all[1] = limiter_of_queue(task.queue);
   }
   if (task.gate != nullptr && !task.gate->concurrency.empty()) {
     const auto [found, fresh] = key_limits_.try_emplace(task.gate->concurrency);
@@ -144,17 +153,29 @@ bool BrokerCore::pass_limits(Slot slot, Now now) {
     if (limiter == nullptr) continue;
     const bool woken = task.gate != nullptr && task.gate->woken_by == limiter;
     if (limiter->lets_pass(woken, now.mono)) continue;
-    queues_.unlink(tasks_, slot);
-    if (task.gate == nullptr) task.gate = std::make_unique<Gate>();
-    not_woken_any_more(task);
-    task.gate->parked_in = limiter;
-    task.stage = Stage::blocked;
-    limiter->parked.emplace(task.key, slot);
-    ++queues_[task.queue].blocked;
-    look_again(*limiter);
+    park(slot, *limiter);
     return false;
   }
   return true;
+}
+
+void BrokerCore::park(Slot slot, Limiter& limiter) {
+  Task& task = tasks_[slot];
+  Queue& queue = queues_[task.queue];
+  queues_.unlink(tasks_, slot);
+  if (task.gate == nullptr) task.gate = std::make_unique<Gate>();
+  not_woken_any_more(task);
+  task.gate->parked_in = &limiter;
+  task.stage = Stage::blocked;
+  limiter.parked.emplace(task.key, slot);
+  ++queue.blocked;
+  if (limiter.of_outbox) {
+    ++queue.to_move;
+    ++to_move_;
+    queue.to_move_bytes += task.bytes;
+    to_move_bytes_ += task.bytes;
+  }
+  look_again(limiter);
 }
 
 void BrokerCore::not_woken_any_more(Task& task) {
@@ -224,7 +245,9 @@ void BrokerCore::wake_limits(Now now) {
 
 void BrokerCore::set_limits(const std::vector<wire::TaskLimit>& limits) {
   for (const wire::TaskLimit& limit : limits) {
-    Limiter& limiter = named_limits_[std::string{limit.name}];
+    const auto [found, fresh] = named_limits_.try_emplace(std::string{limit.name});
+    Limiter& limiter = found->second;
+    if (fresh) limiter.home = home_of_limit(limit.name);
     limiter.most = limit.concurrency;
     limiter.interval = Micros{
         static_cast<std::int64_t>(std::min<std::uint64_t>(limit.interval_us, 86'400'000'000))};

@@ -145,7 +145,7 @@ void BrokerCore::page_in(BrokerEffects& out) {
       Lane& lane = queue.lanes[priority];
       const bool first = !std::exchange(above, above || lane.on_disk + lane.in_memory > 0);
       any = any || lane.on_disk > 0;
-      if (!served || lane.on_disk == 0 || lane.loading ||
+      if (!served || lane.on_disk == 0 || lane.loading || is_read_later(queue) ||
           lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1)) {
         continue;
       }
@@ -213,6 +213,7 @@ Slot BrokerCore::restore(const store::TaskRow& row, Now now) {
   task.retries = view->meta.retries;
   task.marked = view->meta.marked;
   task.ending = view->meta.ending;
+  task.moved = view->meta.moved;
   task.delay_us = view->meta.delay_us;
   task.eta_us = task.delay_us != 0 ? view->meta.eta_us : view->task.options.eta_us.value_or(0);
   if (task.delay_us !=

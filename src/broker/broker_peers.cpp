@@ -1,5 +1,5 @@
-// Other brokers: a follow-up whose home is one of them waits durably for it and is passed on
-// (delivery.md D27); the outbox itself is actor/peer_outbox.hpp.
+// Other brokers: a follow-up whose home is one of them, or a task whose limit counts there, waits
+// durably for it and is passed on (delivery.md D27); the outbox itself is actor/peer_outbox.hpp.
 #include <algorithm>
 #include <utility>
 
@@ -46,6 +46,22 @@ std::optional<LaneRow> unpack_lane(BytesView bytes) {
   return row;
 }
 
+/// Tasks move ahead only as far as the outbox keeps its rows in memory, and leave half of it to
+/// follow-ups, whose workers wait. The others wait in their queues, where expiry, purges and
+/// revokes find them.
+std::uint32_t moves_most(const actor::OutboxLimits& limits) {
+  const std::uint64_t half = limits.rows_max / 2 + limits.rows_max % 2;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(std::min<std::uint64_t>(half, limits.memory_rows), 1, UINT32_MAX));
+}
+
+/// Nobody was given it, as far as is known. One that may have been, before a restart, is delivered
+/// again once the collector knows no result of it: that may be done elsewhere as well as here.
+bool is_untouched(const Task& task) {
+  return task.generation == task.first_generation && task.lost == 0 && task.retries == 0 &&
+         !task.marked && task.adopted == 0 && task.delay_us == 0 && task.history == nullptr;
+}
+
 }  // namespace
 
 bool Recovered::count_outbox_row(const store::Record& record) {
@@ -77,15 +93,17 @@ void BrokerCore::recover_peers(const Recovered& recovered, Now now) {
     const auto link = reachable
                           ? std::optional{actor::LinkId{static_cast<std::uint32_t>(peers_.size())}}
                           : std::nullopt;
-    peers_.push_back(
-        std::make_unique<Peer>(Peer{.number = number,
-                                    .outbox = {endpoint, link, lane, options_.outbox, now, rules_},
-                                    .erased_to = lane.next,
-                                    .held = {}}));
+    peers_.push_back(std::make_unique<Peer>(
+        Peer{.number = number,
+             .outbox = {endpoint, link, lane, options_.outbox, now, rules_},
+             .erased_to = lane.next,
+             .held = {},
+             .moves = {.most = moves_most(options_.outbox), .of_outbox = true}}));
     Peer& peer = *peers_.back();
     if (const auto found = recovered.outboxes.find(number); found != recovered.outboxes.end()) {
       peer.outbox.restore(found->second.first, found->second.rows, found->second.bytes);
       peer.erased_to = found->second.first;
+      note_room(peer);
     }
     return &peer;
   };
@@ -135,18 +153,62 @@ BrokerCore::Peer* BrokerCore::home_of(const wire::TaskView& task) const {
 bool BrokerCore::pass_on(const wire::TaskView& task, std::uint32_t origin, Now now) {
   Peer* const peer = home_of(task);
   if (peer == nullptr) return false;
-  const TaskTable::Origin& whose = tasks_.origin(origin);
-  actor::OutboxRow row{.origin = whose.id,
-                       .home = whose.home,
-                       .task = Bytes{task.raw},
-                       .since_us = micros(now.wall)};
-  Bytes packed = actor::pack_outbox_row(row);
-  const std::uint64_t sequence = peer->outbox.push(std::move(row), packed.size());
-  note_record(store::Space::outbox, outbox_key(peer->number, sequence), std::move(packed));
-  outboxes_full_ = outboxes_full_ || peer->outbox.is_full();
+  put_out(*peer, task.raw, origin, now);
   ++counters_.passed_on;
-  urgent_ = true;  // it leaves only after its commit
   return true;
+}
+
+void BrokerCore::put_out(Peer& peer, BytesView task, std::uint32_t origin, Now now) {
+  const TaskTable::Origin& whose = tasks_.origin(origin);
+  actor::OutboxRow row{
+      .origin = whose.id, .home = whose.home, .task = Bytes{task}, .since_us = micros(now.wall)};
+  Bytes packed = actor::pack_outbox_row(row);
+  const std::uint64_t sequence = peer.outbox.push(std::move(row), packed.size());
+  note_record(store::Space::outbox, outbox_key(peer.number, sequence), std::move(packed));
+  outboxes_full_ = outboxes_full_ || peer.outbox.is_full();
+  note_room(peer);
+  urgent_ = true;  // it leaves only after its commit
+}
+
+// ---- limits that count at another broker
+
+std::uint32_t BrokerCore::home_of_limit(std::string_view name) const {
+  return homes_.empty()
+             ? 0
+             : static_cast<std::uint32_t>(base::rendezvous(home_hashes_, base::key_hash(name)));
+}
+
+BrokerCore::Peer* BrokerCore::limits_at(const Task& task) {
+  if (!rules_.d27_limits_at_home) return nullptr;
+  // What came from another broker stays, whatever the two think of limits and of each other, or it
+  // might go round for ever. What somebody was given has a story here.
+  if (task.moved || task.keyed || !is_untouched(task)) return nullptr;
+  const Limiter* limiter = limiter_of_name(task.name());
+  if (limiter == nullptr || !limiter->limits()) limiter = limiter_of_queue(task.queue);
+  if (limiter == nullptr) return nullptr;
+  Peer* const home = homes_[limiter->home];
+  if (home == nullptr) return nullptr;
+  const auto view = wire::decode_task(task.raw());
+  return view && wire::home_hash(*view) == 0 ? home : nullptr;  // a key of its own goes before
+}
+
+void BrokerCore::move(Slot slot, Peer& home, Now now) {
+  const Task& task = tasks_[slot];
+  const bool woken = task.gate != nullptr && task.gate->woken_by == &home.moves;
+  if (!home.moves.lets_pass(woken, now.mono)) return park(slot, home.moves);
+  put_out(home, task.raw(), task.origin, now);
+  ++counters_.moved;
+  --books_.accepted;  // it is the other one's now
+  remove_task(slot);
+}
+
+void BrokerCore::note_room(Peer& peer) {
+  const bool full = peer.outbox.is_full() || peer.outbox.bytes() >= options_.outbox.bytes_max / 2;
+  Limiter& moves = peer.moves;
+  moves.in_flight =
+      full ? moves.most
+           : static_cast<std::uint32_t>(std::min<std::uint64_t>(peer.outbox.rows(), moves.most));
+  if (moves.may_wake(last_now_.mono)) look_again(moves);
 }
 
 void BrokerCore::note_full_outboxes() {
@@ -211,6 +273,7 @@ void BrokerCore::take_passed_on(Peer& peer, Now now) {
   for (const actor::PeerOutbox::Refused& refused : peer.outbox.take_refused())
     end_refused(peer, refused, now);
   if (peer.outbox.is_lane_dirty()) touch(now);
+  note_room(peer);
 }
 
 /// Its home will never take it: what a local queue would have dropped is dropped, everything else
@@ -229,7 +292,7 @@ void BrokerCore::end_refused(const Peer& peer, const actor::PeerOutbox::Refused&
   const Slot slot = accept(*view, tasks_.intern(refused.row.origin, refused.row.home), now);
   if (slot == no_slot || tasks_[slot].stage == Stage::ending) return;
   begin_ending(slot, Ending::rejected,
-               "the home of its key, " + peer.outbox.endpoint() + ", refused it: " +
+               "its home, " + peer.outbox.endpoint() + ", refused it: " +
                    (refused.text.empty() ? wire::to_string(refused.reason) : refused.text));
   urgent_ = true;
 }
@@ -317,6 +380,7 @@ Bytes BrokerCore::peers_payload(Now now) const {
       one.number("oldest_us",
                  static_cast<std::uint64_t>(std::max<std::int64_t>(micros(now.wall) - since, 0)));
     one.number("held_done", peer->held.size());
+    one.number("to_move", peer->moves.parked.size());
     one.number("sent", counters.sent);
     one.number("confirmed", counters.confirmed);
     one.number("resent", counters.resent);

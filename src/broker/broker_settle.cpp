@@ -244,8 +244,15 @@ void BrokerCore::detach(Slot slot) {
     case Stage::blocked:
       --queue.blocked;
       task.gate->blocked = false;
-      if (Limiter* const limiter = std::exchange(task.gate->parked_in, nullptr))
+      if (Limiter* const limiter = std::exchange(task.gate->parked_in, nullptr)) {
         limiter->parked.erase(task.key);
+        if (limiter->of_outbox) {
+          --queue.to_move;
+          --to_move_;
+          queue.to_move_bytes -= task.bytes;
+          to_move_bytes_ -= task.bytes;
+        }
+      }
       break;
     case Stage::scheduled: unschedule(slot); break;
     case Stage::paged:

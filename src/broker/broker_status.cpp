@@ -108,6 +108,7 @@ Bytes BrokerCore::status_payload(Now now) {
       {"once_unmarked", counters_.once_unmarked},
       {"passed_on", counters_.passed_on},
       {"passed_on_refused", counters_.passed_on_refused},
+      {"moved", counters_.moved},
       {"malformed_frames", sessions.malformed},
       {"too_large_frames", sessions.too_large},
       {"unknown_versions", sessions.unknown_version},

@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "broker/broker_core.hpp"
+#include "wire/home.hpp"
 
 namespace baozi::broker {
 
@@ -81,8 +82,14 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
   if (draining_) return full(wire::Reason::draining, 1'000'000);
   if (store_full_ || free_bytes_ < options_.reserve_bytes)
     return full(wire::Reason::no_space, 250'000);
-  if (!leaves_room(tasks_.size(), message.tasks.size(), options_.memory_tasks_max) ||
-      tasks_.bytes() > options_.memory_bytes_max) {
+  // What another broker passes on are follow-ups (D25): they go in above the limits, and above the
+  // hard ones they wait, whatever the queue does with others. Tasks that wait to move to a broker
+  // do not stand in their way: two brokers that are full of what belongs to the other would wait
+  // for ever.
+  const bool passed_on = session.role == wire::Role::broker;
+  if (!leaves_room(tasks_.size() - (passed_on ? to_move_ : 0), message.tasks.size(),
+                   options_.memory_tasks_max) ||
+      tasks_.bytes() - (passed_on ? to_move_bytes_ : 0) > options_.memory_bytes_max) {
     return full(wire::Reason::memory, 50'000);
   }
   if (keys_loading_ && std::any_of(message.tasks.begin(), message.tasks.end(),
@@ -90,9 +97,6 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     return full(wire::Reason::memory, 20'000);  // who holds what is not known yet
   }
   std::uint64_t holders_n = 0;  // the commit after which all that duplicates are told of is durable
-  // What another broker passes on are follow-ups (D25): they go in above the limits, and above the
-  // hard ones they wait, whatever the queue does with others.
-  const bool passed_on = session.role == wire::Role::broker;
   OnceOfBatch once_ids;
   once_ids.passed_on = passed_on;
   std::list<std::string> texts;
@@ -154,8 +158,9 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     ++counts->first;
     counts->second += task.raw.size();
     if (passed_on) {
-      if (queue->tasks() + counts->first <= queue->options.tasks_hard() &&
-          queue->task_bytes() + counts->second <= queue->options.bytes_hard())
+      if (queue->tasks() - queue->to_move + counts->first <= queue->options.tasks_hard() &&
+          queue->task_bytes() - queue->to_move_bytes + counts->second <=
+              queue->options.bytes_hard())
         continue;
       return full(wire::Reason::queue_full, 20'000);
     }
@@ -232,7 +237,9 @@ void BrokerCore::on_submit(actor::Session& session, wire::Submit& message, Now n
     begin_ending(slot, Ending::dropped, "dropped: the queue was full");
   auto dropped = drops.own.begin();
   for (std::uint32_t i = 0; i < message.tasks.size(); ++i) {
-    const Slot slot = accept(message.tasks[i], origin, now, home_chosen);
+    // Brokers pass tasks on for their keys, or for a limit: what has no key came for that.
+    const bool moved = passed_on && wire::home_hash(message.tasks[i]) == 0;
+    const Slot slot = accept(message.tasks[i], origin, now, home_chosen, moved);
     if (dropped == drops.own.end() || *dropped != i) [[likely]]
       continue;
     ++dropped;
@@ -293,8 +300,8 @@ bool BrokerCore::plan_drops(const Queue& queue, std::uint64_t tasks, std::uint64
   return tasks_over == 0 && bytes_over == 0 && some_stay;
 }
 
-Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now,
-                        bool home_chosen) {
+Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now now, bool home_chosen,
+                        bool moved) {
   if (view.options.once_until_us && !mark_once(view, now))
       [[unlikely]] {  // of a batch it was refused before
     ++counters_.duplicate_follow_ups;
@@ -326,6 +333,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   task.expires_us = view.options.expires_us.value_or(0);
   task.origin = origin;
   task.home_chosen = home_chosen;
+  task.moved = moved;
   if (view.options.once_until_us) [[unlikely]] {
     task.once = true;
     urgent_ = true;  // it leaves only after its commit
@@ -354,7 +362,7 @@ Slot BrokerCore::accept(const wire::TaskView& view, std::uint32_t origin, Now no
   queue->bytes += task.bytes;
   queue->changed = true;
   ++books_.accepted;
-  if (task_events_) tell_sent(view);
+  if (task_events_ && !moved) tell_sent(view);  // the one that had it did
   touch(now);
   note_insert(slot);
   if (task.expires_us != 0) expiries_.emplace(task.expires_us, SlotRef{slot, task.key});

@@ -1,7 +1,8 @@
 /// \file gates.hpp
 /// What may keep a task from being delivered although a worker would take it: the key whose tasks
-/// run one after the other, and limits in number or rate. And who holds which unique key. Only
-/// tasks that have a key, or a limit, know of gates; the others pay a null pointer. Threading:
+/// run one after the other, limits in number or rate, and the way to the broker where such a limit
+/// counts. And who holds which unique key. Only tasks that have a key, or a limit, know of gates;
+/// the others pay a null pointer. Threading:
 /// owned by the broker core. Time: passed in. Source: delivery.md D27.
 #pragma once
 #include <algorithm>
@@ -16,7 +17,8 @@ namespace baozi::broker {
 
 using Slot = std::uint32_t;
 
-/// At most so many leased at once, or so long between two deliveries.
+/// At most so many leased at once, or so long between two deliveries; or, of another broker's
+/// outbox, at most so many tasks on their way there.
 struct Limiter {
   std::uint32_t most = 0;  ///< 0: no limit
   Micros interval{0};      ///< 0: no limit
@@ -25,8 +27,11 @@ struct Limiter {
   MonoTime next{};                        ///< no delivery before this
   std::map<std::int64_t, Slot> parked{};  ///< by row key: in order of submission
   const std::string* key = nullptr;       ///< of a concurrency key's; it goes when nobody uses it
-  bool changed = false;                   ///< to be looked at in this turn
+  std::uint32_t home = 0;  ///< of a name's or a queue's: which of `--brokers` it counts at
+  bool of_outbox = false;  ///< tasks that are moved, none that are leased
+  bool changed = false;    ///< to be looked at in this turn
 
+  [[nodiscard]] bool limits() const { return most != 0 || interval.count() != 0; }
   [[nodiscard]] bool lets_pass(bool was_woken, MonoTime now) const {
     const std::uint32_t before = in_flight + (was_woken ? 0 : woken);
     return (most == 0 || before < most) && (interval.count() == 0 || now >= next);

@@ -74,7 +74,9 @@ struct Queue {
   std::uint64_t timed =
       0;  ///< its rows among those of the schedule, whatever became of the tasks; stored
   std::uint64_t blocked = 0;  ///< wait at a gate
-  std::uint64_t leased = 0;   ///< leased, marking, asking
+  std::uint64_t to_move = 0;  ///< of them, those that wait for room on the way to another broker
+  std::uint64_t to_move_bytes = 0;
+  std::uint64_t leased = 0;  ///< leased, marking, asking
   std::uint64_t ending =
       0;                    ///< wait for a collector's word; they no longer count against the limit
   std::uint64_t bytes = 0;  ///< of all of them

@@ -41,10 +41,11 @@ Bytes pack_row(const Task& task, const TaskTable::Origin& origin) {
   Writer out{row};
   out.array(2);
   const bool window = task.gate != nullptr && (task.gate->started || task.gate->free_at_us != 0);
-  const bool plain = !window && !task.early_there && task.lost == 0 && task.retries == 0 &&
-                     !task.marked && task.ending == Ending::none && task.delay_us == 0 &&
-                     task.history == nullptr;
-  out.array(plain ? 2 : 16);  // nearly every row is plain: an origin and its home
+  const bool plain = !window && !task.early_there && !task.moved && task.lost == 0 &&
+                     task.retries == 0 && !task.marked && task.ending == Ending::none &&
+                     task.delay_us == 0 && task.history == nullptr;
+  const std::uint32_t fields = task.moved ? 17 : 16;
+  out.array(plain ? 2 : fields);  // nearly every row is plain: an origin and its home
   if (origin.id.empty()) {
     out.nil();
   } else {
@@ -66,6 +67,7 @@ Bytes pack_row(const Task& task, const TaskTable::Origin& origin) {
     out.boolean(task.early_there);
     out.boolean(window && task.gate->started);
     out.integer(window ? task.gate->free_at_us : 0);
+    if (task.moved) out.boolean(true);
   }
   out.raw(task.raw());
   return row;
@@ -76,8 +78,8 @@ Result<TaskRowView> unpack_row(BytesView row) {
   TaskRowView view;
   if (in.array() != 2) in.fail("a task row has two fields");
   const std::uint32_t fields = in.array();
-  if (fields != 2 && fields != 12 && fields != 16)
-    in.fail("a task row's facts have two, twelve or sixteen fields");
+  if (fields != 2 && fields != 12 && fields != 16 && fields != 17)
+    in.fail("a task row's facts have two, twelve, sixteen or seventeen fields");
   if (!in.try_nil()) view.meta.origin = in.bin();
   view.meta.home = in.str();
   if (fields >= 12) {
@@ -96,6 +98,7 @@ Result<TaskRowView> unpack_row(BytesView row) {
       view.meta.early_there = in.boolean();
       view.meta.started = in.boolean();
       view.meta.free_at_us = in.integer();
+      if (fields > 16) view.meta.moved = in.boolean();
     }
   }
   view.task = wire::detail::read_task(in);

@@ -30,6 +30,7 @@ struct TaskRowMeta {
   bool early_there = false;     ///< at most once by the word of a worker
   bool started = false;         ///< its unique key went with its first delivery
   std::int64_t free_at_us = 0;  ///< the end of its unique key's window; 0: none
+  bool moved = false;           ///< it came from another broker, since its limit counts here
 };
 struct TaskRowView {
   TaskRowMeta meta;

@@ -78,6 +78,7 @@ struct Task {
   bool in_tail_region : 1 = false;  ///< its key lies where only paged-out tasks are expected
   bool dirty : 1 = false;           ///< its row is to be written again
   bool keyed : 1 = false;  ///< its row lies among those with keys, and it never leaves memory
+  bool moved : 1 = false;  ///< it came from another broker, since its limit counts here; durable
   bool once : 1 = false;   ///< its id counts until an instant: it leaves after its commit (D26)
   bool suspicious : 1 = false;  ///< it may have been delivered before a restart: ask first
   bool home_chosen : 1 =

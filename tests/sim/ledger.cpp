@@ -101,6 +101,8 @@ Truth& Ledger::create_as(const TaskId& id, const Plan& plan, std::uint64_t seria
   if (plan.unique != 0) by_unique_[plan.unique].push_back(&truth);
   if (plan.ordering != 0) by_order_[plan.ordering].push_back(&truth);
   if (plan.concurrency != 0) by_concurrency_[plan.concurrency].push_back(&truth);
+  if (const std::string limit = limit_name(truth); !limit.empty())
+    by_limit_[limit].push_back(&truth);
   return truth;
 }
 
@@ -200,7 +202,8 @@ void Ledger::told_confirmed(Truth& truth) {
   if (truth.told != Truth::Told::nothing) violated(truth, "confirmed after another word");
   truth.told = Truth::Told::confirmed;
   if (!is_safe(truth)) violated(truth, "P1: confirmed, but neither stored nor finished");
-  if (truth.rows.empty()) check_follow_ups_safe(truth, "when its parent is confirmed");
+  if (truth.rows.empty() && truth.outboxes.empty())  // else it is not gone yet
+    check_follow_ups_safe(truth, "when its parent is confirmed");
 }
 
 void Ledger::told_failed(Truth& truth, client::Fate fate) {
@@ -260,16 +263,61 @@ void Ledger::told_verdict(Truth& truth, wire::Verdict verdict) {
   truth.revoked = true;
 }
 
-// ---- keys
+// ---- keys and limits
+
+bool Ledger::runs(const Truth& truth) const {
+  return std::any_of(truth.executions.begin(), truth.executions.end(), [&](const Execution& e) {
+    return e.end == Execution::End::running && !was_lost(truth, e);
+  });
+}
+
+/// The name or queue whose limit decides where a task runs; empty: none does.
+std::string Ledger::limit_name(const Truth& truth) const {
+  if (settings_.name_limit != 0 && truth.plan.limited) return limited_name;
+  return settings_.queue_limit != 0 && truth.plan.queue == 1 ? queue_name(truth.plan) : "";
+}
+
+bool Ledger::has_own_home(const Truth& truth) {
+  return !home_key(truth.plan).empty() || truth.plan.once_until_us.has_value();
+}
+
+const Process& Ledger::home_of(const std::string& key) const {
+  std::vector<std::uint64_t> hashes;
+  for (const Process* const broker : brokers_) hashes.push_back(base::key_hash(broker->endpoint()));
+  return *brokers_[base::rendezvous(hashes, base::key_hash(key))];
+}
+
+/// Before `truth` runs: its limit has room, over all brokers. A task with a key of its own is at
+/// the home of that, and counts there. What a broker cannot know does not count: an execution whose
+/// worker it lost, and one whose task it had given out before its commit and lost in a crash, until
+/// that is brought again (D15).
+void Ledger::check_limits_before_run(const Truth& truth) {
+  const std::string limit = limit_name(truth);
+  if (limit.empty()) return;
+  const std::uint32_t most = truth.plan.limited && settings_.name_limit != 0
+                                 ? settings_.name_limit
+                                 : settings_.queue_limit;
+  const bool homed = has_own_home(truth);
+  const bool by_queue = limit != limited_name;
+  std::uint32_t running = 0;
+  for (const Truth* const other : by_limit_[limit]) {
+    if (other == &truth || !runs(*other)) continue;
+    // Each set of labels has the queue's limits by itself.
+    if (by_queue && other->plan.labelled != truth.plan.labelled) continue;
+    const bool counts = other->broker == truth.broker || (!homed && !has_own_home(*other));
+    const auto now = restarts_.find(other->broker);
+    const bool forgotten = other->rows.empty() && now != restarts_.end() &&
+                           now->second != other->executions.back().restarts;
+    if (counts && !forgotten) ++running;
+  }
+  if (running >= most)
+    violated(truth, "D27: runs beyond the limit of " + limit + ", which is " +
+                        std::to_string(most) + " over all brokers");
+}
 
 /// Before `truth` runs: nobody of its ordering key may run, and all that came before it have ended;
 /// and its concurrency key has room.
 void Ledger::check_keys_before_run(const Truth& truth) {
-  const auto runs = [&](const Truth& other) {
-    return std::any_of(other.executions.begin(), other.executions.end(), [&](const Execution& e) {
-      return e.end == Execution::End::running && !was_lost(other, e);
-    });
-  };
   if (truth.plan.ordering != 0) {
     for (const Truth* const other : by_order_[truth.plan.ordering]) {
       if (other == &truth) continue;
@@ -317,9 +365,7 @@ void Ledger::check_unique_row(const Truth& truth) {
 void Ledger::check_home(const Truth& truth) {
   const std::string key = home_key(truth.plan);
   if (!settings_.networked || key.empty()) return;
-  std::vector<std::uint64_t> hashes;
-  for (const Process* const broker : brokers_) hashes.push_back(base::key_hash(broker->endpoint()));
-  const Process& home = *brokers_[base::rendezvous(hashes, base::key_hash(key))];
+  const Process& home = home_of(key);
   if (truth.broker != home.index()) violated(truth, "D27: its home is " + home.name());
 }
 
@@ -339,8 +385,15 @@ void Ledger::outbox_committed(const Process& broker, const store::Record& record
       row ? wire::decode_task(row->task) : Result<wire::TaskView>{Unexpected{row.error()}};
   if (!task) world_.violation(broker.name() + " stores an outbox row that does not parse");
   Truth& truth = of(task->id.to_id());
-  if (truth.passed_on || truth.ever_stored) violated(truth, "P2: goes to its home a second time");
+  const bool moves = !limit_name(truth).empty() && !has_own_home(truth);
+  if (truth.passed_on || (truth.ever_stored && !moves))
+    violated(truth, "P2: goes to its home a second time");
+  if (truth.delivered) violated(truth, "D27: goes to its home although it was delivered here");
+  if (!truth.rows.empty()) violated(truth, "P2: stored, and on its way to its home as well");
+  if (truth.broker != nobody && truth.broker != broker.index())
+    violated(truth, "P2: goes to its home from a broker that it was not with");
   check_may_exist(truth, "waits for its home");
+  truth.broker = nobody;
   truth.passed_on = true;
   truth.outboxes.insert(broker.index());
   outbox_rows_[at] = truth.id;
@@ -369,7 +422,10 @@ std::vector<TaskId> Ledger::purge_asked(std::uint8_t queue) {
   purges_asked_.insert(queue);
   std::vector<TaskId> waiting;
   for (const auto& [id, truth] : truths_) {
-    if (truth.plan.queue == queue && !truth.delivered && !truth.rows.empty()) waiting.push_back(id);
+    // What may move to another broker meanwhile is not seen by either's purge.
+    const bool may_move = settings_.networked && !limit_name(truth).empty();
+    if (truth.plan.queue == queue && !truth.delivered && !truth.rows.empty() && !may_move)
+      waiting.push_back(id);
   }
   return waiting;
 }
@@ -408,6 +464,7 @@ std::size_t Ledger::execution_begins(Truth& truth, const Process& worker, std::i
   if (truth.plan.labelled && !labelled_.contains(worker.index()))
     violated(truth, "runs on a worker without the label that it requires");
   check_keys_before_run(truth);
+  if (settings_.networked) check_limits_before_run(truth);
   std::uint64_t lost = 1;  // this one, should it be
   for (const Execution& earlier : truth.runs()) {
     if (earlier.end == Execution::End::retried) continue;
@@ -426,8 +483,10 @@ std::size_t Ledger::execution_begins(Truth& truth, const Process& worker, std::i
   if (settings_.clocks_agree && truth.plan.eta_us && wall_us < *truth.plan.eta_us) {
     violated(truth, "P6: runs before its ETA");
   }
-  truth.executions.push_back(
-      {.worker = worker.index(), .start = worker.starts(), .began = world_.time.now()});
+  truth.executions.push_back({.worker = worker.index(),
+                              .start = worker.starts(),
+                              .began = world_.time.now(),
+                              .restarts = restarts == restarts_.end() ? 0 : restarts->second});
   world_.mix(truth.serial);
   return truth.executions.size() - 1;
 }
@@ -505,6 +564,7 @@ void Ledger::tasks_committed(const Process& broker, const store::TaskBatch& batc
       if (truth.plan.unique != 0) check_unique_row(truth);
       continue;
     }
+    if (truth.outboxes.contains(broker.index())) continue;  // moved to the home of its limit
     truth.removed = true;
     if (!is_finished(truth)) violated(truth, "P4: leaves its broker before its result is stored");
     check_follow_ups_safe(truth, "in the commit that removes its parent");
@@ -672,7 +732,7 @@ void Ledger::check_delivery(Truth& truth, std::size_t broker) {
 }
 
 void Ledger::check_first_delivery_order(const Truth& truth, std::size_t broker) {
-  const bool keyed = !home_key(truth.plan).empty();
+  const bool keyed = !home_key(truth.plan).empty() || !limit_name(truth).empty();
   if (truth.parent || truth.plan.eta_us || truth.plan.acks_early || truth.homeless || keyed ||
       truth.plan.labelled || truth.plan.once_until_us || truth.generation > 0)
     return;  // these wait for something first

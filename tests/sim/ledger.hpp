@@ -30,6 +30,7 @@ struct Execution {
   std::size_t worker = nobody;
   std::uint64_t start = 0;  ///< of the worker's process
   std::int64_t began = 0;
+  std::uint64_t restarts = 0;  ///< of its broker until then
   End end = End::running;
   std::vector<TaskId> follow_ups;
 };
@@ -60,7 +61,7 @@ struct Truth {
   std::size_t broker = nobody;  ///< that stores or delivers it
   std::set<std::int64_t> rows;  ///< its keys in that broker's file
   bool ever_stored = false;
-  bool passed_on = false;          ///< a follow-up that went through an outbox (D27)
+  bool passed_on = false;          ///< it went through an outbox (D27), and so no second time
   std::set<std::size_t> outboxes;  ///< of brokers, in which it waits for its home
   bool removed = false;            ///< its row is gone for good
   bool delivered = false;
@@ -91,6 +92,8 @@ class Ledger : public Network::Witness {
     std::uint32_t delivery_limit = 5;
     bool keys_in_order = false;      ///< nothing is refused for a while: order holds within a key
     bool networked = false;          ///< the brokers know each other: keys count in all of them
+    std::uint32_t name_limit = 0;    ///< of tasks with the limited name; 0: none
+    std::uint32_t queue_limit = 0;   ///< of tasks in queue 1
     bool in_order = false;           ///< no faults and no refusals: first deliveries are in order
     bool clocks_agree = true;        ///< no wall clock is stepped
     bool tasks_are_dropped = false;  ///< some queue drops its head
@@ -176,6 +179,13 @@ class Ledger : public Network::Witness {
   [[nodiscard]] std::vector<TaskId> winning_follow_ups(const Truth& truth) const;
   void check_may_exist(const Truth& truth, const char* what);
   void check_keys_before_run(const Truth& truth);
+  void check_limits_before_run(const Truth& truth);
+  /// Somebody runs it, as far as its broker can know.
+  [[nodiscard]] bool runs(const Truth& truth) const;
+  [[nodiscard]] std::string limit_name(const Truth& truth) const;
+  /// A key, or its id, decides where it belongs.
+  [[nodiscard]] static bool has_own_home(const Truth& truth);
+  [[nodiscard]] const Process& home_of(const std::string& key) const;
   void check_unique_row(const Truth& truth);
   void check_home(const Truth& truth);
   void outbox_committed(const Process& broker, const store::Record& record);
@@ -197,6 +207,7 @@ class Ledger : public Network::Witness {
   std::map<std::uint8_t, std::vector<const Truth*>> by_unique_;
   std::map<std::uint8_t, std::vector<const Truth*>> by_order_;
   std::map<std::uint8_t, std::vector<const Truth*>> by_concurrency_;
+  std::map<std::string, std::vector<const Truth*>> by_limit_;
   std::vector<Process*> brokers_;
   std::vector<Process*> workers_;
   std::map<std::size_t, std::map<std::int64_t, TaskId>> rows_;  // by broker and key

@@ -54,6 +54,7 @@ Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth, std:
   if (style.homed > 0 && home_key(plan).empty() && chance.yes(style.homed))
     plan.home = static_cast<std::uint8_t>(1 + chance.index(style.keys));
   if (style.labelled > 0) plan.labelled = chance.yes(style.labelled);
+  if (style.limited > 0) plan.limited = chance.yes(style.limited);
   if (chance.yes(0.2)) plan.delivery_limit = static_cast<std::uint32_t>(chance.between(1, 4));
   return plan;
 }
@@ -127,6 +128,8 @@ std::string queue_name(const Plan& plan) {
   return plan.queue == 0 ? "" : "q" + std::to_string(plan.queue);
 }
 
+std::string task_name(const Plan& plan) { return plan.limited ? limited_name : "sim.task"; }
+
 std::string plan_text(const Plan& plan) {
   static constexpr const char* names[] = {"succeeds", "fails",   "either", "retries",
                                           "flaky",    "rejects", "poison"};
@@ -137,6 +140,7 @@ std::string plan_text(const Plan& plan) {
   if (plan.ignore_result) text += " ignore_result";
   if (plan.acks_early) text += " acks_early";
   if (plan.labelled) text += " labelled";
+  if (plan.limited) text += " limited";
   if (plan.eta_us) text += " eta";
   if (plan.expires_us) text += " expires";
   if (plan.unique != 0) {

@@ -45,9 +45,11 @@ struct Plan {
   std::optional<std::int64_t> once_until_us;  ///< its id counts until then, wall clock
   int max_retries = 3;                        ///< of its policy; flaky only
   bool labelled = false;                      ///< only workers with the label may run it
+  bool limited = false;  ///< its name is one of which only so many may run at the same time
 };
 
 inline constexpr const char* the_label = "gpu=1";
+inline constexpr const char* limited_name = "sim.limited";
 
 /// How wild the tasks of a seed are.
 struct PlanStyle {
@@ -68,6 +70,7 @@ struct PlanStyle {
   std::uint32_t keys = 1;  ///< different ones
   double homed = 0;        ///< of those without keys name their home
   double labelled = 0;     ///< of the tasks require a label
+  double limited = 0;      ///< of the tasks have the name with a limit
 };
 
 [[nodiscard]] Plan draw_plan(Chance& chance, const PlanStyle& style, std::uint32_t depth,
@@ -77,6 +80,7 @@ struct PlanStyle {
 /// The key that decides its home broker; empty: none.
 [[nodiscard]] std::string home_key(const Plan& plan);
 [[nodiscard]] std::string queue_name(const Plan& plan);  ///< empty: the default queue
+[[nodiscard]] std::string task_name(const Plan& plan);
 [[nodiscard]] std::string plan_text(const Plan& plan);
 
 }  // namespace baozi::sim

@@ -97,7 +97,7 @@ void ProducerProcess::submit_some() {
     const Bytes options = pack_options(plan);
     Bytes packed;
     Writer out{packed};
-    wire::pack_task(out, wire::view_of(truth.id), "sim.task", queue_name(plan), options,
+    wire::pack_task(out, wire::view_of(truth.id), task_name(plan), queue_name(plan), options,
                     "\x92\x90\x80");
     if (world_.logging)
       world_.say(name(), "submits " + short_id(truth.id) + " (" + plan_text(plan) + ")");

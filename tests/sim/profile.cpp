@@ -137,6 +137,22 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
       outbox.memory_rows = outbox.window_rows = static_cast<std::size_t>(more.between(1, 4));
     if (!profile.clean && more.yes(0.7))
       profile.faults.crash_broker = static_cast<double>(more.between(3, 10));
+    Chance limits{seed ^ 0x4C494D49};
+    if (limits.yes(0.6)) {
+      profile.name_limit = static_cast<std::uint32_t>(limits.between(1, 3));
+      style.limited = limits.yes(0.5) ? 0.4 : 0.8;
+      if (limits.yes(0.5)) style.keyed = 0.3;  // whose key decides where they go
+    }
+    if (limits.yes(0.3)) {
+      profile.queue_limit = static_cast<std::uint32_t>(limits.between(1, 3));
+      style.queues = 3;
+      broker::QueueOptions queue = profile.broker.queue_defaults;
+      queue.concurrency_limit = profile.queue_limit;
+      profile.broker.queues["q1"] = queue;
+    }
+    // A DONE that waits for a full queue counts against its limit: what waits so adds up.
+    if (profile.name_limit != 0 || profile.queue_limit != 0)
+      profile.broker.queue_patience = std::min(profile.broker.queue_patience, Micros{2'000'000});
   }
   if (operated) {
     Chance more{seed ^ 0x4F504552};
@@ -151,7 +167,7 @@ Profile draw_profile(std::uint64_t seed, bool keys, bool operated, bool once, bo
     Chance more{seed ^ 0x4F4E4345};
     Ticks& ticks = profile.ticks;
     ticks.style = profile.appetite.style;
-    ticks.style.keyed = ticks.style.labelled = ticks.style.homed = 0;
+    ticks.style.keyed = ticks.style.labelled = ticks.style.homed = ticks.style.limited = 0;
     ticks.style.duration_max = std::min(ticks.style.duration_max, Micros{1'000'000});
     ticks.count = static_cast<std::uint32_t>(more.between(10, 60));
     ticks.period = Micros{18'000'000 / ticks.count};

@@ -54,13 +54,15 @@ struct Profile {
   bool clean = false;
   bool operated = false;   ///< an operator pauses, purges and retries; some tasks require a label
   bool networked = false;  ///< the brokers know each other: keys count in all of them (D27)
-  bool events = false;     ///< everybody tells of everything, and somebody follows it
+  std::uint32_t name_limit = 0;   ///< of tasks with the limited name at once, over all brokers
+  std::uint32_t queue_limit = 0;  ///< the same of queue q1
+  bool events = false;            ///< everybody tells of everything, and somebody follows it
 };
 
 /// \param keys  half of the tasks have unique, ordering or concurrency keys.
 /// \param operated  somebody steers, and there is something to steer: dead letters, labels.
 /// \param beat  two beats send the ticks of the same entries.
-/// \param networked  two or three brokers that know each other; many parents, and keys.
+/// \param networked  two or three brokers that know each other; many parents, keys, and limits.
 /// \param once  two processes submit the same ids; clocks are stepped more often.
 [[nodiscard]] Profile draw_profile(std::uint64_t seed, bool keys = false, bool operated = false,
                                    bool once = false, bool beat = false, bool networked = false);

@@ -21,6 +21,8 @@ Ledger::Settings settings_for(const Profile& profile) {
                       (profile.brokers == 1 || has_room);
   settings.keys_in_order = profile.broker.queue_defaults.policy == broker::FullPolicy::block;
   settings.networked = profile.networked;
+  settings.name_limit = profile.name_limit;
+  settings.queue_limit = profile.queue_limit;
   settings.clocks_agree = profile.faults.wall_clock == 0;
   settings.tasks_are_dropped =
       profile.broker.queue_defaults.policy == broker::FullPolicy::drop_head;
@@ -101,9 +103,9 @@ void Simulation::build() {
       options.queues.push_back("q" + std::to_string(q));
     const bool labelled = profile_.operated && (i == 0 || world_.chance.yes(0.5));
     if (labelled) options.labels = {the_label};
-    workers_.push_back(std::make_unique<WorkerProcess>(world_, network_, ledger_,
-                                                       "worker" + std::to_string(i), options,
-                                                       profile_.appetite.style, rules_));
+    workers_.push_back(std::make_unique<WorkerProcess>(
+        world_, network_, ledger_, "worker" + std::to_string(i), options, profile_.appetite.style,
+        profile_.name_limit, rules_));
     workers.push_back(workers_.back().get());
     if (labelled) ledger_.label(*workers_.back());
   }

@@ -12,12 +12,14 @@ constexpr std::uint64_t turns_between_libraries = 300;
 }  // namespace
 
 WorkerProcess::WorkerProcess(World& world, Network& network, Ledger& ledger, std::string name,
-                             worker::WorkerOptions options, PlanStyle style, const Rules& rules)
+                             worker::WorkerOptions options, PlanStyle style,
+                             std::uint32_t concurrency_limit, const Rules& rules)
     : Process{world, network, name, ""},
       ledger_{ledger},
       options_{std::move(options)},
       style_{style},
-      rules_{rules} {
+      rules_{rules},
+      policies_{Policies{concurrency_limit}, Policies{concurrency_limit}} {
   options_.name = name;
 }
 
@@ -168,7 +170,7 @@ void WorkerProcess::finish(worker::Token token) {
         Truth& child = ledger_.create(next);
         child.parent = truth.id;
         ids.push_back(child.id);
-        wire::pack_task(out, wire::view_of(child.id), "sim.task", queue_name(next),
+        wire::pack_task(out, wire::view_of(child.id), task_name(next), queue_name(next),
                         pack_options(next), "\x92\x90\x80");
       }
     }

@@ -14,8 +14,10 @@ namespace baozi::sim {
 
 class WorkerProcess final : public Process {
  public:
+  /// \param concurrency_limit  of the limited name, as its library says; 0: none.
   WorkerProcess(World& world, Network& network, Ledger& ledger, std::string name,
-                worker::WorkerOptions options, PlanStyle style, const Rules& rules);
+                worker::WorkerOptions options, PlanStyle style, std::uint32_t concurrency_limit,
+                const Rules& rules);
 
   void drain() override;
   void on_connected(actor::LinkId link, Now now) override {
@@ -40,11 +42,17 @@ class WorkerProcess final : public Process {
  private:
   class Policies final : public worker::TaskPolicies {
    public:
+    explicit Policies(std::uint32_t concurrency_limit) : concurrency_limit_{concurrency_limit} {}
     [[nodiscard]] const worker::TaskFacts* find(std::string_view name) const override {
-      return name == "sim.task" ? &facts_ : nullptr;
+      return name == "sim.task" || name == limited_name ? &facts_ : nullptr;
+    }
+    [[nodiscard]] std::vector<BrokerLimit> broker_limits() const override {
+      if (concurrency_limit_ == 0) return {};
+      return {{.name = limited_name, .concurrency = concurrency_limit_}};
     }
 
    private:
+    std::uint32_t concurrency_limit_;
     worker::TaskFacts facts_{.definition = this, .retry = {.max_retries = 0}};
   };
   struct Job {

@@ -70,14 +70,18 @@ BAOZI_TASKS(registry) {
                 },
                 {"queue", "path", "number"});
   // Leaves a line when it begins and one when it ends: "+7", "-7".
-  registry.task("t.span",
-                [](const std::string& path, std::int64_t number, std::int64_t ms) {
-                  append(path, "+" + std::to_string(number));
-                  std::this_thread::sleep_for(std::chrono::milliseconds{ms});
-                  append(path, "-" + std::to_string(number));
-                  return number;
-                },
-                {"path", "number", "ms"});
+  const auto span = [](const std::string& path, std::int64_t number, std::int64_t ms) {
+    append(path, "+" + std::to_string(number));
+    std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+    append(path, "-" + std::to_string(number));
+    return number;
+  };
+  registry.task("t.span", span, {"path", "number", "ms"});
+  // The same, one of each name at a time: so many names that several brokers are home of some.
+  for (int i = 0; i < 16; ++i) {
+    registry.task("t.alone_" + std::to_string(i), span, {"path", "number", "ms"})
+        .concurrency_limit(1);
+  }
   // A follow-up that leaves a span in the file of its ordering key.
   registry.task("t.parent_ordered",
                 [](baozi::Context& context, const std::string& path, const std::string& key,

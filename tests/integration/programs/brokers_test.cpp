@@ -167,7 +167,8 @@ TEST_F(KnownBrokers, FollowUpsOfOneKeyAreOneAtATimeOverBothThoughOneIsKilled) {
   auto parent = app.task<std::int64_t(std::string, std::string, std::int64_t)>("t.parent_ordered");
   std::vector<AsyncResult<std::int64_t>> results;
   constexpr std::int64_t calls = 600;
-  constexpr std::int64_t keys = 24;  // so many that, whatever the ports, each broker is home of some
+  constexpr std::int64_t keys =
+      24;  // so many that, whatever the ports, each broker is home of some
   const auto key_of = [](std::int64_t number) { return "k" + std::to_string(number % keys); };
   for (std::int64_t i = 0; i < calls; ++i) {
     results.push_back(parent.delay(path, key_of(i), i));
@@ -201,6 +202,53 @@ TEST_F(KnownBrokers, FollowUpsOfOneKeyAreOneAtATimeOverBothThoughOneIsKilled) {
   EXPECT_EQ(seen.size(), static_cast<std::size_t>(calls));
   for (const auto& [number, times] : seen) EXPECT_EQ(times, 1) << "follow-up " << number;
   EXPECT_GT(cluster.status("counters.passed_on"), 0);
+}
+
+TEST_F(KnownBrokers, ANameWithALimitOfOneRunsOneAtATimeOverBothThoughOneIsKilled) {
+  App app{AppOptions{.broker = addresses(), .submit_timeout = 120s}};
+  constexpr std::int64_t calls = 480;
+  constexpr std::int64_t names = 16;  // so many that, whatever the ports, each is home of some
+  std::vector<Task<std::int64_t(std::string, std::int64_t, std::int64_t)>> alone;
+  for (std::int64_t k = 0; k < names; ++k) {
+    alone.push_back(app.task<std::int64_t(std::string, std::int64_t, std::int64_t)>(
+        "t.alone_" + std::to_string(k)));
+  }
+  // Several calls of a name in a row, in batches that go to either broker.
+  const auto name_of = [](std::int64_t number) { return number / 10 % names; };
+  std::vector<AsyncResult<std::int64_t>> results;
+  const auto call = [&](std::int64_t upto) {
+    while (static_cast<std::int64_t>(results.size()) < upto) {
+      const auto i = static_cast<std::int64_t>(results.size());
+      results.push_back(alone[static_cast<std::size_t>(name_of(i))].delay(
+          path_of("n" + std::to_string(name_of(i))), i, std::int64_t{5}));
+      if (i % 2 == 1) {
+        ASSERT_TRUE(app.flush(60s));
+      }
+    }
+  };
+  call(calls / 3);
+  EXPECT_GT(cluster.status("counters.moved") + second.status("counters.moved"), 0)
+      << "whatever the ports, one of them has had what belongs to the other";
+  ASSERT_TRUE(app.flush(60s));  // nothing may be in doubt with the one that is killed
+  second.broker().kill();
+  ASSERT_TRUE(eventually([&] { return peer().at("state").as_string() == "away"; }, 30s));
+  call(calls * 2 / 3);
+  EXPECT_TRUE(eventually([&] { return peer().at("waiting").to<std::int64_t>() > 0; }, 30s));
+  start_second();
+  call(calls);
+  for (std::int64_t i = 0; i < calls; ++i)
+    EXPECT_EQ(results[static_cast<std::size_t>(i)].get(120s), i);
+  ASSERT_TRUE(app.flush(60s));
+  expect_all_ended(calls);
+  EXPECT_TRUE(eventually(
+      [&] {
+        return peer().at("waiting").to<std::int64_t>() == 0 && second.status("kept.outbox") == 0;
+      },
+      30s));
+  std::map<std::int64_t, int> seen;
+  for (int k = 0; k < names; ++k) expect_one_at_a_time("n" + std::to_string(k), seen);
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(calls));
+  for (const auto& [number, times] : seen) EXPECT_EQ(times, 1) << "task " << number;
 }
 
 TEST_F(KnownBrokers, WhoLeavesTheListIsToldOfAndItsFollowUpsAreKept) {
