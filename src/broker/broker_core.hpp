@@ -535,13 +535,12 @@ class BrokerCore {
   void wake_scheduled(Now now);
   /// Scheduled tasks that are due wait while their queue has twice its window in memory.
   [[nodiscard]] bool is_crowded(const Queue& queue) const {
-    return queue.in_memory >= options_.window_tasks * 2 ||
-           queue.to_move >= options_.window_tasks * 2;
+    return queue.in_memory + queue.parked >= options_.window_tasks * 2;
   }
-  /// Nothing is read of it while so many of its tasks wait in memory for room on their way to
-  /// another broker: that may be away for long.
-  [[nodiscard]] bool is_read_later(const Queue& queue) const {
-    return queue.to_move >= options_.window_tasks;
+  /// Nothing is read of a lane while so many tasks of its queue wait in memory for a limit, or for
+  /// room on their way to another broker: that may take long. A lane without such tasks is read.
+  [[nodiscard]] bool is_read_later(const Queue& queue, const Lane& lane) const {
+    return queue.parked >= options_.window_tasks && lane.parked > 0;
   }
   void trim_schedule();
   void page_in(BrokerEffects& out);

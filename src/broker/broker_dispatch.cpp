@@ -135,7 +135,8 @@ std::uint64_t BrokerCore::give(Queue& queue, Worker& worker, std::uint64_t count
       slot = next;
     }
     // What waits on disk with a higher priority goes first; it is being read.
-    if (given >= count || (lane.on_disk > 0 && lane.in_memory == 0 && !is_read_later(queue))) break;
+    if (given >= count || (lane.on_disk > 0 && lane.in_memory == 0 && !is_read_later(queue, lane)))
+      break;
   }
   return given;
 }

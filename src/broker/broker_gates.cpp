@@ -169,6 +169,10 @@ void BrokerCore::park(Slot slot, Limiter& limiter) {
   task.stage = Stage::blocked;
   limiter.parked.emplace(task.key, slot);
   ++queue.blocked;
+  if (!task.keyed) {
+    ++queue.parked;
+    ++queue.lanes[task.priority].parked;
+  }
   if (limiter.of_outbox) {
     ++queue.to_move;
     ++to_move_;

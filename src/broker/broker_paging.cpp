@@ -145,7 +145,7 @@ void BrokerCore::page_in(BrokerEffects& out) {
       Lane& lane = queue.lanes[priority];
       const bool first = !std::exchange(above, above || lane.on_disk + lane.in_memory > 0);
       any = any || lane.on_disk > 0;
-      if (!served || lane.on_disk == 0 || lane.loading || is_read_later(queue) ||
+      if (!served || lane.on_disk == 0 || lane.loading || is_read_later(queue, lane) ||
           lane.in_memory >= std::max<std::uint64_t>(options_.window_tasks / 4, 1)) {
         continue;
       }

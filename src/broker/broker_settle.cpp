@@ -246,6 +246,10 @@ void BrokerCore::detach(Slot slot) {
       task.gate->blocked = false;
       if (Limiter* const limiter = std::exchange(task.gate->parked_in, nullptr)) {
         limiter->parked.erase(task.key);
+        if (!task.keyed) {
+          --queue.parked;
+          --queue.lanes[task.priority].parked;
+        }
         if (limiter->of_outbox) {
           --queue.to_move;
           --to_move_;

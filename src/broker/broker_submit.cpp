@@ -394,7 +394,8 @@ void BrokerCore::enqueue(Slot slot, Now now) {
   }
   if (task.eta_us > micros(now.wall) && task.key < 0) return schedule(slot);
   Queue& queue = queues_[task.queue];
-  if (queue.lanes[task.priority].on_disk > 0 || queue.in_memory >= options_.window_tasks)
+  if (queue.lanes[task.priority].on_disk > 0 ||
+      queue.in_memory + queue.parked >= options_.window_tasks)
     return page_out(slot);
   queues_.push_back(tasks_, slot);
 }

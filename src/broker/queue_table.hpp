@@ -56,6 +56,7 @@ struct Lane {
   std::uint64_t on_disk =
       0;  ///< ready tasks that are not in memory (some may still wait to be committed)
   std::int64_t disk_from = 0;  ///< they have keys from here on
+  std::uint64_t parked = 0;    ///< of the queue's `parked`
   bool loading = false;
 };
 
@@ -74,7 +75,9 @@ struct Queue {
   std::uint64_t timed =
       0;  ///< its rows among those of the schedule, whatever became of the tasks; stored
   std::uint64_t blocked = 0;  ///< wait at a gate
-  std::uint64_t to_move = 0;  ///< of them, those that wait for room on the way to another broker
+  std::uint64_t parked = 0;   ///< of them, those that came from a lane: a limit keeps them
+  std::uint64_t to_move =
+      0;  ///< of those, the ones that wait for room on the way to another broker
   std::uint64_t to_move_bytes = 0;
   std::uint64_t leased = 0;  ///< leased, marking, asking
   std::uint64_t ending =

@@ -416,6 +416,45 @@ TEST_F(BrokerGates, AQueueMayHaveALimit) {
   EXPECT_EQ(delivered(), (Ids{"b"}));
 }
 
+TEST_F(BrokerGates, ABacklogBehindALimitStaysOnDiskAndHoldsUpNoHigherPriority) {
+  options.window_tasks = 4;
+  worker_limits = {{"c.add", 1, 0}};
+  open();
+  std::vector<Bytes> tasks;
+  Ids expected;
+  for (char id = 'a'; id <= 'r'; ++id) {
+    expected.emplace_back(1, id);
+    tasks.push_back(task(expected.back()));
+  }
+  submit(1, tasks);
+  settle();
+  const Queue& queue = core->queues()[0];
+  EXPECT_EQ(delivered(), (Ids{"a"}));
+  EXPECT_LE(queue.in_memory + queue.blocked, 8U) << "a window, and what one read brought";
+  EXPECT_GE(queue.ready, 9U);
+  Bytes urgent;
+  Writer packed{urgent};
+  Bytes nine;
+  Writer{nine}.uinteger(9);
+  wire::pack_task(packed, {false, "urgent"}, "c.other", "",
+                  map_of({{wire::Option::priority, nine}}), "body");
+  submit(2, {urgent});
+  settle();
+  EXPECT_EQ(delivered(), (Ids{"urgent"}));
+  finish("urgent");
+  Ids ran{"a"};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    finish(expected[i]);
+    settle();
+    for (const std::string& id : delivered()) ran.push_back(id);
+    EXPECT_LE(queue.in_memory + queue.blocked, 8U);
+  }
+  EXPECT_EQ(ran, expected);
+  EXPECT_EQ(core->open_tasks(), 0U);
+  EXPECT_EQ(queue.parked, 0U);
+  expect_books_balance();
+}
+
 TEST_F(BrokerGates, ARevokedTaskThatWasLetGoMakesRoomForTheNext) {
   open(0);
   connect_collector();
