@@ -53,7 +53,7 @@ class Child final : public ExecutionPort {
         random_{entropy64()} {}
 
   [[noreturn]] void run() {
-    watch_for_crashes(segment_->crash);
+    watch_for_crashes(segment_->crash, setup_.events);
     segment_->up.store(1);
     announce();
     while (true) {
@@ -140,6 +140,7 @@ class Child final : public ExecutionPort {
   /// Without destructors and exit handlers: they are the fork server's, and the task library's.
   [[noreturn]] void leave(Leaving why) {
     segment_->leaving.store(why);
+    announce();
     _exit(exit_done);
   }
 

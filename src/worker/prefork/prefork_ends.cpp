@@ -130,7 +130,7 @@ void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usag
   } else if (!had_task && leaving == prefork::Leaving::no) {
     warnings_.push_back("slot " + std::to_string(slot->index) + " lost its idle process: " + text);
   }
-  spawn(*slot, now);
+  slot->spawn_at = now;  // once the others have something to do
 }
 
 }  // namespace baozi::worker

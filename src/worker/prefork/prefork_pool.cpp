@@ -97,6 +97,12 @@ void PreforkPool::spawn(Slot& slot, MonoTime now) {
   if (output >= 0) close(output);
 }
 
+void PreforkPool::spawn_what_is_due(MonoTime now) {
+  for (const auto& slot : slots_) {
+    if (slot->spawn_at && now >= *slot->spawn_at) spawn(*slot, now);
+  }
+}
+
 void PreforkPool::retry_later(Slot& slot, const std::string& why, MonoTime now) {
   const Micros wait = prefork::backoff(slot.failures++);
   slot.spawn_at = now + wait;
@@ -109,10 +115,7 @@ std::size_t PreforkPool::resize(std::size_t count) {
   const MonoTime now = base::mono_now();
   while (slots_.size() > count) {
     if (std::unique_ptr<Child> child = std::move(slots_.back()->child)) {
-      child->leaves = true;
-      child->link.ask_to_leave();
-      const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
-      backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+      let_go(*child);
       leaving_.push_back(std::move(child));
     }
     slots_.pop_back();
@@ -128,12 +131,16 @@ std::size_t PreforkPool::resize(std::size_t count) {
 
 void PreforkPool::restart() {
   for (const auto& slot : slots_) {
-    if (!slot->child) continue;
-    slot->child->leaves = true;
-    slot->child->link.ask_to_leave();
-    const std::vector<Start> ready = slot->child->link.take_back_ready(prefork::ring_slots);
-    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+    if (slot->child) let_go(*slot->child);
   }
+}
+
+/// It ends after its task, and what it has not begun goes to others.
+void PreforkPool::let_go(Child& child) {
+  child.leaves = true;
+  child.link.ask_to_leave();
+  const std::vector<Start> ready = child.link.take_back_ready(prefork::ring_slots);
+  backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
 }
 
 std::vector<SlotStatus> PreforkPool::status() const {
@@ -256,9 +263,14 @@ void PreforkPool::serve(MonoTime now) {
 void PreforkPool::take_events(PoolEvents& out) {
   out.clear();
   const MonoTime now = base::mono_now();
-  for (const auto& [number, child] : children_) collect(*child);
+  for (const auto& [number, child] : children_) {
+    collect(*child);
+    // The kernel takes its time over a process, and others are idle meanwhile.
+    if (!child->leaves && child->link.is_ending()) let_go(*child);
+  }
   serve(now);
   feed(now);
+  spawn_what_is_due(now);
   out.tasks_changed = std::exchange(tasks_changed_, false);
   out.reloaded = std::exchange(reloaded_, std::nullopt);
   out.updates.swap(updates_);
@@ -296,9 +308,7 @@ void PreforkPool::kill(std::uint64_t child, int signal) {
 
 void PreforkPool::tick(MonoTime now) {
   look_after_servers(now);
-  for (const auto& slot : slots_) {
-    if (slot->spawn_at && now >= *slot->spawn_at) spawn(*slot, now);
-  }
+  spawn_what_is_due(now);
   for (const auto& [number, child] : children_) {
     if (child->release_at != MonoTime{} && now >= child->release_at) {
       child->release_at = {};

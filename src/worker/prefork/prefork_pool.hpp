@@ -84,7 +84,9 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
 
   // slots and processes
   void spawn(Slot& slot, MonoTime now);
+  void spawn_what_is_due(MonoTime now);
   void retry_later(Slot& slot, const std::string& why, MonoTime now);
+  void let_go(Child& child);
   void on_exited(Child& child, int status, const prefork::Usage& usage, MonoTime now);
   void bury(Child& child, const Charge& charge, MonoTime now);
   void kill(Child& child, int signal);
@@ -140,6 +142,7 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   std::vector<std::unique_ptr<Child>> leaving_;  ///< without a slot: they end after their task
   std::map<std::uint64_t, Child*> children_;
   std::deque<Start> backlog_;
+  std::vector<Child*> takers_;  ///< of `feed`, kept for its memory
   double average_us_ = 1'000;
   MonoTime look_at_{};
   std::optional<MonoTime> check_limits_at_;

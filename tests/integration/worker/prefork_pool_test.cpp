@@ -324,6 +324,20 @@ TEST_F(PreforkPoolTest, ATaskThatClosesAllDescriptorsEndsAsItWouldAndItsProcessI
   EXPECT_TRUE(run_until([&] { return said(notices, "closed the descriptors"); }));
 }
 
+TEST_F(PreforkPoolTest, TheForkServerIsLinkedAtItsStartAndTasksSeeNothingOfHow) {
+  start(1);
+  const auto environment_of = [](pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/environ", std::ios::binary};
+    return std::string{std::istreambuf_iterator<char>{file}, {}};
+  };
+  EXPECT_NE(environment_of(pool->server_pid()).find("LD_BIND_NOW="), std::string::npos);
+  EXPECT_EQ(value<std::string>("zoo.environment", std::string{"LD_BIND_NOW"}), "(none)");
+  setenv("LD_BIND_NOW", "the user's", 1);
+  start(1);
+  unsetenv("LD_BIND_NOW");
+  EXPECT_EQ(value<std::string>("zoo.environment", std::string{"LD_BIND_NOW"}), "the user's");
+}
+
 TEST_F(PreforkPoolTest, WhatATaskPrintsIsForTheLog) {
   start(1);
   const pid_t pid = value<int>("zoo.print", std::string{"hello"}, 2);

@@ -250,6 +250,10 @@ BAOZI_TASKS(registry) {
   registry.task("zoo.add", [](int a, int b) { return a + b; }, {"a", "b"});
   registry.task("zoo.noop", [] {});
   registry.task("zoo.pid", [] { return static_cast<int>(getpid()); });
+  registry.task("zoo.environment", [](const std::string& name) {
+    const char* const value = getenv(name.c_str());
+    return std::string{value != nullptr ? value : "(none)"};
+  });
   registry.task("zoo.nap", zoo::nap);
   registry.task("zoo.mark", zoo::mark);
   registry.task("zoo.text",
