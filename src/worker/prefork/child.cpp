@@ -17,6 +17,7 @@
 #include "worker/prefork/messages.hpp"
 #include "worker/prefork/own_process.hpp"
 #include "worker/prefork/segment.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker::prefork {
 
@@ -54,6 +55,7 @@ class Child final : public ExecutionPort {
 
   [[noreturn]] void run() {
     watch_for_crashes(segment_->crash, setup_.events);
+    leave_addresses(setup_.is_fork);
     segment_->up.store(1);
     announce();
     while (true) {

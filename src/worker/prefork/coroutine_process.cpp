@@ -208,9 +208,13 @@ void CoroutineProcess::write_to(Child& child) {
 
 void CoroutineProcess::collect(Child& child, MonoTime now) {
   if (child.silent) return;
-  const std::size_t from = ended_.size() + returned_.size();
+  const std::size_t first = ended_.size();
+  const std::size_t from = first + returned_.size();
   const CoroutineLink::Said said = child.link.collect({ended_, updates_, returned_});
   in_hand_ -= ended_.size() + returned_.size() - from;
+  for (Ended& one : take_unnamed(ended_, first)) {
+    server_.finish(child.number, std::move(one), now);
+  }
   if (said == CoroutineLink::Said::sense) return;
   child.silent = true;
   epoll_ctl(poll_, EPOLL_CTL_DEL, child.link.fd(), nullptr);

@@ -88,11 +88,14 @@ void PreforkPool::collect(Child& child) {
     distrust(child, "it had damaged the memory that it shares with the worker");
   }
   if (ended_.size() == from) return;
-  in_hand_ -= ended_.size() - from;
-  child.since = base::mono_now();
+  const MonoTime now = base::mono_now();
+  child.since = now;
   for (std::size_t i = from; i < ended_.size(); ++i) {
     average_us_ += (static_cast<double>(ended_[i].ran.count()) - average_us_) / 16;
   }
+  std::vector<Ended> unnamed = take_unnamed(ended_, from);
+  in_hand_ -= ended_.size() - from;
+  for (Ended& one : unnamed) finish(child.server, std::move(one), now);
 }
 
 /// What waits behind a task that takes long goes to those who have nothing to do.

@@ -28,6 +28,7 @@ namespace {
 
 constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
 constexpr Micros look{1'000'000};
+constexpr std::size_t names_max = 256;
 constexpr Micros begin_patience{10'000'000};  // machines are busy
 
 }  // namespace
@@ -226,10 +227,11 @@ void PreforkPool::on_packet(Server& server, const Packet& packet, MonoTime now) 
       auto found = unnamed_.extract(packet.value);
       if (found.empty()) return;
       Unnamed& one = found.mapped();
-      const std::string trace =
-          packet.text.empty() ? std::string{} : one.type + ": " + one.message + '\n' + packet.text;
-      one.ended.value = Failure{one.type, one.message, trace}.packed();
-      return complete(std::move(one.ended));
+      if (!one.addresses.empty() && !packet.text.empty()) {
+        if (names_.size() >= names_max) names_.clear();
+        names_[{one.server, one.addresses}] = packet.text;
+      }
+      return complete(std::move(one).named(packet.text));
     }
     default: return on_server_packet(server, packet, now);
   }
@@ -320,7 +322,7 @@ void PreforkPool::tick(MonoTime now) {
       ++one;
       continue;
     }
-    complete(std::move(one->second).without_stack());
+    complete(std::move(one->second).named({}));
     one = unnamed_.erase(one);
   }
   if (now >= look_at_) {

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "worker/pool.hpp"
@@ -75,6 +76,7 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   void kill(std::uint64_t child, int signal) override;
   void lose(std::uint64_t child, const Start& start, const prefork::Charge& how, Micros ran,
             MonoTime now) override;
+  void finish(std::uint64_t child, Ended ended, MonoTime now) override;
 
  private:
   struct Server;
@@ -117,6 +119,8 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   void charge(const Child& child, const prefork::ChildLink::Item& item, const Charge& charge,
               MonoTime now);
   void end_lost(Server& asked, const Start& start, const Charge& charge, Micros ran, MonoTime now);
+  /// Once its stack has its names. \param asked  may be null: they are left out.
+  void finish(Server* asked, Ended ended, MonoTime now);
   void complete(Ended ended);
 
   // what arrives
@@ -157,11 +161,16 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
     Ended ended;
     std::string type, message;
     MonoTime until{};
+    std::string traceback{};  ///< of an exception: what the names are to be put into
+    Bytes addresses{};        ///< in it
 
-    [[nodiscard]] Ended without_stack() &&;
+    /// \param names  empty: nobody knows
+    [[nodiscard]] Ended named(const Bytes& names) &&;
   };
   std::map<std::int64_t, Unnamed> unnamed_;  ///< ends that wait for the names of their stack
   std::int64_t next_question_ = 1;
+  /// Of stacks of exceptions, by the server that they came from.
+  std::map<std::pair<std::uint64_t, Bytes>, Bytes> names_;
 
   std::vector<Ended> ended_;
   std::vector<StateUpdate> updates_;

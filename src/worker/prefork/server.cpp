@@ -135,7 +135,8 @@ class Server {
     switch (got.packet.order) {
       case Order::spawn: spawn(got); break;
       case Order::kill: kill_group(got.packet); break;
-      case Order::names: name(got.packet); break;
+      case Order::names:
+      case Order::traces: name(got.packet); break;
       default: break;
     }
     for (const int fd : got.descriptors) close(fd);
@@ -183,6 +184,7 @@ class Server {
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     ChildSetup setup = child_setup(order.packet);
     setup.server = server;
+    setup.is_fork = true;
     // High numbers: a task that closes the first few, or counts on being given the lowest free one,
     // is not in the way.
     setup.memory = order.descriptors[0];
@@ -247,7 +249,7 @@ class Server {
   void name(const Packet& question) {
     // Children that are programs of their own lie elsewhere in memory: nothing can be named.
     if (anew_) return tell_names({{question.value, {}}});
-    tell_names(namer_.ask(question.value, question.text));
+    tell_names(namer_.ask(question.value, question.order, question.text));
   }
   static void tell_names(const std::vector<Namer::Answer>& answers) {
     for (const Namer::Answer& one : answers) {

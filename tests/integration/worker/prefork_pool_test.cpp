@@ -291,6 +291,51 @@ TEST_F(PreforkPoolTest, WhatIsNoStdExceptionIsAFailureLikeAnyOther) {
   EXPECT_EQ(value<int>("zoo.pid"), before) << "it costs no process";
 }
 
+TEST_F(PreforkPoolTest, AnExceptionsStacksHaveNamesAndLinesAndItsProcessReadsNoneOfThem) {
+  start(1);
+  const pid_t pid = value<int>("zoo.pid");
+  const auto resident_mib = [pid] {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/statm"};
+    long total = 0;
+    long resident = 0;
+    file >> total >> resident;
+    return resident * sysconf(_SC_PAGESIZE) >> 20;
+  };
+  const long before = resident_mib();
+  const FailureText text = failure("zoo.throw_with_a_cause");
+  const long after = resident_mib();
+  EXPECT_EQ(text.type, "std::logic_error");
+  EXPECT_TRUE(text.traceback.starts_with("std::logic_error: on the way\n    at "))
+      << text.traceback;
+  const std::size_t cause =
+      text.traceback.find("Caused by: std::runtime_error: from the depth\n    at ");
+  ASSERT_NE(cause, std::string::npos) << text.traceback;
+  EXPECT_LT(text.traceback.find("zoo::throw_with_a_cause"), cause) << text.traceback;
+  EXPECT_NE(text.traceback.find("zoo::throw_from_the_depth", cause), std::string::npos)
+      << text.traceback;
+  EXPECT_NE(text.traceback.find("zoo.cpp:", cause), std::string::npos) << text.traceback;
+  if (!sanitized) {
+    EXPECT_LT(after - before, 6) << "MiB";
+  }
+  EXPECT_EQ(failure("zoo.throw_with_a_cause").traceback, text.traceback);
+  EXPECT_EQ(value<int>("zoo.pid"), pid);
+  EXPECT_EQ(pool->in_hand(), 0u);
+}
+
+TEST_F(PreforkPoolTest, AnExceptionWhoseStackTheLostServerWasToNameIsToldWithoutIt) {
+  start(1);
+  ASSERT_TRUE(all_up(1));
+  ::kill(pool->server_pid(), SIGSTOP);
+  const Token fails = submit("zoo.throw_with_a_cause");
+  const Token behind = submit("zoo.add", 1, 1);
+  EXPECT_EQ(end_of(behind).verdict, Verdict::success) << "its process does not wait for names";
+  ::kill(pool->server_pid(), SIGKILL);
+  const FailureText text = failure_of(end_of(fails));
+  EXPECT_TRUE(text.traceback.starts_with("std::logic_error: on the way\n")) << text.traceback;
+  EXPECT_EQ(text.traceback.find('\x01'), std::string::npos);
+  EXPECT_EQ(pool->in_hand(), 0u);
+}
+
 TEST_F(PreforkPoolTest, AnEndlessLoopThatIgnoresSignalsIsEndedByItsTimeLimit) {
   start(1);
   Start start = item("zoo.never_end", pack_body());
