@@ -225,7 +225,8 @@ void CoroutineProcess::collect(Child& child, MonoTime now) {
 }
 
 void CoroutineProcess::read_output(Child& child, bool last) {
-  child.output.read(last, "coroutines (process " + std::to_string(child.pid) + "): ", notices_);
+  child.output.read(last, child.link.answered(),
+                    "coroutines (process " + std::to_string(child.pid) + "): ", notices_);
 }
 
 void CoroutineProcess::take_events(PoolEvents& out) {

@@ -189,7 +189,8 @@ void PreforkPool::distrust(Child& child, const char* why) {
 
 void PreforkPool::read_output(Child& child, bool last) {
   child.output.read(
-      last, "slot " + std::to_string(child.slot) + " (process " + std::to_string(child.pid) + "): ",
+      last, child.link.answered(),
+      "slot " + std::to_string(child.slot) + " (process " + std::to_string(child.pid) + "): ",
       notices_);
 }
 

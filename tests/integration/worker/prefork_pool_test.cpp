@@ -397,6 +397,29 @@ TEST_F(PreforkPoolTest, ATaskThatPrintsMoreThanAPipeHoldsIsNotHeldUp) {
   EXPECT_GT(value<int>("zoo.print", std::string(1'000, 'x'), 1'000), 0);
 }
 
+TEST_F(PreforkPoolTest, WhatOneTaskPrintsIsBoundedAndTheNextOneIsHeard) {
+  start(1);
+  const auto bytes_said = [&] {
+    std::size_t sum = 0;
+    for (const std::string& line : notices) sum += line.size();
+    return sum;
+  };
+  for (int i = 1; i <= 2; ++i) {
+    const std::size_t before = bytes_said();
+    EXPECT_GT(value<int>("zoo.print", std::string(1'000, 'x'), 1'000), 0);
+    EXPECT_TRUE(run_until([&] {
+      return std::count_if(notices.begin(), notices.end(), [](const std::string& line) {
+               return line.ends_with("(what its task writes from here on is not logged)");
+             }) == i;
+    }));
+    EXPECT_GT(value<int>("zoo.print", "hello " + std::to_string(i), 1), 0);
+    EXPECT_TRUE(
+        run_until([&] { return said(notices, "hello " + std::to_string(i) + " by stderr"); }));
+    EXPECT_GT(bytes_said() - before, 200'000u);
+    EXPECT_LT(bytes_said() - before, 400'000u);
+  }
+}
+
 TEST_F(PreforkPoolTest, ALeakingTasksProcessIsReplaced) {
   start({.children = 1, .child_bytes_max = std::uint64_t{200} << 20U});
   const pid_t first = value<int>("zoo.leak", 1);
@@ -482,9 +505,15 @@ TEST_F(PreforkPoolTest, ALostForkServerIsStartedAgain) {
 TEST_F(PreforkPoolTest, ACrashWhoseStackTheLostServerWasToNameIsToldWithoutOne) {
   start(2);
   ASSERT_TRUE(all_up(2));
+  std::set<std::int64_t> before;
+  for (const SlotStatus& slot : pool->status()) before.insert(slot.id);
   const Token crashes = submit("zoo.null");
-  // Now it is asked for the names.
-  ASSERT_TRUE(run_until([&] { return said(warnings, "cost its process"); }));
+  // Its process is replaced: now it is asked for the names.
+  ASSERT_TRUE(run_until([&] {
+    const auto slots = pool->status();
+    return std::any_of(slots.begin(), slots.end(),
+                       [&](const auto& slot) { return !before.contains(slot.id); });
+  }));
   ::kill(pool->server_pid(), SIGKILL);
   EXPECT_TRUE(run_until([&] { return ended.contains(crashes); }, 20s));
 }
