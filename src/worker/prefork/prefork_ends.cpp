@@ -58,8 +58,11 @@ void PreforkPool::end_lost(Server& asked, const Start& start, const Charge& char
   ended.verdict = charge.with_server ? Verdict::suspect : Verdict::lost;
   ended.permanent = true;
   const std::string& message = charge.how;
-  warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
-                      " cost its process: " + message);
+  // Others are told of with their end.
+  if (charge.with_server) {
+    warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
+                        " is lost: " + message);
+  }
   if (!charge.frames.empty()) {
     std::string addresses(charge.frames.size() * sizeof(std::uint64_t), '\0');
     std::memcpy(addresses.data(), charge.frames.data(), addresses.size());
