@@ -7,24 +7,13 @@
 #include "base/system_clock.hpp"
 #include "worker/failure.hpp"
 #include "worker/policies.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker {
 
 namespace {
 
 using Verdict = TaskReply::Verdict;
-
-Failure unpack_failure(std::string_view packed) {
-  Reader in{packed};
-  Failure failure;
-  if (in.array() >= 3) {
-    failure.type = in.str();
-    failure.message = in.str();
-    failure.traceback = in.str();
-  }
-  if (!in.ok() || failure.type.empty()) return {"unknown", "", ""};
-  return failure;
-}
 
 class Chain {
  public:
@@ -175,6 +164,7 @@ void run_in_chain(const TaskDefinition& task, const TaskCall& call, const Start&
   if (task.hooks() == nullptr && (task.middleware() == nullptr || task.middleware()->empty())) {
     return task.run(call, reply);
   }
+  const NamesAtOnce for_hooks;
   Chain{task, call, start, reply}.run();
 }
 

@@ -9,9 +9,13 @@
 
 #include <cxxabi.h>
 
+#include <baozi/packing.hpp>
+
 #include "wire/codec.hpp"
+#include "worker/ended.hpp"
 #include "worker/symbols.hpp"
 #include "worker/throw_trace.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker {
 
@@ -127,58 +131,52 @@ Description describe(const std::exception_ptr& thrown) {
   return found;
 }
 
-bool is_runtime(const CodePlace& place) {
-  return place.function.starts_with("std::__throw_") || place.function.starts_with("__cxa_");
-}
-bool is_wrapper(const CodePlace& place) {
-  return place.function.find("baozi::detail::Wrapper<") != std::string::npos;
-}
-/// What stands around a task: the worker, and the way through its middleware.
-bool is_worker(const CodePlace& place) {
-  return place.function.starts_with("baozi::TaskDefinition::run(") ||
-         place.function.starts_with("baozi::worker::") ||
-         place.function.starts_with("std::function<");
-}
-
-/// The calls that led to the throw, without the C++ runtime's at the top and the worker's at the
-/// bottom.
-std::vector<CodePlace> calls_to(const std::exception_ptr& thrown) {
-  std::vector<CodePlace> calls;
-  const ThrowTrace* const trace = ThrowTrace::current();
-  if (trace == nullptr) return calls;
-  for (const std::uintptr_t address : trace->find(object_of(thrown))) {
-    for (CodePlace& place : places_of(address)) calls.push_back(std::move(place));
-  }
-  // A task's trace ends with the task; that of a hook or a middleware with the first call to it.
-  const auto wrapper = std::find_if(calls.begin(), calls.end(), is_wrapper);
-  if (wrapper != calls.end() && wrapper != calls.begin()) {
-    calls.erase(wrapper, calls.end());
-  } else {
-    while (calls.size() > 1 && is_worker(calls.back())) calls.pop_back();
-  }
-  std::size_t first = 0;
-  while (first + 1 < calls.size() && is_runtime(calls[first])) ++first;
-  calls.erase(calls.begin(), calls.begin() + static_cast<std::ptrdiff_t>(first));
-  return calls;
-}
-
 void append_trace(std::string& out, const Description& description,
                   const std::exception_ptr& thrown) {
   out += description.type + ": " + description.message + '\n';
-  for (const CodePlace& place : calls_to(thrown)) {
-    out += "    at " + (place.function.empty() ? std::string{"unknown"} : place.function);
-    if (!place.file.empty()) {
-      out += " (" + place.file + ':' + std::to_string(place.line) + ')';
-    } else if (!place.module.empty()) {
-      out += " (" + place.module + ')';
-    }
-    out += '\n';
+  if (const ThrowTrace* const trace = ThrowTrace::current()) {
+    append_calls(out, trace->find(object_of(thrown)));
   }
 }
 
 }  // namespace
 
 Bytes Failure::packed() const { return wire::pack_failure(type, message, traceback); }
+
+Failure unpack_failure(BytesView packed) {
+  Reader in{packed};
+  Failure failure;
+  if (in.array() >= 3) {
+    failure.type = in.str();
+    failure.message = in.str();
+    failure.traceback = in.str();
+  }
+  if (!in.ok() || failure.type.empty()) return {"unknown", "", ""};
+  return failure;
+}
+
+std::vector<Ended> take_unnamed(std::vector<Ended>& list, std::size_t from) {
+  std::vector<Ended> taken;
+  const auto is_named = [](const Ended& one) {
+    return one.verdict == Verdict::success || !may_have_addresses(one.value) ||
+           addresses_in(unpack_failure(one.value).traceback).empty();
+  };
+  std::size_t kept = from;
+  for (std::size_t i = from; i < list.size(); ++i) {
+    if (!is_named(list[i])) {
+      taken.push_back(std::move(list[i]));
+    } else {
+      if (kept != i) list[kept] = std::move(list[i]);
+      ++kept;
+    }
+  }
+  list.resize(kept);
+  return taken;
+}
+
+std::string bounded_traceback(std::string text) {
+  return bounded(std::move(text), traceback_bytes_max);
+}
 
 Failure failure_of(const std::exception_ptr& thrown, bool traceback) {
   if (thrown == nullptr) return {"unknown", "no exception", ""};
@@ -193,7 +191,7 @@ Failure failure_of(const std::exception_ptr& thrown, bool traceback) {
     append_trace(failure.traceback, deeper, cause);
     cause = deeper.cause;
   }
-  failure.traceback = bounded(std::move(failure.traceback), traceback_bytes_max);
+  failure.traceback = bounded_traceback(std::move(failure.traceback));
   return failure;
 }
 

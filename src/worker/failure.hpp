@@ -26,6 +26,11 @@ struct Failure {
   return failure_of(std::current_exception(), traceback);
 }
 
+/// "unknown" where it is none.
+[[nodiscard]] Failure unpack_failure(BytesView packed);
+/// As long as a traceback may be.
+[[nodiscard]] std::string bounded_traceback(std::string text);
+
 /// Text travels as UTF-8; what is none becomes the replacement character.
 [[nodiscard]] std::string utf8(std::string_view text);
 

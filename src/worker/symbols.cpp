@@ -31,18 +31,6 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 
 void ignore_error(void*, const char*, int) {}
 
-/// Files loaded so far in the life of the process: grows with every dlopen.
-unsigned long long loads() {
-  unsigned long long count = 0;
-  dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* out) {
-        *static_cast<unsigned long long*>(out) = info->dlpi_adds;
-        return 1;
-      },
-      &count);
-  return count;
-}
-
 /// Code of this process whose file has gone from its place, as when a new version of a library was
 /// installed there: what stands there now says nothing about this code.
 class Replaced {
@@ -73,7 +61,7 @@ class Replaced {
 class States {
  public:
   backtrace_state* current() {
-    const unsigned long long now = loads();
+    const unsigned long long now = loads_so_far();
     if (state_ == nullptr || (now != loads_ && made_ < made_max)) {
       state_ = backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
       replaced_.look();  // the files are read with the first question, which follows
@@ -149,6 +137,17 @@ std::vector<CodePlace> look_up(backtrace_state* state, std::uintptr_t address) {
 }
 
 }  // namespace
+
+unsigned long long loads_so_far() {
+  unsigned long long count = 0;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* out) {
+        *static_cast<unsigned long long*>(out) = info->dlpi_adds;
+        return 1;
+      },
+      &count);
+  return count;
+}
 
 std::string demangle(const char* name) {
   int status = 0;

@@ -20,6 +20,9 @@ struct CodePlace {
 /// Several where functions were inlined, innermost first; never empty.
 [[nodiscard]] std::vector<CodePlace> places_of(std::uintptr_t address);
 
+/// Files loaded so far in the life of the process: grows with every dlopen.
+[[nodiscard]] unsigned long long loads_so_far();
+
 /// A mangled name (of a function or a type) as C++, with std::string called so; the name itself
 /// when it is not mangled.
 [[nodiscard]] std::string demangle(const char* name);

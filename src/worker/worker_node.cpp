@@ -77,7 +77,9 @@ void write_note(const TaskNote& note) {
   std::string_view rest = note.traceback;
   for (std::size_t lines = 0; !rest.empty() && lines < traceback_lines_max; ++lines) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
-    log::error("  {}", rest.substr(0, end));
+    const std::string_view line = rest.substr(0, end);
+    const bool is_said = lines == 0 && note.text.ends_with(line);  // type and message
+    if (!is_said) log::error("  {}", line);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
 }

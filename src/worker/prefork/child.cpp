@@ -17,6 +17,7 @@
 #include "worker/prefork/messages.hpp"
 #include "worker/prefork/own_process.hpp"
 #include "worker/prefork/segment.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker::prefork {
 
@@ -53,7 +54,8 @@ class Child final : public ExecutionPort {
         random_{entropy64()} {}
 
   [[noreturn]] void run() {
-    watch_for_crashes(segment_->crash);
+    watch_for_crashes(segment_->crash, setup_.events);
+    leave_addresses(setup_.is_fork);
     segment_->up.store(1);
     announce();
     while (true) {
@@ -140,6 +142,7 @@ class Child final : public ExecutionPort {
   /// Without destructors and exit handlers: they are the fork server's, and the task library's.
   [[noreturn]] void leave(Leaving why) {
     segment_->leaving.store(why);
+    announce();
     _exit(exit_done);
   }
 

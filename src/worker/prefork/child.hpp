@@ -19,6 +19,7 @@ struct ChildSetup {
   pid_t server = 0;
   std::uint32_t slot = 0;
   bool coroutines = false;  ///< it runs those (coroutine_child.hpp), and nothing else
+  bool is_fork = false;     ///< the server has the same code at the same places
   const TaskTable* tasks = nullptr;
   std::string worker_name;
   std::uint64_t tasks_max = 0;   ///< it ends after so many; 0: never

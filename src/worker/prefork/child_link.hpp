@@ -68,6 +68,10 @@ class ChildLink {
   [[nodiscard]] std::uint64_t answered() const { return answered_; }
   [[nodiscard]] bool is_up() const { return segment_->up.load() != 0; }
   [[nodiscard]] Leaving leaving() const;
+  /// It says that it crashes, or leaves: what it has not begun it never will.
+  [[nodiscard]] bool is_ending() const {
+    return segment_->crash.signal.load() != 0 || leaving() != Leaving::no;
+  }
   void ask_to_leave();
   [[nodiscard]] const CrashRecord& crash() const { return segment_->crash; }
 

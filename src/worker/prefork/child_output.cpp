@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "worker/exec/supervise.hpp"
+
 namespace baozi::worker::prefork {
 
 namespace {
@@ -29,11 +31,18 @@ int ChildOutput::open() {
   return ends[1];
 }
 
-void ChildOutput::read(bool last, const std::string& prefix, std::vector<std::string>& lines) {
+void ChildOutput::read(bool last, std::uint64_t task, const std::string& prefix,
+                       std::vector<std::string>& lines) {
   if (fd_ < 0) return;
   char buffer[4'096];
   std::size_t taken = 0;
-  const auto tell = [&](std::string_view text) { lines.push_back(prefix + std::string{text}); };
+  const auto tell = [&](std::string_view text) {
+    if (logged_ >= exec::logged_bytes_max) return;
+    logged_ += text.size() + 1;
+    lines.push_back(prefix + std::string{text});
+    if (logged_ < exec::logged_bytes_max) return;
+    lines.push_back(prefix + "(what its task writes from here on is not logged)");
+  };
   while (last || taken < bytes_per_turn) {
     const ssize_t size = ::read(fd_, buffer, sizeof buffer);
     if (size < 0 && errno == EINTR) continue;
@@ -41,6 +50,9 @@ void ChildOutput::read(bool last, const std::string& prefix, std::vector<std::st
       if (size == 0) {  // nobody can write to it any more
         close(fd_);
         fd_ = -1;
+      } else if (task != task_) {
+        task_ = task;
+        logged_ = 0;
       }
       break;
     }

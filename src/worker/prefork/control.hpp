@@ -14,10 +14,11 @@ namespace baozi::worker::prefork {
 
 enum class Order : std::uint32_t {
   // To the server.
-  begin,  ///< text: what to load, and for whom (packed); no descriptors
-  spawn,  ///< slot, child; descriptors: memory, eventfd, output. value: 0, or `coroutine_child`
-  kill,   ///< child, value: the signal, for its whole process group
-  names,  ///< value: a number of the question; text: 8 bytes for each address
+  begin,   ///< text: what to load, and for whom (packed); no descriptors
+  spawn,   ///< slot, child; descriptors: memory, eventfd, output. value: 0, or `coroutine_child`
+  kill,    ///< child, value: the signal, for its whole process group
+  names,   ///< value: a number of the question; text: 8 bytes for each address
+  traces,  ///< value: a number of the question; text: as `names_of` is asked (trace_names.hpp)
   // From the server.
   tasks,    ///< text: the next part of the description of what it has loaded
   ready,    ///< value: 1 when every child is a new program, since loading started threads
@@ -25,7 +26,7 @@ enum class Order : std::uint32_t {
   spawned,  ///< child, pid
   failed,   ///< child; text: why there is no such process
   exited,   ///< child, pid, value: the wait status, usage
-  named,    ///< value: as asked; text: the stack
+  named,    ///< value: as asked; text: the stack, or the stacks as `names_of` answers
 };
 
 /// Of `spawn`: a child for coroutine tasks, beside the slots; a socket instead of the eventfd.

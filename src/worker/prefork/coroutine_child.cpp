@@ -19,6 +19,7 @@
 #include "worker/prefork/coroutine_segment.hpp"
 #include "worker/prefork/crash.hpp"
 #include "worker/prefork/messages.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker::prefork {
 
@@ -37,7 +38,11 @@ class CoroutineChild {
     runner_ = std::make_unique<CoroutineRunner>(
         CoroutineRunner::Options{
             .worker_name = setup_.worker_name,
-            .on_thread = [] { give_crash_stack(); },
+            .on_thread =
+                [this] {
+                  give_crash_stack();
+                  leave_addresses(setup_.is_fork);
+                },
             .step = &segment_->step,
             .began_at =
                 [this](Token token) { return &segment_->began_us[kept_.at(token)->place]; }},

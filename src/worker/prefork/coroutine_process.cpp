@@ -208,9 +208,13 @@ void CoroutineProcess::write_to(Child& child) {
 
 void CoroutineProcess::collect(Child& child, MonoTime now) {
   if (child.silent) return;
-  const std::size_t from = ended_.size() + returned_.size();
+  const std::size_t first = ended_.size();
+  const std::size_t from = first + returned_.size();
   const CoroutineLink::Said said = child.link.collect({ended_, updates_, returned_});
   in_hand_ -= ended_.size() + returned_.size() - from;
+  for (Ended& one : take_unnamed(ended_, first)) {
+    server_.finish(child.number, std::move(one), now);
+  }
   if (said == CoroutineLink::Said::sense) return;
   child.silent = true;
   epoll_ctl(poll_, EPOLL_CTL_DEL, child.link.fd(), nullptr);
@@ -221,7 +225,8 @@ void CoroutineProcess::collect(Child& child, MonoTime now) {
 }
 
 void CoroutineProcess::read_output(Child& child, bool last) {
-  child.output.read(last, "coroutines (process " + std::to_string(child.pid) + "): ", notices_);
+  child.output.read(last, child.link.answered(),
+                    "coroutines (process " + std::to_string(child.pid) + "): ", notices_);
 }
 
 void CoroutineProcess::take_events(PoolEvents& out) {

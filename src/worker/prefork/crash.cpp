@@ -5,13 +5,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <optional>
 
 #include <cxxabi.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <unwind.h>
 
 #include "worker/failure.hpp"
+#include "worker/prefork/child_process.hpp"
 #include "worker/prefork/own_process.hpp"
 
 namespace baozi::worker::prefork {
@@ -21,6 +24,13 @@ namespace {
 constexpr int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
 constexpr std::size_t stack_bytes = 64UL * 1'024;
 CrashRecord* record_of_process = nullptr;
+std::optional<OwnDescriptor> bell_of_process;
+
+void ring_bell() {
+  if (!bell_of_process || !bell_of_process->is_intact()) return;
+  const std::uint64_t one = 1;
+  static_cast<void>(!write(bell_of_process->fd(), &one, sizeof one));
+}
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* context, void* argument) {
   auto& record = *static_cast<CrashRecord*>(argument);
@@ -41,6 +51,7 @@ void on_fatal_signal(int number, siginfo_t* info, void*) {
   if (is_own_process() && record.signal.compare_exchange_strong(none, number)) {
     record.code = info->si_code;
     record.address = reinterpret_cast<std::uint64_t>(info->si_addr);
+    ring_bell();
     _Unwind_Backtrace(&note_frame, &record);
   }
   // The handler is gone (SA_RESETHAND): this ends the process as if there had been none.
@@ -80,12 +91,15 @@ void give_crash_stack() {
   }
 }
 
-void watch_for_crashes(CrashRecord& record) {
-  record_of_process = &record;
-  give_crash_stack();
-  // The unwinder sets itself up in its first call: not in the handler.
+void set_up_unwinder() {
   CrashRecord scratch{};
   _Unwind_Backtrace(&note_frame, &scratch);
+}
+
+void watch_for_crashes(CrashRecord& record, int bell) {
+  record_of_process = &record;
+  if (bell >= 0) bell_of_process.emplace(bell);
+  give_crash_stack();
   struct sigaction action {};
   action.sa_sigaction = &on_fatal_signal;
   action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER);

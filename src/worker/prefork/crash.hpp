@@ -16,8 +16,12 @@
 
 namespace baozi::worker::prefork {
 
+/// The unwinder sets itself up in its first call: that must not be the one in the handler. Once, in
+/// whoever forks those that watch.
+void set_up_unwinder();
 /// From now on fatal signals of this process are noted in `record`, and then end it as ever.
-void watch_for_crashes(CrashRecord& record);
+/// \param bell  an eventfd that is rung as soon as one has begun to be; -1: none.
+void watch_for_crashes(CrashRecord& record, int bell = -1);
 /// From now on this thread can tell of its stack's overflow, too.
 void give_crash_stack();
 

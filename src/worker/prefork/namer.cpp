@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -10,6 +11,7 @@
 
 #include "worker/prefork/control.hpp"
 #include "worker/prefork/crash_text.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker::prefork {
 
@@ -44,32 +46,48 @@ void Namer::start() {
 void Namer::run(int socket) {
   Received got;
   while (receive(socket, got) == Arrival::packet) {
-    std::vector<std::uint64_t> frames(got.packet.text.size() / sizeof(std::uint64_t));
-    std::memcpy(frames.data(), got.packet.text.data(), frames.size() * sizeof(std::uint64_t));
-    send(socket, {.order = Order::named, .text = crash_text(frames)});
+    Bytes text;
+    if (got.packet.order == Order::traces) {
+      text = names_of(got.packet.text);
+    } else {
+      std::vector<std::uint64_t> frames(got.packet.text.size() / sizeof(std::uint64_t));
+      std::memcpy(frames.data(), got.packet.text.data(), frames.size() * sizeof(std::uint64_t));
+      text = crash_text(frames);
+    }
+    send(socket, {.order = Order::named, .text = std::move(text)});
   }
   _exit(0);
 }
 
-std::vector<Namer::Answer> Namer::ask(std::int64_t question, const Bytes& frames) {
-  if (const auto found = known_.find(frames); found != known_.end()) {
+bool Namer::pass_on(const Stack& stack) {
+  if (!send(socket_, {.order = stack.first, .text = stack.second})) return false;
+  order_.push_back(stack);
+  return true;
+}
+
+std::vector<Namer::Answer> Namer::ask(std::int64_t question, Order kind, const Bytes& text) {
+  const Stack stack{kind, text};
+  if (const auto found = known_.find(stack); found != known_.end()) {
     return {{question, found->second}};
   }
-  if (const auto found = asked_.find(frames); found != asked_.end()) {
+  if (const auto found = asked_.find(stack); found != asked_.end()) {
     found->second.push_back(question);
     return {};
   }
   if (socket_ < 0 && failures_ < failures_max) start();
-  if (socket_ < 0 || asked_.size() >= asked_max) return {{question, {}}};
-  if (!send(socket_, {.order = Order::names, .text = frames})) return {{question, {}}};
-  order_.push_back(frames);
-  asked_[frames] = {question};
+  if (socket_ < 0 || waiting_.size() >= waiting_max) return {{question, {}}};
+  if (order_.size() >= asked_max) {
+    waiting_.push_back(stack);
+  } else if (!pass_on(stack)) {
+    return {{question, {}}};
+  }
+  asked_[stack] = {question};
   return {};
 }
 
-std::vector<Namer::Answer> Namer::answer(const Bytes& frames, const Bytes& text) {
+std::vector<Namer::Answer> Namer::answer(const Stack& stack, const Bytes& text) {
   std::vector<Answer> list;
-  auto asked = asked_.extract(frames);
+  auto asked = asked_.extract(stack);
   if (asked.empty()) return list;
   for (const std::int64_t question : asked.mapped()) list.push_back({question, text});
   return list;
@@ -79,11 +97,13 @@ std::vector<Namer::Answer> Namer::answers() {
   std::vector<Answer> list;
   Received got;
   while (!order_.empty() && receive(socket_, got) == Arrival::packet) {
-    const Bytes frames = std::move(order_.front());
+    const Stack stack = std::move(order_.front());
     order_.pop_front();
     if (known_.size() >= known_max) known_.clear();
-    known_[frames] = got.packet.text;
-    for (Answer& one : answer(frames, got.packet.text)) list.push_back(std::move(one));
+    known_[stack] = got.packet.text;
+    for (Answer& one : answer(stack, got.packet.text)) list.push_back(std::move(one));
+    if (waiting_.empty() || !pass_on(waiting_.front())) continue;
+    waiting_.pop_front();
   }
   return list;
 }
@@ -91,8 +111,10 @@ std::vector<Namer::Answer> Namer::answers() {
 std::vector<Namer::Answer> Namer::on_ended(pid_t pid) {
   if (pid != pid_) return {};
   std::vector<Answer> list = answers();  // what it had said before
-  for (const Bytes& frames : order_) {
-    for (Answer& one : answer(frames, {})) list.push_back(std::move(one));
+  order_.insert(order_.end(), waiting_.begin(), waiting_.end());
+  waiting_.clear();
+  for (const Stack& stack : order_) {
+    for (Answer& one : answer(stack, {})) list.push_back(std::move(one));
   }
   order_.clear();
   forget();

@@ -10,6 +10,7 @@
 #include "worker/prefork/lost.hpp"
 #include "worker/prefork/prefork_parts.hpp"
 #include "worker/time_limit.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker {
 
@@ -57,8 +58,11 @@ void PreforkPool::end_lost(Server& asked, const Start& start, const Charge& char
   ended.verdict = charge.with_server ? Verdict::suspect : Verdict::lost;
   ended.permanent = true;
   const std::string& message = charge.how;
-  warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
-                      " cost its process: " + message);
+  // Others are told of with their end.
+  if (charge.with_server) {
+    warnings_.push_back("task " + std::string{start.name} + " " + start_text(start) +
+                        " is lost: " + message);
+  }
   if (!charge.frames.empty()) {
     std::string addresses(charge.frames.size() * sizeof(std::uint64_t), '\0');
     std::memcpy(addresses.data(), charge.frames.data(), addresses.size());
@@ -74,9 +78,40 @@ void PreforkPool::end_lost(Server& asked, const Start& start, const Charge& char
   complete(std::move(ended));
 }
 
-Ended PreforkPool::Unnamed::without_stack() && {
-  ended.value = Failure{type, message, ""}.packed();
+Ended PreforkPool::Unnamed::named(const Bytes& names) && {
+  std::string trace;
+  if (!addresses.empty()) {
+    trace = bounded_traceback(with_names(traceback, names));
+  } else if (!names.empty()) {
+    trace = type + ": " + message + '\n' + names;
+  }
+  ended.value = Failure{type, message, trace}.packed();
   return std::move(ended);
+}
+
+void PreforkPool::finish(std::uint64_t child, Ended ended, MonoTime now) {
+  ++in_hand_;
+  const auto found = children_beside_.find(child);
+  finish(found == children_beside_.end() ? nullptr : found->second, std::move(ended), now);
+}
+
+void PreforkPool::finish(Server* asked, Ended ended, MonoTime now) {
+  Failure failure = unpack_failure(ended.value);
+  Unnamed one{.server = asked != nullptr ? asked->number : 0,
+              .ended = std::move(ended),
+              .type = std::move(failure.type),
+              .message = std::move(failure.message),
+              .until = now + names_patience,
+              .traceback = std::move(failure.traceback)};
+  one.addresses = addresses_in(one.traceback);
+  if (asked == nullptr) return complete(std::move(one).named({}));
+  const auto known = names_.find({asked->number, one.addresses});
+  if (known != names_.end()) return complete(std::move(one).named(known->second));
+  const std::int64_t question = next_question_++;
+  if (!asked->process.send({.order = Order::traces, .value = question, .text = one.addresses})) {
+    return complete(std::move(one).named({}));
+  }
+  unnamed_.emplace(question, std::move(one));
 }
 
 void PreforkPool::bury(Child& child, const Charge& how, MonoTime now) {
@@ -130,7 +165,7 @@ void PreforkPool::on_exited(Child& child, int status, const prefork::Usage& usag
   } else if (!had_task && leaving == prefork::Leaving::no) {
     warnings_.push_back("slot " + std::to_string(slot->index) + " lost its idle process: " + text);
   }
-  spawn(*slot, now);
+  slot->spawn_at = now;  // once the others have something to do
 }
 
 }  // namespace baozi::worker

@@ -39,23 +39,30 @@ std::size_t PreforkPool::submit(std::span<const Start> items) {
 
 /// As many to each child as make a wake worth its while, or an equal share where there are more.
 void PreforkPool::feed(MonoTime now) {
-  if (backlog_.empty() || slots_.empty()) return;
+  if (backlog_.empty()) return;
   std::size_t there = backlog_.size();
-  for (const auto& slot : slots_) there += slot->child ? slot->child->link.live() : 0;
+  takers_.clear();
+  for (const auto& slot : slots_) {
+    Child* const child = slot->child.get();
+    if (child == nullptr || child->leaves || child->dying || !child->link.is_up()) continue;
+    there += child->link.live();
+    takers_.push_back(child);
+  }
+  if (takers_.empty()) return;
   std::size_t target = 1;
   if (average_us_ < batched_us) {
     const auto worth = static_cast<std::size_t>(worth_a_wake_us / std::max(average_us_, 0.5));
-    const std::size_t share = (there + slots_.size() - 1) / slots_.size();
+    const std::size_t share = (there + takers_.size() - 1) / takers_.size();
     target = std::clamp<std::size_t>(std::max(worth, share), 1, batch_max);
   }
-  for (const auto& slot : slots_) {
+  for (Child* const child : takers_) {
     if (backlog_.empty()) break;
-    Child* const child = slot->child.get();
-    if (child == nullptr || child->leaves || child->dying || !child->link.is_up()) continue;
     const std::size_t before = child->link.live();
     if (before == 0) child->answered_at = now;
+    // A new process has yet to get hold of a core: what it holds meanwhile, nobody runs.
+    const std::size_t most = child->link.answered() == 0 ? 1 : target;
     bool pushed = false;
-    while (!backlog_.empty() && child->link.live() < target &&
+    while (!backlog_.empty() && child->link.live() < most &&
            child->link.push(backlog_.front(), now)) {
       if (is_limited(backlog_.front())) {
         const Micros limit = backlog_.front().time_limit;
@@ -81,11 +88,14 @@ void PreforkPool::collect(Child& child) {
     distrust(child, "it had damaged the memory that it shares with the worker");
   }
   if (ended_.size() == from) return;
-  in_hand_ -= ended_.size() - from;
-  child.since = base::mono_now();
+  const MonoTime now = base::mono_now();
+  child.since = now;
   for (std::size_t i = from; i < ended_.size(); ++i) {
     average_us_ += (static_cast<double>(ended_[i].ran.count()) - average_us_) / 16;
   }
+  std::vector<Ended> unnamed = take_unnamed(ended_, from);
+  in_hand_ -= ended_.size() - from;
+  for (Ended& one : unnamed) finish(child.server, std::move(one), now);
 }
 
 /// What waits behind a task that takes long goes to those who have nothing to do.

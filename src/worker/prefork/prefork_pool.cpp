@@ -28,6 +28,7 @@ namespace {
 
 constexpr Micros scan{50'000};  // a wake that was lost is a delay of no more than that
 constexpr Micros look{1'000'000};
+constexpr std::size_t names_max = 256;
 constexpr Micros begin_patience{10'000'000};  // machines are busy
 
 }  // namespace
@@ -97,6 +98,12 @@ void PreforkPool::spawn(Slot& slot, MonoTime now) {
   if (output >= 0) close(output);
 }
 
+void PreforkPool::spawn_what_is_due(MonoTime now) {
+  for (const auto& slot : slots_) {
+    if (slot->spawn_at && now >= *slot->spawn_at) spawn(*slot, now);
+  }
+}
+
 void PreforkPool::retry_later(Slot& slot, const std::string& why, MonoTime now) {
   const Micros wait = prefork::backoff(slot.failures++);
   slot.spawn_at = now + wait;
@@ -109,10 +116,7 @@ std::size_t PreforkPool::resize(std::size_t count) {
   const MonoTime now = base::mono_now();
   while (slots_.size() > count) {
     if (std::unique_ptr<Child> child = std::move(slots_.back()->child)) {
-      child->leaves = true;
-      child->link.ask_to_leave();
-      const std::vector<Start> ready = child->link.take_back_ready(prefork::ring_slots);
-      backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+      let_go(*child);
       leaving_.push_back(std::move(child));
     }
     slots_.pop_back();
@@ -128,12 +132,16 @@ std::size_t PreforkPool::resize(std::size_t count) {
 
 void PreforkPool::restart() {
   for (const auto& slot : slots_) {
-    if (!slot->child) continue;
-    slot->child->leaves = true;
-    slot->child->link.ask_to_leave();
-    const std::vector<Start> ready = slot->child->link.take_back_ready(prefork::ring_slots);
-    backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
+    if (slot->child) let_go(*slot->child);
   }
+}
+
+/// It ends after its task, and what it has not begun goes to others.
+void PreforkPool::let_go(Child& child) {
+  child.leaves = true;
+  child.link.ask_to_leave();
+  const std::vector<Start> ready = child.link.take_back_ready(prefork::ring_slots);
+  backlog_.insert(backlog_.begin(), ready.begin(), ready.end());
 }
 
 std::vector<SlotStatus> PreforkPool::status() const {
@@ -181,7 +189,8 @@ void PreforkPool::distrust(Child& child, const char* why) {
 
 void PreforkPool::read_output(Child& child, bool last) {
   child.output.read(
-      last, "slot " + std::to_string(child.slot) + " (process " + std::to_string(child.pid) + "): ",
+      last, child.link.answered(),
+      "slot " + std::to_string(child.slot) + " (process " + std::to_string(child.pid) + "): ",
       notices_);
 }
 
@@ -219,10 +228,11 @@ void PreforkPool::on_packet(Server& server, const Packet& packet, MonoTime now) 
       auto found = unnamed_.extract(packet.value);
       if (found.empty()) return;
       Unnamed& one = found.mapped();
-      const std::string trace =
-          packet.text.empty() ? std::string{} : one.type + ": " + one.message + '\n' + packet.text;
-      one.ended.value = Failure{one.type, one.message, trace}.packed();
-      return complete(std::move(one.ended));
+      if (!one.addresses.empty() && !packet.text.empty()) {
+        if (names_.size() >= names_max) names_.clear();
+        names_[{one.server, one.addresses}] = packet.text;
+      }
+      return complete(std::move(one).named(packet.text));
     }
     default: return on_server_packet(server, packet, now);
   }
@@ -256,9 +266,14 @@ void PreforkPool::serve(MonoTime now) {
 void PreforkPool::take_events(PoolEvents& out) {
   out.clear();
   const MonoTime now = base::mono_now();
-  for (const auto& [number, child] : children_) collect(*child);
+  for (const auto& [number, child] : children_) {
+    collect(*child);
+    // The kernel takes its time over a process, and others are idle meanwhile.
+    if (!child->leaves && child->link.is_ending()) let_go(*child);
+  }
   serve(now);
   feed(now);
+  spawn_what_is_due(now);
   out.tasks_changed = std::exchange(tasks_changed_, false);
   out.reloaded = std::exchange(reloaded_, std::nullopt);
   out.updates.swap(updates_);
@@ -296,9 +311,7 @@ void PreforkPool::kill(std::uint64_t child, int signal) {
 
 void PreforkPool::tick(MonoTime now) {
   look_after_servers(now);
-  for (const auto& slot : slots_) {
-    if (slot->spawn_at && now >= *slot->spawn_at) spawn(*slot, now);
-  }
+  spawn_what_is_due(now);
   for (const auto& [number, child] : children_) {
     if (child->release_at != MonoTime{} && now >= child->release_at) {
       child->release_at = {};
@@ -310,7 +323,7 @@ void PreforkPool::tick(MonoTime now) {
       ++one;
       continue;
     }
-    complete(std::move(one->second).without_stack());
+    complete(std::move(one->second).named({}));
     one = unnamed_.erase(one);
   }
   if (now >= look_at_) {

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "worker/pool.hpp"
@@ -75,6 +76,7 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   void kill(std::uint64_t child, int signal) override;
   void lose(std::uint64_t child, const Start& start, const prefork::Charge& how, Micros ran,
             MonoTime now) override;
+  void finish(std::uint64_t child, Ended ended, MonoTime now) override;
 
  private:
   struct Server;
@@ -84,7 +86,9 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
 
   // slots and processes
   void spawn(Slot& slot, MonoTime now);
+  void spawn_what_is_due(MonoTime now);
   void retry_later(Slot& slot, const std::string& why, MonoTime now);
+  void let_go(Child& child);
   void on_exited(Child& child, int status, const prefork::Usage& usage, MonoTime now);
   void bury(Child& child, const Charge& charge, MonoTime now);
   void kill(Child& child, int signal);
@@ -115,6 +119,8 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   void charge(const Child& child, const prefork::ChildLink::Item& item, const Charge& charge,
               MonoTime now);
   void end_lost(Server& asked, const Start& start, const Charge& charge, Micros ran, MonoTime now);
+  /// Once its stack has its names. \param asked  may be null: they are left out.
+  void finish(Server* asked, Ended ended, MonoTime now);
   void complete(Ended ended);
 
   // what arrives
@@ -140,6 +146,7 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
   std::vector<std::unique_ptr<Child>> leaving_;  ///< without a slot: they end after their task
   std::map<std::uint64_t, Child*> children_;
   std::deque<Start> backlog_;
+  std::vector<Child*> takers_;  ///< of `feed`, kept for its memory
   double average_us_ = 1'000;
   MonoTime look_at_{};
   std::optional<MonoTime> check_limits_at_;
@@ -154,11 +161,16 @@ class PreforkPool final : public Pool, public prefork::ServerLink {
     Ended ended;
     std::string type, message;
     MonoTime until{};
+    std::string traceback{};  ///< of an exception: what the names are to be put into
+    Bytes addresses{};        ///< in it
 
-    [[nodiscard]] Ended without_stack() &&;
+    /// \param names  empty: nobody knows
+    [[nodiscard]] Ended named(const Bytes& names) &&;
   };
   std::map<std::int64_t, Unnamed> unnamed_;  ///< ends that wait for the names of their stack
   std::int64_t next_question_ = 1;
+  /// Of stacks of exceptions, by the server that they came from.
+  std::map<std::pair<std::uint64_t, Bytes>, Bytes> names_;
 
   std::vector<Ended> ended_;
   std::vector<StateUpdate> updates_;

@@ -27,6 +27,7 @@
 #include "worker/plugin.hpp"
 #include "worker/prefork/child.hpp"
 #include "worker/prefork/control.hpp"
+#include "worker/prefork/crash.hpp"
 #include "worker/prefork/namer.hpp"
 #include "worker/prefork/server.hpp"
 
@@ -48,12 +49,20 @@ std::size_t threads_of_process() {
   return count;
 }
 
+/// See ServerProcess::start: it was for the start of this very process.
+void forget_bind_now() {
+  const char* const value = std::getenv("LD_BIND_NOW");
+  const std::string_view asked = std::string_view{bind_now_once}.substr(sizeof "LD_BIND_NOW");
+  if (value != nullptr && value == asked) unsetenv("LD_BIND_NOW");
+}
+
 class Server {
  public:
   explicit Server(std::size_t threads_at_first) : threads_at_first_{threads_at_first} {}
 
   int run() {
     prctl(PR_SET_NAME, "bz-fork-server");
+    forget_bind_now();
     // Whoever a dead child leaves behind comes to us, and is ended with us.
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigset_t all;
@@ -93,6 +102,7 @@ class Server {
       send(server_socket, {.order = Order::refused, .text = error.what()});
       return false;
     }
+    set_up_unwinder();
     prctl(PR_SET_PDEATHSIG, 0);  // from here on it has children to end
     anew_ = threads_of_process() > threads_at_first_;
     const Bytes description = tasks_.described();
@@ -125,7 +135,8 @@ class Server {
     switch (got.packet.order) {
       case Order::spawn: spawn(got); break;
       case Order::kill: kill_group(got.packet); break;
-      case Order::names: name(got.packet); break;
+      case Order::names:
+      case Order::traces: name(got.packet); break;
       default: break;
     }
     for (const int fd : got.descriptors) close(fd);
@@ -173,6 +184,7 @@ class Server {
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     ChildSetup setup = child_setup(order.packet);
     setup.server = server;
+    setup.is_fork = true;
     // High numbers: a task that closes the first few, or counts on being given the lowest free one,
     // is not in the way.
     setup.memory = order.descriptors[0];
@@ -237,7 +249,7 @@ class Server {
   void name(const Packet& question) {
     // Children that are programs of their own lie elsewhere in memory: nothing can be named.
     if (anew_) return tell_names({{question.value, {}}});
-    tell_names(namer_.ask(question.value, question.text));
+    tell_names(namer_.ask(question.value, question.order, question.text));
   }
   static void tell_names(const std::vector<Namer::Answer>& answers) {
     for (const Namer::Answer& one : answers) {
@@ -318,6 +330,7 @@ int run_program_child(const char* slot, std::string_view hex, bool coroutines) {
   const ServerSetup server = ServerSetup::unpack(packed);
   TaskTable tasks;
   for (const std::string& app : server.apps) load_plugin(app, tasks);
+  set_up_unwinder();
   ChildSetup setup;
   setup.memory = child_memory;
   setup.events = child_events;

@@ -30,6 +30,9 @@ inline constexpr const char* server_argument = "--fork-server";
 inline constexpr const char* child_argument = "--fork-server-child";
 inline constexpr const char* coroutine_child_argument = "--fork-server-coroutines";
 inline constexpr int server_socket = 3;
+/// In the environment of a fork server, which takes it out again: what the linker does there at the
+/// beginning, it does not do in each child anew.
+inline constexpr const char* bind_now_once = "LD_BIND_NOW=baozi";
 
 /// First in `main` of every program that may have a prefork pool: runs the server and returns its
 /// exit code when that is what the program was started for, nullopt otherwise.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "worker/ended.hpp"
 #include "worker/execution.hpp"
 #include "worker/prefork/control.hpp"
 
@@ -54,6 +55,9 @@ class ServerLink {
   /// until the end was taken.
   virtual void lose(std::uint64_t child, const Start& start, const Charge& how, Micros ran,
                     MonoTime now) = 0;
+  /// Tells the end of a task whose stack is addresses still (trace_names.hpp), once they have their
+  /// names. From then on it is the pool's.
+  virtual void finish(std::uint64_t child, Ended ended, MonoTime now) = 0;
 
  protected:
   ~ServerLink() = default;

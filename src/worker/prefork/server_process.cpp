@@ -67,6 +67,8 @@ void ServerProcess::start(const std::string& program, const ServerSetup& setup) 
   char* const arguments[] = {name.data(), argument.data(), nullptr};
   mark_ = make_mark();
   std::vector<char*> environment{mark_.data()};
+  std::string bind_now = bind_now_once;
+  if (getenv("LD_BIND_NOW") == nullptr) environment.push_back(bind_now.data());
   for (char** entry = environ; *entry != nullptr; ++entry) {
     if (!std::string_view{*entry}.starts_with("BAOZI_FORK_SERVER=")) environment.push_back(*entry);
   }

@@ -116,6 +116,29 @@ TEST_F(PreforkCoroutines, AThousandSleepAtTheSameTimeInOneProcess) {
   EXPECT_EQ(cluster.status("counters.redelivered"), 0);
 }
 
+TEST_F(PreforkCoroutines, AnExceptionHasItsStackAndItsProcessReadsNoNames) {
+  start_worker();
+  const std::int64_t before = pid();
+  const auto resident_mib = [before] {
+    std::ifstream file{"/proc/" + std::to_string(before) + "/statm"};
+    long total = 0;
+    long resident = 0;
+    file >> total >> resident;
+    return resident * 4'096 >> 20;
+  };
+  const long small = resident_mib();
+  const auto failure = outcome<void>("co.fail");
+  ASSERT_TRUE(failure.failed());
+  EXPECT_EQ(failure.error()->type(), "std::runtime_error");
+  EXPECT_NE(failure.error()->traceback().find("    at zoo::throw_from_the_depth"),
+            std::string::npos)
+      << failure.error()->traceback();
+#ifndef __SANITIZE_ADDRESS__
+  EXPECT_LT(resident_mib() - small, 6) << "MiB";
+#endif
+  EXPECT_EQ(pid(), before);
+}
+
 TEST_F(PreforkCoroutines, OneThatCrashesCostsItselfOnly) {
   start_worker();
   const auto naps = begin("co.nap", 200, 2.0);

@@ -291,6 +291,51 @@ TEST_F(PreforkPoolTest, WhatIsNoStdExceptionIsAFailureLikeAnyOther) {
   EXPECT_EQ(value<int>("zoo.pid"), before) << "it costs no process";
 }
 
+TEST_F(PreforkPoolTest, AnExceptionsStacksHaveNamesAndLinesAndItsProcessReadsNoneOfThem) {
+  start(1);
+  const pid_t pid = value<int>("zoo.pid");
+  const auto resident_mib = [pid] {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/statm"};
+    long total = 0;
+    long resident = 0;
+    file >> total >> resident;
+    return resident * sysconf(_SC_PAGESIZE) >> 20;
+  };
+  const long before = resident_mib();
+  const FailureText text = failure("zoo.throw_with_a_cause");
+  const long after = resident_mib();
+  EXPECT_EQ(text.type, "std::logic_error");
+  EXPECT_TRUE(text.traceback.starts_with("std::logic_error: on the way\n    at "))
+      << text.traceback;
+  const std::size_t cause =
+      text.traceback.find("Caused by: std::runtime_error: from the depth\n    at ");
+  ASSERT_NE(cause, std::string::npos) << text.traceback;
+  EXPECT_LT(text.traceback.find("zoo::throw_with_a_cause"), cause) << text.traceback;
+  EXPECT_NE(text.traceback.find("zoo::throw_from_the_depth", cause), std::string::npos)
+      << text.traceback;
+  EXPECT_NE(text.traceback.find("zoo.cpp:", cause), std::string::npos) << text.traceback;
+  if (!sanitized) {
+    EXPECT_LT(after - before, 6) << "MiB";
+  }
+  EXPECT_EQ(failure("zoo.throw_with_a_cause").traceback, text.traceback);
+  EXPECT_EQ(value<int>("zoo.pid"), pid);
+  EXPECT_EQ(pool->in_hand(), 0u);
+}
+
+TEST_F(PreforkPoolTest, AnExceptionWhoseStackTheLostServerWasToNameIsToldWithoutIt) {
+  start(1);
+  ASSERT_TRUE(all_up(1));
+  ::kill(pool->server_pid(), SIGSTOP);
+  const Token fails = submit("zoo.throw_with_a_cause");
+  const Token behind = submit("zoo.add", 1, 1);
+  EXPECT_EQ(end_of(behind).verdict, Verdict::success) << "its process does not wait for names";
+  ::kill(pool->server_pid(), SIGKILL);
+  const FailureText text = failure_of(end_of(fails));
+  EXPECT_TRUE(text.traceback.starts_with("std::logic_error: on the way\n")) << text.traceback;
+  EXPECT_EQ(text.traceback.find('\x01'), std::string::npos);
+  EXPECT_EQ(pool->in_hand(), 0u);
+}
+
 TEST_F(PreforkPoolTest, AnEndlessLoopThatIgnoresSignalsIsEndedByItsTimeLimit) {
   start(1);
   Start start = item("zoo.never_end", pack_body());
@@ -324,6 +369,20 @@ TEST_F(PreforkPoolTest, ATaskThatClosesAllDescriptorsEndsAsItWouldAndItsProcessI
   EXPECT_TRUE(run_until([&] { return said(notices, "closed the descriptors"); }));
 }
 
+TEST_F(PreforkPoolTest, TheForkServerIsLinkedAtItsStartAndTasksSeeNothingOfHow) {
+  start(1);
+  const auto environment_of = [](pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/environ", std::ios::binary};
+    return std::string{std::istreambuf_iterator<char>{file}, {}};
+  };
+  EXPECT_NE(environment_of(pool->server_pid()).find("LD_BIND_NOW="), std::string::npos);
+  EXPECT_EQ(value<std::string>("zoo.environment", std::string{"LD_BIND_NOW"}), "(none)");
+  setenv("LD_BIND_NOW", "the user's", 1);
+  start(1);
+  unsetenv("LD_BIND_NOW");
+  EXPECT_EQ(value<std::string>("zoo.environment", std::string{"LD_BIND_NOW"}), "the user's");
+}
+
 TEST_F(PreforkPoolTest, WhatATaskPrintsIsForTheLog) {
   start(1);
   const pid_t pid = value<int>("zoo.print", std::string{"hello"}, 2);
@@ -336,6 +395,29 @@ TEST_F(PreforkPoolTest, WhatATaskPrintsIsForTheLog) {
 TEST_F(PreforkPoolTest, ATaskThatPrintsMoreThanAPipeHoldsIsNotHeldUp) {
   start(1);
   EXPECT_GT(value<int>("zoo.print", std::string(1'000, 'x'), 1'000), 0);
+}
+
+TEST_F(PreforkPoolTest, WhatOneTaskPrintsIsBoundedAndTheNextOneIsHeard) {
+  start(1);
+  const auto bytes_said = [&] {
+    std::size_t sum = 0;
+    for (const std::string& line : notices) sum += line.size();
+    return sum;
+  };
+  for (int i = 1; i <= 2; ++i) {
+    const std::size_t before = bytes_said();
+    EXPECT_GT(value<int>("zoo.print", std::string(1'000, 'x'), 1'000), 0);
+    EXPECT_TRUE(run_until([&] {
+      return std::count_if(notices.begin(), notices.end(), [](const std::string& line) {
+               return line.ends_with("(what its task writes from here on is not logged)");
+             }) == i;
+    }));
+    EXPECT_GT(value<int>("zoo.print", "hello " + std::to_string(i), 1), 0);
+    EXPECT_TRUE(
+        run_until([&] { return said(notices, "hello " + std::to_string(i) + " by stderr"); }));
+    EXPECT_GT(bytes_said() - before, 200'000u);
+    EXPECT_LT(bytes_said() - before, 400'000u);
+  }
 }
 
 TEST_F(PreforkPoolTest, ALeakingTasksProcessIsReplaced) {
@@ -423,9 +505,15 @@ TEST_F(PreforkPoolTest, ALostForkServerIsStartedAgain) {
 TEST_F(PreforkPoolTest, ACrashWhoseStackTheLostServerWasToNameIsToldWithoutOne) {
   start(2);
   ASSERT_TRUE(all_up(2));
+  std::set<std::int64_t> before;
+  for (const SlotStatus& slot : pool->status()) before.insert(slot.id);
   const Token crashes = submit("zoo.null");
-  // Now it is asked for the names.
-  ASSERT_TRUE(run_until([&] { return said(warnings, "cost its process"); }));
+  // Its process is replaced: now it is asked for the names.
+  ASSERT_TRUE(run_until([&] {
+    const auto slots = pool->status();
+    return std::any_of(slots.begin(), slots.end(),
+                       [&](const auto& slot) { return !before.contains(slot.id); });
+  }));
   ::kill(pool->server_pid(), SIGKILL);
   EXPECT_TRUE(run_until([&] { return ended.contains(crashes); }, 20s));
 }

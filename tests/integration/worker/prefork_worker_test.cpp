@@ -106,7 +106,13 @@ TEST_F(PreforkWorker, ATaskThatCrashesFailsWithItsStackAndTheWorkerGoesOn) {
   EXPECT_NE(body_of(crash).find("signal 11"), Bytes::npos);
   EXPECT_EQ(runs().size(), 100u);
   EXPECT_FALSE(worker.poll()) << "the worker lives";
-  EXPECT_NE(cluster.logs().find("task zoo.null"), std::string::npos);
+  const std::string logs = cluster.logs();
+  const std::size_t told = logs.find("killed by signal 11");
+  ASSERT_NE(told, std::string::npos) << logs;
+  const std::string line = logs.substr(logs.rfind('\n', told) + 1, told - logs.rfind('\n', told));
+  EXPECT_NE(line.find("zoo.null"), std::string::npos) << line;
+  EXPECT_NE(line.find(crash.text()), std::string::npos) << line;
+  EXPECT_EQ(logs.find("killed by signal 11", told + 1), std::string::npos) << "once: " << logs;
 }
 
 TEST_F(PreforkWorker, ATaskWithCrashRetryRunsAgainUntilItIsADeadLetter) {

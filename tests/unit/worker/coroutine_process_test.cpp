@@ -97,12 +97,16 @@ struct FakeServer final : prefork::ServerLink {
             MonoTime) override {
     lost.emplace_back(start.token, how.how);
   }
+  void finish(std::uint64_t, Ended ended, MonoTime) override {
+    finished.push_back(std::move(ended));
+  }
 
   User* user = nullptr;
   bool is_up = true;
   std::vector<std::unique_ptr<FakeChild>> children;
   std::vector<std::pair<std::uint64_t, int>> killed;
   std::vector<std::pair<Token, std::string>> lost;
+  std::vector<Ended> finished;
 };
 
 class CoroutineProcessTest : public testing::Test {

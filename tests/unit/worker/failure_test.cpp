@@ -9,6 +9,7 @@
 
 #include "task_bench.hpp"
 #include "worker/throw_trace.hpp"
+#include "worker/trace_names.hpp"
 
 namespace {
 
@@ -103,6 +104,47 @@ TEST_F(FailureOf, TheFirstFrameIsTheThrowItselfAndTheLastIsTheTask) {
 TEST_F(FailureOf, FramesNameFileAndLineWhereThereIsDebugInformation) {
   const FailureText failure = run([] { middle_call("boom"); });
   EXPECT_GT(count(failure.traceback, "failure_test.cpp:"), 1u) << failure.traceback;
+}
+
+TEST_F(FailureOf, AddressesAreNamedElsewhereAsTheyWouldHaveBeenAtOnce) {
+  const std::string named = run(&nesting_call).traceback;
+  leave_addresses(true);
+  const std::string left = run(&nesting_call).traceback;
+  std::string at_once;
+  {
+    const NamesAtOnce now;
+    at_once = run(&nesting_call).traceback;
+  }
+  leave_addresses(false);
+  EXPECT_EQ(left.find("nesting_call"), std::string::npos) << left;
+  EXPECT_EQ(with_names(left, names_of(addresses_in(left))), named);
+  EXPECT_EQ(with_names(left, {}),
+            "std::logic_error: outer\nCaused by: std::runtime_error: inner\n");
+  EXPECT_EQ(at_once, named);
+  EXPECT_TRUE(addresses_in(named).empty());
+}
+
+TEST_F(FailureOf, AHookReadsNames) {
+  std::string read;
+  TaskBench tasks{[&](Registry& r) {
+    r.task("t", [] { middle_call("boom"); }).on_failure([&](Context&, const ExecutionEnd& end) {
+      read = end.error->traceback();
+    });
+  }};
+  leave_addresses(true);
+  static_cast<void>(tasks.call("t"));
+  leave_addresses(false);
+  position(read, "middle_call");
+}
+
+TEST_F(FailureOf, NoiseAmongAddressesIsNoHarm) {
+  for (const std::string_view noise : {"\x01", "\x01,,,\n", "\x01zz", "a\x01",
+                                       "\x01"
+                                       "ffffffffffffffffffff,1,"}) {
+    const Bytes addresses = addresses_in(noise);
+    EXPECT_EQ(with_names(noise, names_of(addresses)).find('\x01'), std::string::npos);
+    EXPECT_EQ(with_names(noise, {}).find('\x01'), std::string::npos);
+  }
 }
 
 TEST_F(FailureOf, AThrowInsideTheStandardLibraryHasItsCaller) {

@@ -1,5 +1,6 @@
 // Who gives the stacks of crashes their names, and what happens when it dies.
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "worker/prefork/namer.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker::prefork {
 namespace {
@@ -54,15 +56,15 @@ std::vector<Namer::Answer> reaped(Namer& namer, pid_t pid) {
 TEST(Namer, NamesAStackAndKnowsItFromThenOn) {
   Namer namer;
   EXPECT_EQ(namer.fd(), -1);
-  EXPECT_TRUE(namer.ask(1, stack(1)).empty());
-  EXPECT_TRUE(namer.ask(2, stack(1)).empty()) << "asked already";
+  EXPECT_TRUE(namer.ask(1, Order::names, stack(1)).empty());
+  EXPECT_TRUE(namer.ask(2, Order::names, stack(1)).empty()) << "asked already";
   const auto answers = next(namer);
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_EQ(answers[0].question, 1);
   EXPECT_EQ(answers[1].question, 2);
   EXPECT_NE(answers[0].text.find("a_function_with_a_name"), std::string::npos) << answers[0].text;
   EXPECT_EQ(answers[0].text, answers[1].text);
-  const auto again = namer.ask(3, stack(1));
+  const auto again = namer.ask(3, Order::names, stack(1));
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].text, answers[0].text);
   EXPECT_GT(namer.patience_ms(), 0);
@@ -70,8 +72,8 @@ TEST(Namer, NamesAStackAndKnowsItFromThenOn) {
   namer.rest();
   EXPECT_EQ(namer.fd(), -1);
   EXPECT_TRUE(reaped(namer, pid).empty());
-  EXPECT_EQ(namer.ask(4, stack(1)).size(), 1u) << "what is known needs no process";
-  EXPECT_TRUE(namer.ask(5, stack(2)).empty());
+  EXPECT_EQ(namer.ask(4, Order::names, stack(1)).size(), 1u) << "what is known needs no process";
+  EXPECT_TRUE(namer.ask(5, Order::names, stack(2)).empty());
   EXPECT_EQ(next(namer).size(), 1u) << "another process answers";
   const pid_t second = only_child();
   namer.rest();
@@ -81,7 +83,7 @@ TEST(Namer, NamesAStackAndKnowsItFromThenOn) {
 TEST(Namer, AnswersWithNothingWhenItsProcessDiesAndGivesUpAfterSomeTimes) {
   Namer namer;
   for (std::uint64_t i = 0; i < 3; ++i) {
-    EXPECT_TRUE(namer.ask(static_cast<std::int64_t>(i), stack(i)).empty());
+    EXPECT_TRUE(namer.ask(static_cast<std::int64_t>(i), Order::names, stack(i)).empty());
     EXPECT_EQ(namer.patience_ms(), -1) << "not while somebody waits";
     const pid_t pid = only_child();
     kill(pid, SIGSTOP);  // it may be about to answer
@@ -93,28 +95,60 @@ TEST(Namer, AnswersWithNothingWhenItsProcessDiesAndGivesUpAfterSomeTimes) {
       EXPECT_EQ(answers[0].question, static_cast<std::int64_t>(i));
     }
   }
-  const auto none = namer.ask(9, stack(9));
+  const auto none = namer.ask(9, Order::names, stack(9));
   ASSERT_EQ(none.size(), 1u);
   EXPECT_TRUE(none[0].text.empty());
   EXPECT_EQ(only_child(), 0);
 }
 
-TEST(Namer, ManyStacksAtOnceAreAnsweredInOrderOrNotAtAll) {
+TEST(Namer, ManyStacksAtOnceAreAnsweredInOrder) {
   Namer namer;
-  std::int64_t at_once = 0;
-  for (std::int64_t i = 0; i < 100; ++i) {
-    const auto answers = namer.ask(i, stack(1'000 + static_cast<std::uint64_t>(i)));
-    at_once += static_cast<std::int64_t>(answers.size());
-    for (const auto& one : answers) EXPECT_TRUE(one.text.empty());
+  for (std::int64_t i = 0; i < 200; ++i) {
+    EXPECT_TRUE(namer.ask(i, Order::names, stack(1'000 + static_cast<std::uint64_t>(i))).empty());
   }
-  EXPECT_EQ(at_once, 100 - 64);
   std::int64_t expected = 0;
-  while (expected < 64) {
+  while (expected < 200) {
     const auto answers = next(namer);
     if (answers.empty()) break;
     for (const auto& one : answers) EXPECT_EQ(one.question, expected++);
   }
-  EXPECT_EQ(expected, 64);
+  EXPECT_EQ(expected, 200);
+  const pid_t pid = only_child();
+  namer.rest();
+  waitpid(pid, nullptr, 0);
+}
+
+TEST(Namer, ThoseThatWaitAreAnsweredWithNothingWhenItsProcessDies) {
+  Namer namer;
+  EXPECT_TRUE(namer.ask(0, Order::names, stack(0)).empty());
+  const pid_t pid = only_child();
+  kill(pid, SIGSTOP);
+  for (std::int64_t i = 1; i < 100; ++i) {
+    EXPECT_TRUE(namer.ask(i, Order::names, stack(static_cast<std::uint64_t>(i))).empty());
+  }
+  kill(pid, SIGKILL);
+  EXPECT_EQ(reaped(namer, pid).size(), 100u);
+}
+
+TEST(Namer, StacksOfAnExceptionAreNamedOneByOne) {
+  Namer namer;
+  char text[64];
+  const auto address = reinterpret_cast<std::uintptr_t>(&a_function_with_a_name) + 1;
+  std::snprintf(text, sizeof text, "\x01%zx,\x01%zx,", address, address);
+  EXPECT_TRUE(namer.ask(1, Order::traces, text).empty());
+  const auto answers = next(namer);
+  ASSERT_EQ(answers.size(), 1u);
+  const std::string said = with_names(
+      "a: b\n\x01"
+      "ab,\nCaused by: c: d\n\x01"
+      "cd,\n",
+      answers[0].text);
+  const std::size_t cause = said.find("Caused by: c: d\n    at ");
+  EXPECT_TRUE(said.starts_with("a: b\n    at a_function_with_a_name") ||
+              said.find("a_function_with_a_name") < cause)
+      << said;
+  ASSERT_NE(cause, std::string::npos) << said;
+  EXPECT_NE(said.find("a_function_with_a_name", cause), std::string::npos) << said;
   const pid_t pid = only_child();
   namer.rest();
   waitpid(pid, nullptr, 0);

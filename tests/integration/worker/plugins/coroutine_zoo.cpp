@@ -44,6 +44,12 @@ Task<int> crash(Context& context) {
   co_return null_dereference();
 }
 
+[[gnu::noinline]] void throw_from_the_depth() { throw std::runtime_error{"from the depth"}; }
+Task<void> fail(Context& context) {
+  co_await context.sleep(1ms);
+  throw_from_the_depth();
+}
+
 Task<int> overflow(Context& context) {
   co_await context.sleep(1ms);
   co_return never_enough_stack(0);
@@ -91,6 +97,7 @@ BAOZI_TASKS(registry) {
   registry.task("co.nap", zoo::nap);
   registry.task("co.nap_once", zoo::nap).acks_early();
   registry.task("co.crash", zoo::crash);
+  registry.task("co.fail", zoo::fail);
   registry.task("co.crash_again", zoo::crash).crash_retry();
   registry.task("co.crash_elsewhere", zoo::crash_elsewhere);
   registry.task("co.overflow", zoo::overflow);

@@ -84,6 +84,14 @@ void throw_odd() { throw Odd{}; }
 __attribute__((noinline)) void throw_something() {
   throw std::runtime_error{"out of a noexcept function"};
 }
+[[gnu::noinline]] void throw_from_the_depth() { throw std::runtime_error{"from the depth"}; }
+[[gnu::noinline]] void throw_with_a_cause() {
+  try {
+    throw_from_the_depth();
+  } catch (...) {
+    std::throw_with_nested(std::logic_error{"on the way"});
+  }
+}
 void throw_where_none_may() noexcept { throw_something(); }
 
 int close_everything() {
@@ -250,6 +258,10 @@ BAOZI_TASKS(registry) {
   registry.task("zoo.add", [](int a, int b) { return a + b; }, {"a", "b"});
   registry.task("zoo.noop", [] {});
   registry.task("zoo.pid", [] { return static_cast<int>(getpid()); });
+  registry.task("zoo.environment", [](const std::string& name) {
+    const char* const value = getenv(name.c_str());
+    return std::string{value != nullptr ? value : "(none)"};
+  });
   registry.task("zoo.nap", zoo::nap);
   registry.task("zoo.mark", zoo::mark);
   registry.task("zoo.text",
@@ -269,6 +281,7 @@ BAOZI_TASKS(registry) {
   registry.task("zoo.never_end", zoo::never_end);
   registry.task("zoo.throw_number", [] { throw 42; });
   registry.task("zoo.throw_odd", zoo::throw_odd);
+  registry.task("zoo.throw_with_a_cause", zoo::throw_with_a_cause);
   registry.task("zoo.throw_where_none_may", zoo::throw_where_none_may);
   registry.task("zoo.close_everything", zoo::close_everything);
   registry.task("zoo.print", zoo::print);
