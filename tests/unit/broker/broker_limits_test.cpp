@@ -195,7 +195,7 @@ TEST_F(BrokerLimits, WhatCameFromAnotherBrokerIsNeverMovedOnNotEvenAfterAKill) {
   EXPECT_EQ(delivered(), (Ids{"a"}));
   EXPECT_TRUE(passed().empty());
   disconnect(worker_a);
-  broker.reset();
+  disconnect(broker);
   crash_and_start();
   connect_producer();
   connect_collector();
