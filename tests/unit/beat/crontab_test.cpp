@@ -116,7 +116,7 @@ struct Wrong {
   const char* json;
   const char* says;
 };
-const Wrong wrong[] = {
+const Wrong wrong_crontabs[] = {
     {R"({"crontab": {"minute": 61}})", "minute: '61' is outside 0 to 59"},
     {R"({"crontab": {"minute": "60"}})", "minute: '60' is outside 0 to 59"},
     {R"({"crontab": {"minute": -1}})", "minute: '-1' is outside 0 to 59"},
@@ -180,7 +180,7 @@ const Wrong wrong[] = {
      "day_of_month: '30' never comes in month_of_year '2' with day_of_week '*'"},
 };
 TEST(Crontab, RefusesWithFieldValueAndRange) {
-  for (const Wrong& row : wrong) EXPECT_EQ(refusal(row.json), row.says) << row.json;
+  for (const Wrong& row : wrong_crontabs) EXPECT_EQ(refusal(row.json), row.says) << row.json;
 }
 
 }  // namespace

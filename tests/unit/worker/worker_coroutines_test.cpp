@@ -6,7 +6,7 @@
 namespace baozi::worker {
 namespace {
 
-constexpr Micros second{1'000'000};
+constexpr Micros one_second{1'000'000};
 
 class WorkerCoroutines : public WorkerBench {
  protected:
@@ -116,7 +116,7 @@ TEST_F(WorkerCoroutines, HowLongTheyWaitSaysNothingAboutSlots) {
   }
   const Micros before = core->status().average;
   deliver(broker(), parcels(100, 1, "co"));
-  finish(starts.back().token, success("\x03", 60 * second));
+  finish(starts.back().token, success("\x03", 60 * one_second));
   EXPECT_EQ(core->status().average, before);
 }
 
@@ -174,7 +174,7 @@ TEST_F(WorkerCoroutines, TheirRateLimitHolds) {
   open_all();
   deliver(broker(), parcels(1, 2, "rare"));
   EXPECT_EQ(starts.size(), 1u);
-  pass(second);
+  pass(one_second);
   EXPECT_EQ(starts.size(), 2u);
   EXPECT_EQ(core->status().coroutines, 2u);
 }

@@ -5,7 +5,7 @@
 namespace baozi::worker {
 namespace {
 
-constexpr Micros second{1'000'000};
+constexpr Micros one_second{1'000'000};
 
 class WorkerRate : public WorkerBench {
  protected:
@@ -48,7 +48,7 @@ TEST_F(WorkerRate, APauseSavesNothingUp) {
   open_all();
   deliver(broker(), parcels(1, 1, "limited"));
   finish_all();
-  pass(3 * second);
+  pass(3 * one_second);
   deliver(broker(), parcels(2, 3, "limited"));
   EXPECT_EQ(starts.size(), 2u);
 }
@@ -129,7 +129,7 @@ TEST_F(WorkerRate, WhatWaitsIsHandedBackWhenTheWorkerStops) {
   pass(Micros{1'000});
   EXPECT_EQ(nacks(broker()).size(), 3u);
   EXPECT_EQ(core->status().resting, 0u);
-  pass(second);
+  pass(one_second);
   EXPECT_EQ(starts.size(), 1u);
 }
 
@@ -139,7 +139,7 @@ TEST_F(WorkerRate, WhatWaitsIsForgottenWithItsSession) {
   core->on_disconnected(broker().link, now, out);
   turn();
   EXPECT_EQ(core->status().resting, 0u);
-  pass(second);
+  pass(one_second);
   EXPECT_EQ(starts.size(), 1u);
 }
 
