@@ -133,7 +133,9 @@ Description describe(const std::exception_ptr& thrown) {
 
 void append_trace(std::string& out, const Description& description,
                   const std::exception_ptr& thrown) {
-  out += description.type + ": " + description.message + '\n';
+  std::string said = description.type + ": " + description.message + '\n';
+  std::replace(said.begin(), said.end(), address_mark, '?');  // what a task says is no address
+  out += said;
   if (const ThrowTrace* const trace = ThrowTrace::current()) {
     append_calls(out, trace->find(object_of(thrown)));
   }

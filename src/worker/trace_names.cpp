@@ -11,7 +11,7 @@ namespace baozi::worker {
 
 namespace {
 
-constexpr char mark = '\x01';
+constexpr char mark = address_mark;
 constexpr std::size_t names_bytes_max =
     40'000;  // of all stacks of one failure; they must fit a packet
 

@@ -35,9 +35,11 @@ class NamesAtOnce {
 /// worker's at the bottom.
 void append_calls(std::string& traceback, std::span<const std::uintptr_t> frames);
 
+/// Stands before the addresses of a stack.
+inline constexpr char address_mark = '\x01';
 /// A first look, into a packed failure, too.
 [[nodiscard]] inline bool may_have_addresses(BytesView text) {
-  return text.find('\x01') != BytesView::npos;
+  return text.find(address_mark) != BytesView::npos;
 }
 /// What is to be named in a traceback; empty: nothing.
 [[nodiscard]] Bytes addresses_in(std::string_view traceback);

@@ -62,18 +62,8 @@ class BrokerLimits : public BrokerPeers {
   std::uint64_t blocked() { return core->queues()[0].blocked; }
   /// Another broker brings a task.
   void bring(std::uint64_t number, const Bytes& bytes) {
-    if (broker == nullptr) {
-      const Uuid id = make_uuid7(wall_time(11 * second), 8, 9);
-      connect(broker,
-              {.role = wire::Role::broker, .name = "b", .incarnation = 5, .origin = id.view()});
-    }
-    wire::Submit message;
-    message.number = number;
-    message.origin = producer_id.view();
-    message.home = "c";
-    message.tasks.push_back(*wire::decode_task(bytes));
-    say(*broker, message);
-    settle();
+    if (broker == nullptr) connect_broker(broker);
+    hand_over(*broker, number, bytes);
   }
 
   std::map<std::string, std::uint64_t> numbers;

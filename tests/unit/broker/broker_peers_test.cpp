@@ -197,17 +197,9 @@ TEST_F(BrokerPeers, WhatABrokerPassesOnGoesInAboveTheLimitAndWaitsAtTheHardOne) 
   disconnect(worker_a);
   submit(1, {task("1"), task("2")});
   std::unique_ptr<TestPeer> broker;
-  const Uuid id = make_uuid7(wall_time(11 * second), 8, 9);
-  connect(broker, {.role = wire::Role::broker, .name = "b", .incarnation = 5, .origin = id.view()});
+  connect_broker(broker);
   const auto pass_on = [&](std::uint64_t number) {
-    const Bytes bytes = task("f" + std::to_string(number));
-    wire::Submit message;
-    message.number = number;
-    message.origin = producer_id.view();
-    message.home = "c";
-    message.tasks.push_back(*wire::decode_task(bytes));
-    say(*broker, message);
-    settle();
+    hand_over(*broker, number, task("f" + std::to_string(number)));
     return next<wire::Submitted>(*broker, wire::Type::submitted);
   };
   for (const std::uint64_t number : {1U, 2U}) {

@@ -99,6 +99,20 @@ class BrokerPeers : public BrokerFixture {
     core->on_frame(actor::LinkId{0}, wire::encode(peer_session, 0, welcome), now, out);
     turn();
   }
+  /// The other broker's own connection, by which it passes tasks on to this one.
+  void connect_broker(std::unique_ptr<TestPeer>& peer) {
+    const Uuid id = make_uuid7(wall_time(11 * second), 8, 9);
+    connect(peer, {.role = wire::Role::broker, .name = "b", .incarnation = 5, .origin = id.view()});
+  }
+  void hand_over(TestPeer& peer, std::uint64_t number, const Bytes& bytes) {
+    wire::Submit message;
+    message.number = number;
+    message.origin = producer_id.view();
+    message.home = "c";
+    message.tasks.push_back(*wire::decode_task(bytes));
+    say(peer, message);
+    settle();
+  }
   struct Submitted {
     std::uint64_t number;
     std::string id;

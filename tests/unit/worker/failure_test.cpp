@@ -124,6 +124,18 @@ TEST_F(FailureOf, AddressesAreNamedElsewhereAsTheyWouldHaveBeenAtOnce) {
   EXPECT_TRUE(addresses_in(named).empty());
 }
 
+TEST_F(FailureOf, WhatATaskSaysIsNotTakenForAddresses) {
+  leave_addresses(true);
+  const std::string left = run([] {
+                             throw std::runtime_error{
+                                 "a\x01"
+                                 "bad, 1\nb"};
+                           }).traceback;
+  leave_addresses(false);
+  const std::string named = with_names(left, names_of(addresses_in(left)));
+  EXPECT_EQ(named.rfind("std::runtime_error: a?bad, 1\nb\n    at ", 0), 0u) << named;
+}
+
 TEST_F(FailureOf, AHookReadsNames) {
   std::string read;
   TaskBench tasks{[&](Registry& r) {
