@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/time.hpp"
@@ -43,9 +42,6 @@ struct Ended {
             .ran = ran};
   }
 };
-
-/// Takes out those from `from` on whose stack is addresses still (trace_names.hpp).
-[[nodiscard]] std::vector<Ended> take_unnamed(std::vector<Ended>& list, std::size_t from);
 
 /// PROGRESS, or a word of the task's own, while it runs.
 struct StateUpdate {

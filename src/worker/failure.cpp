@@ -12,7 +12,6 @@
 #include <baozi/packing.hpp>
 
 #include "wire/codec.hpp"
-#include "worker/ended.hpp"
 #include "worker/symbols.hpp"
 #include "worker/throw_trace.hpp"
 #include "worker/trace_names.hpp"
@@ -155,25 +154,6 @@ Failure unpack_failure(BytesView packed) {
   }
   if (!in.ok() || failure.type.empty()) return {"unknown", "", ""};
   return failure;
-}
-
-std::vector<Ended> take_unnamed(std::vector<Ended>& list, std::size_t from) {
-  std::vector<Ended> taken;
-  const auto is_named = [](const Ended& one) {
-    return one.verdict == Verdict::success || !may_have_addresses(one.value) ||
-           addresses_in(unpack_failure(one.value).traceback).empty();
-  };
-  std::size_t kept = from;
-  for (std::size_t i = from; i < list.size(); ++i) {
-    if (!is_named(list[i])) {
-      taken.push_back(std::move(list[i]));
-    } else {
-      if (kept != i) list[kept] = std::move(list[i]);
-      ++kept;
-    }
-  }
-  list.resize(kept);
-  return taken;
 }
 
 std::string bounded_traceback(std::string text) {

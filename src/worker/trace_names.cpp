@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "worker/failure.hpp"
 #include "worker/symbols.hpp"
 
 namespace baozi::worker {
@@ -130,6 +131,25 @@ std::string with_names(std::string_view traceback, BytesView names) {
     text += names.substr(0, names.find(mark));
     names.remove_prefix(std::min(names.size(), names.find(mark)));
   }
+}
+
+std::vector<Ended> take_unnamed(std::vector<Ended>& list, std::size_t from) {
+  std::vector<Ended> taken;
+  const auto is_named = [](const Ended& one) {
+    return one.verdict == Verdict::success || !may_have_addresses(one.value) ||
+           addresses_in(unpack_failure(one.value).traceback).empty();
+  };
+  std::size_t kept = from;
+  for (std::size_t i = from; i < list.size(); ++i) {
+    if (!is_named(list[i])) {
+      taken.push_back(std::move(list[i]));
+    } else {
+      if (kept != i) list[kept] = std::move(list[i]);
+      ++kept;
+    }
+  }
+  list.resize(kept);
+  return taken;
 }
 
 }  // namespace baozi::worker

@@ -11,8 +11,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.hpp"
+#include "worker/ended.hpp"
 
 namespace baozi::worker {
 
@@ -47,5 +49,8 @@ inline constexpr char address_mark = '\x01';
 [[nodiscard]] Bytes names_of(BytesView addresses);
 /// \param names  as `names_of` answers; empty: nobody knows, and the stacks are left out.
 [[nodiscard]] std::string with_names(std::string_view traceback, BytesView names);
+
+/// Takes out those from `from` on whose stack is addresses still.
+[[nodiscard]] std::vector<Ended> take_unnamed(std::vector<Ended>& list, std::size_t from);
 
 }  // namespace baozi::worker

@@ -13,6 +13,7 @@
 #include "base/system_clock.hpp"
 #include "base/units.hpp"
 #include "worker/prefork/coroutine_parts.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker {
 

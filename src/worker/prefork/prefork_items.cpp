@@ -7,6 +7,7 @@
 #include "base/system_clock.hpp"
 #include "worker/prefork/prefork_parts.hpp"
 #include "worker/task_table.hpp"
+#include "worker/trace_names.hpp"
 
 namespace baozi::worker {
 
